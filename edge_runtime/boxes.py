@@ -1,0 +1,98 @@
+"""All box arithmetic, in NumPy.
+
+`boxes` are xyxy (x_min, y_min, x_max, y_max), `anchors` cxcywh, both as fractions of the input.
+`offsets` are ordered (ty, tx, th, tw), since TFLite_Detection_PostProcess and MediaPipe hard-wire
+that order; only `encode` and `decode` know.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# exp() of more than this makes any anchor larger than any picture; it only guards against overflow.
+MAX_LOG_SCALE = 10.0
+
+
+def cxcywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
+    """(N, 4) centre and size → (N, 4) corners."""
+    centre, half = boxes[:, :2], boxes[:, 2:] / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def xyxy_to_cxcywh(boxes: np.ndarray) -> np.ndarray:
+    """(N, 4) corners → (N, 4) centre and size."""
+    low, high = boxes[:, :2], boxes[:, 2:]
+    return np.concatenate([(low + high) / 2, high - low], axis=1)
+
+
+def area(boxes: np.ndarray) -> np.ndarray:
+    """(N, 4) xyxy → (N,) areas; an inverted box has none."""
+    return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+
+
+def intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N, 4) and (M, 4) xyxy → (N, M) areas in common."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])  # [N, M, 2]
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    return np.prod(np.maximum(high - low, 0), axis=2)
+
+
+def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of (N, 4) and (M, 4) xyxy boxes: (N, M) in [0, 1].
+
+    Two boxes without area have an IoU of 0, not 0 / 0.
+    """
+    common = intersection(boxes, others)
+    union = area(boxes)[:, None] + area(others)[None, :] - common
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+
+
+def encode(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
+    """Regression targets of boxes against their anchors (SSD, Liu et al. 2016, section 2.2).
+
+    Args:
+        boxes: (N, 4) xyxy with positive width and height.
+        anchors: (N, 4) cxcywh.
+        variances: (centre, size) divisors.
+
+    Returns: (N, 4) float32 offsets (ty, tx, th, tw).
+    """
+    target = xyxy_to_cxcywh(boxes)
+    shift = (target[:, :2] - anchors[:, :2]) / anchors[:, 2:] / variances[0]  # tx, ty
+    scale = np.log(target[:, 2:] / anchors[:, 2:]) / variances[1]  # tw, th
+    return np.concatenate([shift[:, ::-1], scale[:, ::-1]], axis=1).astype(np.float32)
+
+
+def decode(offsets: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
+    """The inverse of `encode`: (N, 4) offsets (ty, tx, th, tw) → (N, 4) xyxy, not clipped."""
+    shift, scale = offsets[:, 1::-1], offsets[:, :1:-1]  # (tx, ty), (tw, th)
+    centre = shift * variances[0] * anchors[:, 2:] + anchors[:, :2]
+    size = np.exp(np.minimum(scale * variances[1], MAX_LOG_SCALE)) * anchors[:, 2:]
+    return cxcywh_to_xyxy(np.concatenate([centre, size], axis=1))
+
+
+def nms(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    class_ids: np.ndarray,
+    iou_threshold: float,
+    max_detections: int,
+) -> np.ndarray:
+    """Greedy non-maximum suppression within each class.
+
+    A box is dropped if its IoU with a better box of its class is above `iou_threshold`; at the
+    threshold exactly it stays. Equal scores: the earlier row first.
+
+    Args:
+        boxes: (N, 4) xyxy. scores: (N,). class_ids: (N,).
+
+    Returns: (K,) row numbers, K <= max_detections, best score first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    keep = []
+    while order.size and len(keep) < max_detections:
+        best, rest = order[0], order[1:]
+        keep.append(best)
+        duplicate = iou(boxes[best : best + 1], boxes[rest])[0] > iou_threshold
+        order = rest[~(duplicate & (class_ids[rest] == class_ids[best]))]
+    return np.asarray(keep, dtype=np.int64)
