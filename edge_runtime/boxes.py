@@ -27,14 +27,18 @@ def xyxy_to_cxcywh(boxes: np.ndarray) -> np.ndarray:
 
 def area(boxes: np.ndarray) -> np.ndarray:
     """(N, 4) xyxy → (N,) areas; an inverted box has none."""
-    return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return sides[:, 0] * sides[:, 1]
 
 
 def intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(N, 4) and (M, 4) xyxy → (N, M) areas in common."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])  # [N, M, 2]
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    return np.prod(np.maximum(high - low, 0), axis=2)
+    # By coordinate: a product over an axis of length 2 takes twice as long as all the rest.
+    x_min, y_min, x_max, y_max = boxes.T[:, :, None]
+    other_x_min, other_y_min, other_x_max, other_y_max = others.T[:, None, :]
+    width = np.minimum(x_max, other_x_max) - np.maximum(x_min, other_x_min)  # [N, M]
+    height = np.minimum(y_max, other_y_max) - np.maximum(y_min, other_y_min)
+    return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -139,7 +139,7 @@ class DetectorSpec:
         try:
             values["levels"] = tuple(AnchorLevel(**level) for level in values["levels"])
             return cls(**values)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:  # float("x") is a ValueError
             raise SpecError(f"the spec does not fit its fields: {error}") from error
 
 

@@ -1,0 +1,36 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory) -> Path:
+    """Folder with tiny_{float,int8,bare}.tflite; TensorFlow needs a few seconds for them."""
+    folder = tmp_path_factory.mktemp("tiny")
+    command = [sys.executable, str(ROOT / "tests" / "tiny_model.py"), str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def red_frame() -> np.ndarray:
+    """(64, 144, 3): black, but for the cell in row 0, column 2 (red) and row 1, column 0 (green).
+
+    Neither square nor of the model's shape: a cell is 48 pixels wide and 32 high.
+    """
+    frame = np.zeros((64, 144, 3), np.uint8)
+    frame[:32, 96:] = (255, 0, 0)
+    frame[32:, :48] = (0, 200, 0)
+    return frame
