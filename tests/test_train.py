@@ -1,0 +1,133 @@
+"""The training loop: it learns, keeps the best, resumes, and refuses what would lose a result."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from edge_runtime.spec import AnchorLevel, read_spec
+from train import loop
+from train.__main__ import main
+from train.callbacks import validate
+from train.checkpoint import read_progress
+from train.config import TrainConfig
+from train.data import load_voc
+from train.digits import write_digits
+from train.presets import PRESETS, Preset
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """A few scenes of digits."""
+    root = tmp_path_factory.mktemp("data") / "digits"
+    write_digits(root, {"train": 8, "val": 4, "test": 4}, workers=1)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def tiny_preset(monkeypatch):
+    """A net that trains in seconds; the shipped presets are tested in test_model."""
+    levels = (AnchorLevel(16, (0.2, 0.4), (0.6, 0.6)),)
+    monkeypatch.setitem(PRESETS, "digits", Preset(levels, 0, 0.35, (64, 64)))
+
+
+def run(scenes, out, *flags):
+    recipe = {"preset": "digits", "batch-size": 4, "validate-every": 1, "horizontal-flip": 0}
+    recipe = [f"--{flag}={value}" for flag, value in recipe.items()]
+    return main(["--data", str(scenes), "--out", str(out), *recipe, *flags])
+
+
+def losses(out):
+    with out.with_suffix(".csv").open(newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_training_writes_model_log_and_curves_and_lowers_the_loss(scenes, tmp_path, capsys):
+    out = tmp_path / "model.keras"
+    still = ["--crop=0", "--zoom-out=0", "--warmup-epochs=0", "--learning-rate=0.01"]
+    assert run(scenes, out, "--epochs=8", *still) == 0
+    assert read_spec(out).class_names == tuple("0123456789")
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert not out.with_suffix(".resume.npz").exists()
+    history = losses(out)
+    assert len(history) == 8
+    assert history[-1] < 0.8 * history[0]
+    assert f"make convert MODEL={out}" in capsys.readouterr().out
+
+
+def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monkeypatch):
+    whole, parts = tmp_path / "whole.keras", tmp_path / "parts.keras"
+    assert run(scenes, whole, "--epochs", "4") == 0
+
+    save_state, saved = loop.Keeper.on_epoch_end, []
+
+    def stop_after_two(self, epoch, logs):
+        save_state(self, epoch, logs)
+        saved.append(epoch)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Keeper, "on_epoch_end", stop_after_two)
+        with pytest.raises(KeyboardInterrupt):
+            run(scenes, parts, "--epochs", "4")
+    assert read_progress(parts.with_suffix(".resume.npz")).epochs == 2
+    assert run(scenes, parts, "--epochs", "4") == 2  # neither --resume nor --overwrite
+    assert run(scenes, parts, "--epochs", "5", "--resume") == 2  # another recipe
+    assert run(scenes, parts, "--epochs", "4", "--resume") == 0
+    assert len(losses(parts)) == 4
+    # Same order, same augmentation, same optimizer state: the same training.
+    np.testing.assert_allclose(losses(parts), losses(whole), rtol=1e-3)
+
+
+def test_an_earlier_model_is_not_overwritten(scenes, tmp_path, capsys):
+    out = tmp_path / "model.keras"
+    out.write_bytes(b"precious")
+    assert run(scenes, out, "--epochs", "1") == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert out.read_bytes() == b"precious"
+
+
+def test_a_damaged_state_is_named(scenes, tmp_path, capsys):
+    out = tmp_path / "model.keras"
+    state = out.with_suffix(".resume.npz")
+    state.write_bytes(b"half a file")
+    assert run(scenes, out, "--resume") == 2
+    assert str(state) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--epochs", "0"], "--epochs must be positive, got 0"),
+        (["--crop", "1.5"], r"--crop is a probability in [0, 1], got 1.5"),
+        (["--input-size", "8"], "--input-size is 64 to 2048 pixels, got 8"),
+        (["--batch-size", "100"], "lower --batch-size"),
+        (["--resume"], "--resume expects"),
+    ],
+)
+def test_wrong_flags_are_refused_with_a_cure(scenes, tmp_path, capsys, flags, message):
+    assert run(scenes, tmp_path / "model.keras", *flags) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_validation_measures_what_the_model_finds(scenes):
+    """A model that answers with the encoded truth has AP 1."""
+    dataset = load_voc(scenes, "val")
+    spec = PRESETS["fpnlite"].spec(dataset.class_names, (96, 96))
+
+    class Oracle:
+        def predict_on_batch(self, images):
+            from train.targets import TargetEncoder
+
+            encoder = TargetEncoder(spec)
+            rows = [encoder(e.boxes, e.class_ids) for e in dataset.examples[: len(images)]]
+            classes = np.stack([row[0] for row in rows])
+            return {
+                "logits": 20 * np.eye(spec.num_classes + 1, dtype=np.float32)[classes],
+                "offsets": np.stack([row[1] for row in rows]),
+            }
+
+    assert validate(Oracle(), dataset, spec).ap == pytest.approx(1)
+    assert TrainConfig().epochs > 0  # the defaults themselves are a valid recipe

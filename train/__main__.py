@@ -1,0 +1,47 @@
+"""Train a detector on a PASCAL VOC folder.
+
+python -m train --data build/data/digits --out build/digits.keras --preset digits
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    # Before TensorFlow loads: its start-up chatter tells the user nothing.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    from train.config import add_flags, from_flags
+
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description="Train a MobileNetV2-SSD on a PASCAL VOC folder.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="VOC folder with train and val")
+    parser.add_argument("--out", type=Path, required=True, help="the .keras file to write")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
+    parser.add_argument("--overwrite", action="store_true", help="replace what --out names")
+    add_flags(parser)
+    arguments = parser.parse_args(argv)
+    try:
+        config = from_flags(arguments)
+        if arguments.out.suffix != ".keras":
+            raise ValueError(f"--out is a .keras file, got {arguments.out}")
+        from train.loop import train
+
+        best = train(config, arguments.data, arguments.out, arguments.resume, arguments.overwrite)
+    except (ValueError, OSError) as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 2
+    print(f"best validation AP {best:.4f}: {arguments.out}")
+    print(f"next: make convert MODEL={arguments.out} DATA={arguments.data}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

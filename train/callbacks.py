@@ -1,0 +1,126 @@
+"""What happens between epochs: validation AP, the best model, the state, the curves."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edge_runtime.anchors import make_anchors
+from edge_runtime.decode import decode_outputs
+from edge_runtime.files import atomic_path
+from edge_runtime.preprocess import preprocess
+from edge_runtime.spec import DetectorSpec
+from train.checkpoint import Progress, save_detector, save_state
+from train.data import VocDataset, read_image
+from train.evaluate import Accuracy, evaluate
+
+# As the SSD paper's evaluation sets them; the benchmark uses the same.
+SCORE_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS = 0.01, 0.45, 200
+
+
+def validate(
+    model: keras.Model, dataset: VocDataset, spec: DetectorSpec, batch_size: int = 25
+) -> Accuracy:
+    """COCO accuracy of a float model on a data set."""
+    anchors = make_anchors(spec)
+    detections = []
+    for start in range(0, len(dataset), batch_size):
+        batch = dataset.examples[start : start + batch_size]
+        images = [preprocess(read_image(example.image_path), spec) for example in batch]
+        outputs = model.predict_on_batch(np.concatenate(images))
+        for logits, offsets in zip(outputs["logits"], outputs["offsets"], strict=True):
+            detections.append(
+                decode_outputs(
+                    logits,
+                    offsets,
+                    anchors,
+                    spec.variances,
+                    score_threshold=SCORE_THRESHOLD,
+                    iou_threshold=IOU_THRESHOLD,
+                    max_detections=MAX_DETECTIONS,
+                )
+            )
+    return evaluate(dataset.examples, detections, spec.class_names)
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds `val_ap` and `val_ap50` to the logs every few epochs, and after the last one."""
+
+    def __init__(self, dataset: VocDataset, spec: DetectorSpec, every: int, epochs: int) -> None:
+        super().__init__()
+        self.dataset, self.spec, self.every, self.epochs = dataset, spec, every, epochs
+
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        # Every epoch has both keys: the CSV's columns are those of its first row.
+        logs |= {"val_ap": float("nan"), "val_ap50": float("nan")}
+        if (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs:
+            accuracy = validate(self.model, self.dataset, self.spec)
+            logs |= {"val_ap": accuracy.ap or 0.0, "val_ap50": accuracy.ap50 or 0.0}
+
+
+class Keeper(keras.callbacks.Callback):
+    """Keeps the best model and, after every epoch, the state to resume from.
+
+    Args:
+        plain: the model of standard layers that takes over the trained weights for saving.
+    """
+
+    def __init__(
+        self, plain: keras.Model, spec: DetectorSpec, out: Path, state: Path, start: Progress
+    ) -> None:
+        super().__init__()
+        self.plain, self.spec, self.out, self.state = plain, spec, out, state
+        self.best_ap, self.recipe = start.best_ap, start.recipe
+
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        if logs["val_ap"] > self.best_ap:
+            self.best_ap = logs["val_ap"]
+            self.plain.set_weights(self.model.get_weights())
+            save_detector(self.plain, self.spec, self.out)
+        save_state(self.state, self.model, Progress(epoch + 1, self.best_ap, self.recipe))
+
+
+class Curves(keras.callbacks.Callback):
+    """Draws the CSV log as a PNG after every epoch."""
+
+    def __init__(self, log: Path, picture: Path) -> None:
+        super().__init__()
+        self.log, self.picture = log, picture
+
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        draw_curves(self.log, self.picture)
+
+
+def read_log(log: Path) -> dict[str, np.ndarray]:
+    """Columns of a CSV log by name; an empty or missing cell is NaN."""
+    with log.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = rows[0] if rows else ()
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+
+
+def draw_curves(log: Path, picture: Path) -> None:
+    """Loss (logarithmic) and validation AP against the epoch."""
+    from matplotlib.figure import Figure  # the object interface needs no display
+
+    columns = read_log(log)
+    epochs = columns["epoch"] + 1
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    parts = {"loss": "both", "logits_loss": "classes", "offsets_loss": "boxes"}
+    for name, label in parts.items():
+        if name in columns:
+            left.plot(epochs, columns[name], label=label)
+    left.set(yscale="log", xlabel="epoch", title="training loss")
+    measured = np.isfinite(columns["val_ap"])
+    for name, label in (("val_ap", "AP"), ("val_ap50", "AP50")):
+        right.plot(epochs[measured], columns[name][measured], marker=".", label=label)
+    right.set(ylim=(0, 1), xlabel="epoch", title="validation accuracy")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    with atomic_path(picture) as temporary:
+        figure.savefig(temporary, dpi=110)

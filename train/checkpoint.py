@@ -1,0 +1,67 @@
+"""Saving a trained detector, and the state from which an interrupted training goes on."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edge_runtime.files import atomic_path
+from edge_runtime.spec import DetectorSpec, embed
+
+
+def save_detector(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
+    """Write a .keras file with the spec inside, whole or not at all."""
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+        embed(temporary, spec)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        epochs: completed epochs.
+        best_ap: best validation AP so far; -1 before the first validation.
+        recipe: what must be the same for the training to go on.
+    """
+
+    epochs: int
+    best_ap: float
+    recipe: dict
+
+
+def save_state(path: Path, model: keras.Model, progress: Progress) -> None:
+    """Weights, optimizer state and progress in one .npz file, whole or not at all."""
+    arrays = {f"weight_{i}": w for i, w in enumerate(model.get_weights())}
+    variables = model.optimizer.variables
+    arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(variables)}
+    with atomic_path(path) as temporary:
+        np.savez(temporary, progress=json.dumps(vars(progress)), **arrays)
+
+
+def read_progress(path: Path) -> Progress:
+    """Raises: ValueError if the file is no training state."""
+    try:
+        with np.load(path) as state:
+            return Progress(**json.loads(str(state["progress"])))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path}: the state of an interrupted training expected, found something else "
+            f"({error}); delete it and train from the start"
+        ) from error
+
+
+def restore_state(path: Path, model: keras.Model) -> None:
+    """Put weights and optimizer state back into a compiled model of the same shape."""
+    model.optimizer.build(model.trainable_variables)
+    with np.load(path) as state:
+        count = len(model.get_weights())
+        model.set_weights([state[f"weight_{i}"] for i in range(count)])
+        for i, variable in enumerate(model.optimizer.variables):
+            variable.assign(state[f"optimizer_{i}"])

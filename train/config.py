@@ -1,0 +1,74 @@
+"""The recipe: one field a number, a reason beside each; fields become flags."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field, fields
+
+from train.presets import PRESETS
+
+
+def setting(default, reason: str, **metadata):
+    return field(default=default, metadata={"help": reason, **metadata})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training run is made of; the defaults are the recipe of the shipped model."""
+
+    preset: str = setting(
+        "fpnlite", "levels, anchors and width of the net", choices=sorted(PRESETS)
+    )
+    input_size: int = setting(0, "height and width of the input in pixels; 0: the preset's")
+    alpha: float = setting(0.0, "width multiplier of the backbone; 0: the preset's")
+    epochs: int = setting(60, "passes over the training split; more still helps from scratch")
+    batch_size: int = setting(32, "pictures a step; 32 keeps batch statistics steady")
+    learning_rate: float = setting(
+        2e-3, "Adam's peak; lower trains too slowly from scratch, higher shakes the statistics"
+    )
+    warmup_epochs: float = setting(
+        1.0, "rise from zero to the peak, before batch norm's statistics can be trusted"
+    )
+    horizontal_flip: float = setting(0.5, "probability; 0 where left and right matter, as in text")
+    crop: float = setting(0.5, "probability of a random crop, which makes objects larger")
+    min_crop: float = setting(0.3, "smallest side of a crop, as a fraction of the picture's")
+    zoom_out: float = setting(0.3, "probability of a larger canvas, which makes objects smaller")
+    max_zoom: float = setting(2.5, "largest canvas side; small objects vanish above it")
+    validate_every: int = setting(2, "epochs between measurements of validation AP")
+    seed: int = setting(0, "of weights, order and augmentation")
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate", "validate_every"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"--{_flag(name)} must be positive, got {getattr(self, name)}")
+        for name in ("horizontal_flip", "crop", "zoom_out"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"--{_flag(name)} is a probability in [0, 1], got {getattr(self, name)}"
+                )
+        if self.preset not in PRESETS:
+            raise ValueError(f"--preset is one of {sorted(PRESETS)}, got {self.preset!r}")
+        if self.input_size and not 64 <= self.input_size <= 2048:
+            raise ValueError(f"--input-size is 64 to 2048 pixels, got {self.input_size}")
+        if self.alpha and not 0.1 <= self.alpha <= 2:
+            raise ValueError(f"--alpha is 0.1 to 2, got {self.alpha}")
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """One flag for each field of TrainConfig."""
+    for item in fields(TrainConfig):
+        parser.add_argument(
+            f"--{_flag(item.name)}",
+            type=type(item.default),
+            default=item.default,
+            choices=item.metadata.get("choices"),
+            help=item.metadata["help"],
+        )
+
+
+def from_flags(arguments: argparse.Namespace) -> TrainConfig:
+    return TrainConfig(**{item.name: getattr(arguments, item.name) for item in fields(TrainConfig)})

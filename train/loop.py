@@ -1,0 +1,149 @@
+"""One training loop for every backend: `model.fit` on NumPy batches."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+
+from edge_runtime.spec import DetectorSpec
+from train.augment import Augmentation
+from train.batch_norm import with_fused_batch_norm
+from train.callbacks import Curves, Keeper, Validation
+from train.checkpoint import Progress, read_progress, restore_state
+from train.config import TrainConfig
+from train.data import VocDataset, load_voc
+from train.loader import TrainingBatches
+from train.loss import box_loss, class_loss
+from train.model import build_ssd, multiply_adds
+from train.presets import PRESETS
+
+
+def train(
+    config: TrainConfig, data: Path, out: Path, resume: bool = False, overwrite: bool = False
+) -> float:
+    """Train a detector on a VOC folder's train split, keep the best by AP on its val split.
+
+    Beside `out` (a .keras file) stand a CSV log, a PNG of the curves and, until the training has
+    ended, the state from which `resume` goes on.
+
+    Returns: the best validation AP.
+    Raises: ValueError for data, a recipe or files that do not fit, before anything is written.
+    """
+    log, state = out.with_suffix(".csv"), out.with_suffix(".resume.npz")
+    training, validation = load_voc(data, "train"), load_voc(data, "val")
+    start = _start(config, training, out, state, resume, overwrite)
+    keras.utils.set_random_seed(config.seed)
+    plain, spec = build_model(config, training.class_names)
+    batches = TrainingBatches(
+        training,
+        spec,
+        _augmentation(config),
+        config.batch_size,
+        config.seed,
+        first_epoch=start.epochs,
+    )
+    model = with_fused_batch_norm(plain)
+    _compile(model, config, len(batches))
+    if start.epochs:
+        restore_state(state, model)
+    _describe(plain, spec, training, validation)
+    keeper = Keeper(plain, spec, out, state, start)
+    model.fit(
+        batches,
+        epochs=config.epochs,
+        initial_epoch=start.epochs,
+        callbacks=[
+            Validation(validation, spec, config.validate_every, config.epochs),
+            keras.callbacks.CSVLogger(str(log), append=start.epochs > 0),
+            keeper,
+            Curves(log, out.with_suffix(".png")),
+        ],
+        verbose=1 if sys.stderr.isatty() else 2,
+    )
+    state.unlink()
+    return keeper.best_ap
+
+
+def build_model(
+    config: TrainConfig, class_names: tuple[str, ...]
+) -> tuple[keras.Model, DetectorSpec]:
+    """The untrained detector that a recipe asks for, and its spec."""
+    preset = PRESETS[config.preset]
+    side = config.input_size
+    spec = preset.spec(class_names, (side, side) if side else None)
+    return build_ssd(spec, config.alpha or preset.alpha, preset.top_down_channels), spec
+
+
+def _augmentation(config: TrainConfig) -> Augmentation:
+    return Augmentation(
+        horizontal_flip=config.horizontal_flip,
+        crop=config.crop,
+        min_side=config.min_crop,
+        zoom_out=config.zoom_out,
+        max_zoom=config.max_zoom,
+    )
+
+
+def _start(
+    config: TrainConfig,
+    dataset: VocDataset,
+    out: Path,
+    state: Path,
+    resume: bool,
+    overwrite: bool,
+) -> Progress:
+    """Where to begin; refuses to lose an earlier result or to mix two trainings."""
+    recipe = {**asdict(config), "class_names": list(dataset.class_names), "pictures": len(dataset)}
+    if resume:
+        if not state.is_file():
+            raise ValueError(f"--resume expects {state}, which is not there; start without it")
+        progress = read_progress(state)
+        changed = {k for k in recipe if recipe[k] != progress.recipe.get(k)}
+        if changed:
+            raise ValueError(
+                f"{state} belongs to another recipe (different: {sorted(changed)}); give the "
+                "flags and data of the interrupted training, or start again with --overwrite"
+            )
+        return progress
+    for path in (state, out):
+        if path.exists() and not overwrite:
+            what = "an interrupted training" if path == state else "an earlier model"
+            cure = "go on with --resume, or " if path == state else ""
+            raise ValueError(
+                f"{path} holds {what}; {cure}choose another --out, or replace it with --overwrite"
+            )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return Progress(0, -1.0, recipe)
+
+
+def _compile(model: keras.Model, config: TrainConfig, steps_per_epoch: int) -> None:
+    warmup = max(1, round(config.warmup_epochs * steps_per_epoch))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=config.learning_rate / 100,
+        warmup_target=config.learning_rate,
+        warmup_steps=warmup,
+        decay_steps=max(1, config.epochs * steps_per_epoch - warmup),
+    )
+    model.compile(
+        keras.optimizers.Adam(schedule),
+        loss={"logits": class_loss, "offsets": box_loss},
+        # XLA on a CPU made TensorFlow's training several times slower; JAX needs it.
+        jit_compile=keras.backend.backend() != "tensorflow",
+    )
+
+
+def _describe(
+    model: keras.Model, spec: DetectorSpec, training: VocDataset, validation: VocDataset
+) -> None:
+    height, width = spec.input_hw
+    print(
+        f"{model.count_params() / 1e6:.2f} M parameters, "
+        f"{multiply_adds(model) / 1e9:.2f} G multiply-adds at {width}x{height}, "
+        f"{model.output['logits'].shape[1]} anchors"
+    )
+    for dataset in (training, validation):
+        print(f"{dataset.split}: {len(dataset)} pictures, {dataset.box_count} boxes")
+    sys.stdout.flush()
