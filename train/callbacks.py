@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ from edge_runtime.decode import decode_outputs
 from edge_runtime.files import atomic_path
 from edge_runtime.preprocess import preprocess
 from edge_runtime.spec import DetectorSpec
-from train.checkpoint import Progress, save_detector, save_state
+from train.checkpoint import Progress, TrainingFiles, save_detector, save_state
 from train.data import VocDataset, read_image
 from train.evaluate import Accuracy, evaluate
 
@@ -54,7 +55,7 @@ class Validation(keras.callbacks.Callback):
         self.dataset, self.spec, self.every, self.epochs = dataset, spec, every, epochs
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        # Every epoch has both keys: the CSV's columns are those of its first row.
+        # Every epoch has both, measured or not: the log is a table.
         logs |= {"val_ap": float("nan"), "val_ap50": float("nan")}
         if (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs:
             accuracy = validate(self.model, self.dataset, self.spec)
@@ -62,58 +63,55 @@ class Validation(keras.callbacks.Callback):
 
 
 class Keeper(keras.callbacks.Callback):
-    """Keeps the best model and, after every epoch, the state to resume from.
+    """Keeps the best model and, after every epoch, the state to resume from, log and curves.
+
+    The log is written from the state's own history: an epoch that a power cut took away is in
+    neither, and none is there twice.
 
     Args:
         plain: the model of standard layers that takes over the trained weights for saving.
+        start: where the training begins.
     """
 
     def __init__(
-        self, plain: keras.Model, spec: DetectorSpec, out: Path, state: Path, start: Progress
+        self, plain: keras.Model, spec: DetectorSpec, files: TrainingFiles, start: Progress
     ) -> None:
         super().__init__()
-        self.plain, self.spec, self.out, self.state = plain, spec, out, state
-        self.best_ap, self.recipe = start.best_ap, start.recipe
+        self.plain, self.spec, self.files, self.progress = plain, spec, files, start
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        if logs["val_ap"] > self.best_ap:
-            self.best_ap = logs["val_ap"]
+        best = self.progress.best_ap
+        if logs["val_ap"] > best:
+            best = float(logs["val_ap"])
             self.plain.set_weights(self.model.get_weights())
-            save_detector(self.plain, self.spec, self.out)
-        save_state(self.state, self.model, Progress(epoch + 1, self.best_ap, self.recipe))
+            save_detector(self.plain, self.spec, self.files.model)
+        row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        history = [*self.progress.history, row]
+        self.progress = Progress(epoch + 1, best, self.progress.recipe, history)
+        save_state(self.files.state, self.model, self.progress)
+        write_log(history, self.files.log)
+        draw_curves(history, self.files.curves)
 
 
-class Curves(keras.callbacks.Callback):
-    """Draws the CSV log as a PNG after every epoch."""
-
-    def __init__(self, log: Path, picture: Path) -> None:
-        super().__init__()
-        self.log, self.picture = log, picture
-
-    def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        draw_curves(self.log, self.picture)
+def write_log(history: list[dict], path: Path) -> None:
+    """One CSV line an epoch; a cell that was not measured stays blank."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, history[0])
+        writer.writeheader()
+        for row in history:
+            writer.writerow({k: "" if math.isnan(v) else v for k, v in row.items()})
 
 
-def read_log(log: Path) -> dict[str, np.ndarray]:
-    """Columns of a CSV log by name; an empty or missing cell is NaN."""
-    with log.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = rows[0] if rows else ()
-    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
-
-
-def draw_curves(log: Path, picture: Path) -> None:
-    """Loss (logarithmic) and validation AP against the epoch."""
+def draw_curves(history: list[dict], path: Path) -> None:
+    """Loss (logarithmic) and validation AP against the epoch, as a PNG."""
     from matplotlib.figure import Figure  # the object interface needs no display
 
-    columns = read_log(log)
-    epochs = columns["epoch"] + 1
+    columns = {name: np.array([row[name] for row in history]) for name in history[0]}
+    epochs = columns["epoch"]
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    parts = {"loss": "both", "logits_loss": "classes", "offsets_loss": "boxes"}
-    for name, label in parts.items():
-        if name in columns:
-            left.plot(epochs, columns[name], label=label)
+    for name, label in {"loss": "both", "logits_loss": "classes", "offsets_loss": "boxes"}.items():
+        left.plot(epochs, columns[name], label=label)
     left.set(yscale="log", xlabel="epoch", title="training loss")
     measured = np.isfinite(columns["val_ap"])
     for name, label in (("val_ap", "AP"), ("val_ap50", "AP50")):
@@ -122,5 +120,5 @@ def draw_curves(log: Path, picture: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()
-    with atomic_path(picture) as temporary:
+    with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)

@@ -22,6 +22,25 @@ def save_detector(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
 
 
 @dataclass(frozen=True)
+class TrainingFiles:
+    """What a training writes: a model and, beside it, log, curves and the state to resume from."""
+
+    model: Path
+
+    @property
+    def log(self) -> Path:
+        return self.model.with_suffix(".csv")
+
+    @property
+    def curves(self) -> Path:
+        return self.model.with_suffix(".png")
+
+    @property
+    def state(self) -> Path:
+        return self.model.with_suffix(".resume.npz")
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a training has come.
 
@@ -29,11 +48,13 @@ class Progress:
         epochs: completed epochs.
         best_ap: best validation AP so far; -1 before the first validation.
         recipe: what must be the same for the training to go on.
+        history: one row of losses and validation figures for each completed epoch.
     """
 
     epochs: int
     best_ap: float
     recipe: dict
+    history: list[dict]
 
 
 def save_state(path: Path, model: keras.Model, progress: Progress) -> None:

@@ -11,8 +11,8 @@ import keras
 from edge_runtime.spec import DetectorSpec
 from train.augment import Augmentation
 from train.batch_norm import with_fused_batch_norm
-from train.callbacks import Curves, Keeper, Validation
-from train.checkpoint import Progress, read_progress, restore_state
+from train.callbacks import Keeper, Validation
+from train.checkpoint import Progress, TrainingFiles, read_progress, restore_state
 from train.config import TrainConfig
 from train.data import VocDataset, load_voc
 from train.loader import TrainingBatches
@@ -32,9 +32,9 @@ def train(
     Returns: the best validation AP.
     Raises: ValueError for data, a recipe or files that do not fit, before anything is written.
     """
-    log, state = out.with_suffix(".csv"), out.with_suffix(".resume.npz")
+    files = TrainingFiles(out)
     training, validation = load_voc(data, "train"), load_voc(data, "val")
-    start = _start(config, training, out, state, resume, overwrite)
+    start = _start(config, training, files, resume, overwrite)
     keras.utils.set_random_seed(config.seed)
     plain, spec = build_model(config, training.class_names)
     batches = TrainingBatches(
@@ -43,28 +43,25 @@ def train(
         _augmentation(config),
         config.batch_size,
         config.seed,
-        first_epoch=start.epochs,
+        range(start.epochs, config.epochs),
     )
     model = with_fused_batch_norm(plain)
-    _compile(model, config, len(batches))
+    _compile(model, config, batches.steps_per_epoch)
     if start.epochs:
-        restore_state(state, model)
+        restore_state(files.state, model)
     _describe(plain, spec, training, validation)
-    keeper = Keeper(plain, spec, out, state, start)
+    keeper = Keeper(plain, spec, files, start)
     model.fit(
         batches,
         epochs=config.epochs,
         initial_epoch=start.epochs,
-        callbacks=[
-            Validation(validation, spec, config.validate_every, config.epochs),
-            keras.callbacks.CSVLogger(str(log), append=start.epochs > 0),
-            keeper,
-            Curves(log, out.with_suffix(".png")),
-        ],
+        steps_per_epoch=batches.steps_per_epoch,
+        shuffle=False,  # the batches come shuffled
+        callbacks=[Validation(validation, spec, config.validate_every, config.epochs), keeper],
         verbose=1 if sys.stderr.isatty() else 2,
     )
-    state.unlink()
-    return keeper.best_ap
+    files.state.unlink()
+    return keeper.progress.best_ap
 
 
 def build_model(
@@ -90,13 +87,13 @@ def _augmentation(config: TrainConfig) -> Augmentation:
 def _start(
     config: TrainConfig,
     dataset: VocDataset,
-    out: Path,
-    state: Path,
+    files: TrainingFiles,
     resume: bool,
     overwrite: bool,
 ) -> Progress:
     """Where to begin; refuses to lose an earlier result or to mix two trainings."""
     recipe = {**asdict(config), "class_names": list(dataset.class_names), "pictures": len(dataset)}
+    state = files.state
     if resume:
         if not state.is_file():
             raise ValueError(f"--resume expects {state}, which is not there; start without it")
@@ -108,15 +105,14 @@ def _start(
                 "flags and data of the interrupted training, or start again with --overwrite"
             )
         return progress
-    for path in (state, out):
+    for path in (state, files.model):
         if path.exists() and not overwrite:
             what = "an interrupted training" if path == state else "an earlier model"
             cure = "go on with --resume, or " if path == state else ""
             raise ValueError(
                 f"{path} holds {what}; {cure}choose another --out, or replace it with --overwrite"
             )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return Progress(0, -1.0, recipe)
+    return Progress(0, -1.0, recipe, [])
 
 
 def _compile(model: keras.Model, config: TrainConfig, steps_per_epoch: int) -> None:

@@ -89,11 +89,10 @@ def _top_down(features: dict, channels: int) -> dict:
     for stride in sorted(features, reverse=True):
         x = _conv(features[stride], channels, f"lateral_{stride}", activate=False)
         if above is not None:
-            up = layers.UpSampling2D(2, name=f"up_{stride}")(above)
-            # 19 rows stand above 10, not 20: the coarser map was rounded up.
-            extra = [up.shape[axis] - x.shape[axis] for axis in (1, 2)]
-            if any(extra):
-                up = layers.Cropping2D([(0, e) for e in extra], name=f"crop_{stride}")(up)
+            # By size, not by factor: 19 rows stand above 10. One operator in the .tflite file, for
+            # which UpSampling2D takes four.
+            rows, columns = x.shape[1:3]
+            up = layers.Resizing(rows, columns, "nearest", name=f"up_{stride}")(above)
             x = layers.Add(name=f"top_down_{stride}")([x, up])
         above = x
         smooth = _depthwise(x, f"smooth_{stride}_depthwise")
