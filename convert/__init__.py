@@ -1,0 +1,1 @@
+"""Float → int8: conversion with the spec embedded, checks, and the float-against-int8 benchmark."""

@@ -1,0 +1,154 @@
+"""Turn a trained detector into .tflite files and measure what that cost.
+
+    python -m convert models/digits.keras --data data/digits --out build/digits
+
+Writes NAME_float32.tflite, NAME_float16.tflite, NAME_dynamic.tflite and NAME_int8.tflite, each
+with its spec and labels inside, and report.json. All four appear, or none: after an error the
+files of an earlier run are still there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from convert import representative
+from convert.arguments import whole_number
+from convert.comparison import run_benchmark
+from convert.quiet import ConversionError, hidden_output
+from convert.report import format_report, write_report
+from convert.tflite import convert, export
+from convert.variants import VARIANT_MEMBER, VARIANTS
+from convert.verify import find_problems, read_model
+from convert.versions import minimum_runtime
+from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
+from edge_runtime.spec import DetectorSpec, embed, read_spec
+from train.data import load_voc
+
+
+class VerificationError(RuntimeError):
+    """A converted file is not what was asked for."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m convert",
+        description="Convert a trained .keras detector to TFLite: float32, float16, dynamic, int8.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help=".keras file of `python -m train`")
+    add("--data", type=Path, required=True, help="folder in PASCAL VOC layout")
+    add("--out", type=Path, default=Path("build"), help="folder for the .tflite files")
+    add(
+        "--calibration-images",
+        type=whole_number(1),
+        default=200,
+        help=f"int8 ranges are measured on so many, at least {representative.MIN_IMAGES}",
+    )
+    add("--calibration-split", default="train", help="where they are drawn from")
+    add("--split", default="test", help="the benchmark's; training has not seen it")
+    add("--threads", type=whole_number(1), help="of the benchmark; None: all cores")
+    add("--seed", type=whole_number(0), default=0, help="of the draw of calibration pictures")
+    return parser
+
+
+def _calibration(args: argparse.Namespace, spec: DetectorSpec) -> list[np.ndarray]:
+    """Draw, load and announce the calibration pictures; refuse unsuitable data."""
+    if args.calibration_split == args.split:
+        raise ValueError(
+            f"the benchmark must not see calibration pictures, got split '{args.split}' for both; "
+            "change --split or --calibration-split"
+        )
+    dataset = load_voc(args.data, args.calibration_split, spec.class_names)
+    load_voc(args.data, args.split, spec.class_names)  # the benchmark's, found wanting early
+    examples = representative.choose(dataset, args.calibration_images, args.seed)
+    counts = representative.class_counts(examples, spec.class_names)
+    print(
+        f"calibration: {len(examples)} of {len(dataset)} pictures of split "
+        f"'{dataset.split}', seed {args.seed}; boxes: "
+        + ", ".join(f"{name} {count}" for name, count in counts.items()),
+        flush=True,
+    )
+    return representative.load_frames(examples, spec)
+
+
+def _convert_all(
+    model_path: Path, spec: DetectorSpec, frames: Sequence[np.ndarray], out: Path
+) -> list[Path]:
+    """Write all variants into `out`, or none."""
+    with _work_folder(out) as folder:
+        work = Path(folder)
+        start = time.perf_counter()
+        saved_model = export(model_path, spec, work)
+        print(f"export: {time.perf_counter() - start:.1f} s", flush=True)
+        written = []
+        for variant in VARIANTS:
+            start = time.perf_counter()
+            path = work / f"{model_path.stem}_{variant}.tflite"
+            convert(saved_model, variant, path, spec, frames)
+            runtime = minimum_runtime(read_model(path))
+            embed(path, spec, {RUNTIME_VERSION_MEMBER: runtime, VARIANT_MEMBER: variant})
+            with hidden_output(f"checking {path.name}"):  # the interpreter has a greeting, too
+                problems = find_problems(path, variant)
+            if problems:
+                raise VerificationError(f"{path.name} is unusable:\n  " + "\n  ".join(problems))
+            seconds = time.perf_counter() - start
+            megabytes = path.stat().st_size / 1e6
+            print(
+                f"{path.name}: {megabytes:.2f} MB, {seconds:.1f} s, for runtimes from {runtime} on",
+                flush=True,
+            )
+            written.append(path)
+        return [path.replace(out / path.name) for path in written]
+
+
+def _work_folder(out: Path) -> tempfile.TemporaryDirectory:
+    """A folder inside `out`, so that a finished file only needs a new name."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".convert-", dir=out)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot write into {out} ({error.strerror}); choose another --out, change its rights "
+            "or free some space",
+        ) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        if args.model.suffix != ".keras":
+            raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
+        _work_folder(args.out).cleanup()  # before reading pictures, not after
+        spec = read_spec(args.model)
+        frames = _calibration(args, spec)
+        paths = _convert_all(args.model, spec, frames, args.out)
+        command = shlex.join(["python", "-m", "convert", *given])
+        report = run_benchmark(paths, args.data, args.split, args.threads, command=command)
+        report_path = args.out / "report.json"
+        write_report(report_path, report)
+        print(format_report(report))
+        print(report_path)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (ConversionError, VerificationError) as error:
+        if isinstance(error, ConversionError):
+            print(error.log, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

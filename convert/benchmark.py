@@ -1,0 +1,68 @@
+"""Accuracy and latency of converted detectors, side by side; runs on the device, too.
+
+    python -m convert.benchmark build/digits/digits_*.tflite --data data/digits
+    python -m convert.benchmark models/digits_int8.tflite --data data/digits --limit 100
+
+Prints a table and, as the last line, the path of the same numbers in JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from convert.arguments import LATENCY_RUNS, whole_number
+from convert.report import check_writable, format_report, write_report
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m convert.benchmark",
+        description="Measure accuracy (pycocotools) and latency of converted detectors.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("models", nargs="+", type=Path, metavar="MODEL", help=".tflite files, compared in one run")
+    add("--data", type=Path, required=True, help="folder in PASCAL VOC layout")
+    add("--split", default="test", help="that neither training nor calibration has seen")
+    add("--threads", type=whole_number(1), help="of the interpreter; None: all cores")
+    add("--out", type=Path, default=Path("report.json"), help="where the JSON goes")
+    add("--latency-runs", type=whole_number(0), default=LATENCY_RUNS, help="0: leave out")
+    add("--limit", type=whole_number(1), help="look at the first N pictures only; None: all")
+    return parser
+
+
+def _import_comparison():
+    """The function that measures; what it imports is an extra on a device."""
+    try:
+        from convert.comparison import run_benchmark
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"the benchmark needs {error.name}; pip install 'edge-runtime[benchmark]'"
+        ) from error
+    return run_benchmark
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    command = shlex.join(["python", "-m", "convert.benchmark", *given])
+    try:
+        run_benchmark = _import_comparison()
+        check_writable(args.out)
+        options = (args.data, args.split, args.threads, args.latency_runs, args.limit, command)
+        report = run_benchmark(args.models, *options)
+        print(format_report(report))
+        write_report(args.out, report)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

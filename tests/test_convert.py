@@ -1,0 +1,174 @@
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from convert import __main__ as command
+from convert.verify import find_problems
+from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
+from edge_runtime.spec import read_member, read_spec
+from tests.conftest import ROOT
+from tests.convert_fixtures import (  # noqa: F401
+    SPEC,
+    dataset_fixture,
+    keras_path_fixture,
+    write_dataset,
+)
+
+FILES = {f"cells_{variant}.tflite" for variant in ("float32", "float16", "dynamic", "int8")}
+
+
+def run(*arguments, **options):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"}
+    return subprocess.run(
+        [sys.executable, "-m", "convert", *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
+
+
+def test_command(keras_path, dataset, tmp_path):
+    out = tmp_path / "new" / "folder"
+    done = run(keras_path, "--data", dataset, "--out", out, "--calibration-images", 25)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == ""  # not one line of TensorFlow
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("calibration: 25 of 30 pictures of split 'train', seed 0; boxes: bl")
+    assert lines[1].startswith("export: ")
+    assert {line.split(":")[0] for line in lines[2:6]} == FILES
+    assert lines[-1] == str(out / "report.json")
+    assert {path.name for path in out.iterdir()} == FILES | {"report.json"}
+    report = json.loads((out / "report.json").read_text())
+    assert report["command"].startswith("python -m convert ")
+    assert [model["ap50"] for model in report["models"]] == pytest.approx([1] * 4)
+    for name in FILES:
+        variant = read_member(out / name, "variant.txt")
+        assert name == f"cells_{variant}.tflite"
+        assert find_problems(out / name, variant) == []
+        assert read_spec(out / name) == SPEC
+        assert read_member(out / name, "labels.txt") == "blue\nred\n"
+        version = read_member(out / name, RUNTIME_VERSION_MEMBER)
+        assert (1, 5) <= tuple(map(int, version.split(".")))[:2] <= (2, 14)
+
+
+def test_the_same_run_gives_the_same_files(keras_path, dataset, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    frames = command._calibration(arguments(keras_path, dataset, tmp_path), SPEC)
+    for folder in folders:
+        command._convert_all(keras_path, SPEC, frames, folder)
+    for name in FILES:
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+
+def arguments(keras_path, dataset, out):
+    given = [keras_path, "--data", dataset, "--out", out, "--calibration-images", 20]
+    return command._parser().parse_args(list(map(str, given)))
+
+
+def fail(capsys, *given):
+    """Run in this process; the single line of the error."""
+    status = command.main(list(map(str, given)))
+    out, err = capsys.readouterr()
+    assert status == 2, out + err
+    assert len(err.splitlines()) == 1
+    return err
+
+
+def test_earlier_files_survive_a_file_that_fails_its_check(
+    keras_path, dataset, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in FILES:
+        (out / name).write_text("earlier")
+    monkeypatch.setattr(
+        command, "find_problems", lambda path, variant: ["a flaw"] * (variant == "int8")
+    )
+    given = [keras_path, "--data", dataset, "--out", out, "--calibration-images", 20]
+    assert command.main(list(map(str, given))) == 1
+    assert "cells_int8.tflite is unusable:\n  a flaw" in capsys.readouterr().err
+    assert {path.name for path in out.iterdir()} == FILES
+    assert {path.read_text() for path in out.iterdir()} == {"earlier"}
+
+
+def test_missing_model(dataset, tmp_path, capsys):
+    err = fail(capsys, tmp_path / "no.keras", "--data", dataset, "--out", tmp_path / "out")
+    assert "no model file at" in err
+
+
+def test_other_suffix(dataset, tmp_path, capsys):
+    err = fail(capsys, tmp_path / "a.tflite", "--data", dataset, "--out", tmp_path / "out")
+    assert "a .keras file" in err
+
+
+def test_model_without_spec(dataset, tmp_path, capsys):
+    path = tmp_path / "bare.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    err = fail(capsys, path, "--data", dataset, "--out", tmp_path / "out")
+    assert "detector_spec.json expected, found none" in err
+
+
+def test_data_of_other_classes(keras_path, tmp_path, capsys):
+    data = write_dataset(tmp_path / "data", {"train": 25, "test": 3})
+    for path in (data / "Annotations").iterdir():
+        path.write_text(path.read_text().replace("<name>red", "<name>green"))
+    err = fail(capsys, keras_path, "--data", data, "--out", tmp_path / "out")
+    assert "got the class 'green', expected one of blue, red" in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--calibration-images", 31], "lower --calibration-images to 30"),
+        (["--calibration-images", 5], "at least 20"),
+        (["--calibration-split", "test"], "must not see calibration pictures"),
+        (["--split", "nowhere"], "nowhere"),
+    ],
+)
+def test_unsuitable_data_stops_before_the_conversion(
+    keras_path, dataset, tmp_path, capsys, monkeypatch, flags, message
+):
+    monkeypatch.setattr(command, "export", lambda *_: pytest.fail("conversion began"))
+    out = tmp_path / "out"
+    assert message in fail(capsys, keras_path, "--data", dataset, "--out", out, *flags)
+    assert list(out.iterdir()) == []
+
+
+def test_unwritable_folder(keras_path, dataset, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    err = fail(capsys, keras_path, "--data", dataset, "--out", tmp_path / "file" / "out")
+    assert "cannot write into" in err
+
+
+def test_full_disk_while_converting(keras_path, dataset, tmp_path, capsys, monkeypatch):
+    def full(saved_model, variant, target, spec, frames):
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(command, "convert", full)
+    out = tmp_path / "out"
+    given = (keras_path, "--data", dataset, "--out", out, "--calibration-images", 20)
+    assert "No space left" in fail(capsys, *given)
+    assert list(out.iterdir()) == []
+
+
+def test_broken_calibration_picture_is_named(keras_path, tmp_path, capsys):
+    data = write_dataset(tmp_path / "data", {"train": 20, "test": 2})
+    path = data / "JPEGImages/train_003.png"
+    path.write_bytes(path.read_bytes()[:200])
+    given = (keras_path, "--data", data, "--out", tmp_path / "out", "--calibration-images", 20)
+    assert "train_003.png" in fail(capsys, *given)
+
+
+def test_help_names_every_default(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())  # argparse breaks lines anywhere
+    for default in ("(default: 200)", "(default: train)", "(default: test)", "(default: 0)"):
+        assert default in text

@@ -1,0 +1,133 @@
+import os
+
+import numpy as np
+import pytest
+
+from convert.quiet import ConversionError, ModelError, hidden_output
+from convert.tflite import convert, export
+from convert.verify import find_problems, read_model
+from convert.versions import minimum_runtime
+from edge_runtime.boxes import iou
+from edge_runtime.detector import Detector
+from edge_runtime.preprocess import pixel_table
+from edge_runtime.spec import DetectorSpec, embed
+from tests.convert_fixtures import (  # noqa: F401
+    SPEC,
+    converted_fixture,
+    draw_picture,
+    frames_fixture,
+    keras_path_fixture,
+    make_model,
+    saved_model_fixture,
+)
+
+GREY = np.full((64, 64, 3), 120, np.uint8)
+BRIGHT = np.random.default_rng(0).integers(180, 240, (64, 64, 3), np.uint8)
+
+
+def test_every_variant_is_sound(converted):
+    for variant, path in converted.items():
+        assert find_problems(path, variant) == []
+        assert (2, 14) >= tuple(map(int, minimum_runtime(read_model(path)).split(".")))[:2] > (1, 0)
+
+
+@pytest.mark.parametrize("variant", ["float16", "dynamic", "int8"])
+def test_detections_match_the_float_model(converted, variant):
+    reference, quantised = Detector(converted["float32"]), Detector(converted[variant])
+    rng = np.random.default_rng(7)
+    for _ in range(10):
+        frame, boxes, _ = draw_picture(rng, SPEC.class_names)
+        expected, got = reference.detect(frame), quantised.detect(frame)
+        assert len(expected) == len(got) == len(boxes)
+        for row in range(len(expected)):
+            overlap = iou(expected.boxes[row : row + 1], got.boxes)[0]
+            match = int(overlap.argmax())
+            assert overlap[match] > 0.97  # a box moves by at most half a quantisation step
+            assert got.class_ids[match] == expected.class_ids[row]
+            assert abs(got.scores[match] - expected.scores[row]) < 0.02
+
+
+def test_the_float_file_computes_what_keras_computes(converted, keras_path):
+    frame = draw_picture(np.random.default_rng(3), SPEC.class_names)[0]
+    detector = Detector(converted["float32"])
+    tensor = detector.preprocess(frame)
+    expected = make_model()(tensor, training=False)
+    logits, offsets = detector.invoke(tensor)
+    np.testing.assert_allclose(logits, expected["logits"].numpy()[0], atol=1e-4)
+    np.testing.assert_allclose(offsets, expected["offsets"].numpy()[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [[GREY] * 3, [np.zeros_like(GREY)] * 3, [BRIGHT, GREY]],
+    ids=["grey", "black", "bright"],
+)
+def test_input_range_does_not_depend_on_the_pictures(saved_model, tmp_path, pictures):
+    path = tmp_path / "int8.tflite"
+    convert(saved_model, "int8", path, SPEC, pictures)
+    embed(path, SPEC)
+    assert find_problems(path, "int8") == []
+    tensor = read_model(path).subgraphs[0].tensors[0]
+    assert float(tensor.quantization.scale[0]) == 1 / 128
+    assert int(tensor.quantization.zeroPoint[0]) == 0
+    pixels = np.arange(256, dtype=np.uint8)
+    frame = np.resize(pixels, (64, 64, 3))
+    got = Detector(path).preprocess(frame)[0]
+    np.testing.assert_array_equal(got, frame.astype(np.int16) - 128)
+
+
+def test_calibration_still_sets_the_other_ranges(saved_model, tmp_path):
+    scales = []
+    for number, pictures in enumerate(([GREY] * 3, [BRIGHT] * 3)):
+        path = tmp_path / f"{number}.tflite"
+        convert(saved_model, "int8", path, SPEC, pictures)
+        embed(path, SPEC)
+        detector = Detector(path)
+        scales.append(detector._network.outputs["logits"].quantization[0])
+    assert scales[0] != scales[1]
+
+
+def test_another_pixel_range(saved_model, tmp_path):
+    spec = DetectorSpec(SPEC.input_hw, SPEC.class_names, SPEC.levels, pixel_mean=0, pixel_scale=0.5)
+    path = tmp_path / "int8.tflite"
+    convert(saved_model, "int8", path, spec, [GREY])
+    embed(path, spec)
+    assert find_problems(path, "int8") == []
+    table = pixel_table(spec, np.int8, Detector(path)._network.input.quantization)
+    assert len(set(table.tolist())) == 256
+
+
+def test_converter_lines_stay_hidden(saved_model, tmp_path, frames, capfd):
+    convert(saved_model, "int8", tmp_path / "int8.tflite", SPEC, frames)
+    out, err = capfd.readouterr()
+    assert "fully_quantize" not in out + err
+    assert "I0000" not in out + err
+
+
+def test_log_comes_with_the_error(capfd):
+    expected = pytest.raises(ConversionError, match=r"stepping failed: first line$")
+    with expected as caught, hidden_output("stepping"):
+        os.write(2, b"from C++\n")
+        raise RuntimeError("first line\nsecond line")
+    assert "from C++" in caught.value.log
+    assert capfd.readouterr() == ("", "")
+    print("visible again")
+    assert capfd.readouterr().out == "visible again\n"
+
+
+def test_full_disk_passes_as_it_is():
+    with pytest.raises(OSError, match="No space"), hidden_output("stepping"):
+        raise OSError(28, "No space left on device")
+
+
+def test_model_that_does_not_fit_its_spec(keras_path, tmp_path):
+    other = DetectorSpec(SPEC.input_hw, ("a", "b", "c"), SPEC.levels)
+    with pytest.raises(ModelError, match=r"'logits': \(20, 4\).*got.*'logits': \(20, 3\)"):
+        export(keras_path, other, tmp_path)
+
+
+def test_file_that_is_no_keras_model(tmp_path):
+    path = tmp_path / "a.keras"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="cannot load it"):
+        export(path, SPEC, tmp_path)
