@@ -24,6 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="VOC folder with train and val")
     parser.add_argument("--out", type=Path, required=True, help="the .keras file to write")
+    parser.add_argument("--start-from", type=Path, help="weights of this .keras file, not random")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     parser.add_argument("--overwrite", action="store_true", help="replace what --out names")
     add_flags(parser)
@@ -34,7 +35,14 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError(f"--out is a .keras file, got {arguments.out}")
         from train.loop import train
 
-        best = train(config, arguments.data, arguments.out, arguments.resume, arguments.overwrite)
+        best = train(
+            config,
+            arguments.data,
+            arguments.out,
+            start_from=arguments.start_from,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+        )
     except (ValueError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from edge_runtime.files import atomic_path
-from edge_runtime.spec import DetectorSpec, embed
+from edge_runtime.spec import DetectorSpec, embed, read_spec
 
 
 def save_detector(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
@@ -19,6 +19,24 @@ def save_detector(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
     with atomic_path(path) as temporary:
         model.save(temporary)
         embed(temporary, spec)
+
+
+def load_weights(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
+    """Take over the weights of a saved detector; its input size may differ, its net may not.
+
+    Raises: ValueError for another file, other classes or another net; FileNotFoundError.
+    """
+    names = read_spec(path).class_names
+    if names != spec.class_names:
+        raise ValueError(f"{path}: the classes {spec.class_names} expected, got {names}")
+    weights = keras.saving.load_model(path, compile=False).get_weights()
+    expected, got = ([w.shape for w in ws] for ws in (model.get_weights(), weights))
+    if expected != got:
+        raise ValueError(
+            f"{path}: a net of {len(expected)} weight arrays expected, got {len(got)} or others; "
+            "give the --preset and --alpha that it was trained with"
+        )
+    model.set_weights(weights)
 
 
 @dataclass(frozen=True)

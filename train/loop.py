@@ -12,7 +12,7 @@ from edge_runtime.spec import DetectorSpec
 from train.augment import Augmentation
 from train.batch_norm import with_fused_batch_norm
 from train.callbacks import Keeper, Validation
-from train.checkpoint import Progress, TrainingFiles, read_progress, restore_state
+from train.checkpoint import Progress, TrainingFiles, load_weights, read_progress, restore_state
 from train.config import TrainConfig
 from train.data import VocDataset, load_voc
 from train.loader import TrainingBatches
@@ -22,21 +22,32 @@ from train.presets import PRESETS
 
 
 def train(
-    config: TrainConfig, data: Path, out: Path, resume: bool = False, overwrite: bool = False
+    config: TrainConfig,
+    data: Path,
+    out: Path,
+    start_from: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> float:
     """Train a detector on a VOC folder's train split, keep the best by AP on its val split.
 
     Beside `out` (a .keras file) stand a CSV log, a PNG of the curves and, until the training has
     ended, the state from which `resume` goes on.
 
+    Args:
+        start_from: a .keras file of the same net, at this or another input size, whose weights
+            the training starts from; None: random ones.
+
     Returns: the best validation AP.
     Raises: ValueError for data, a recipe or files that do not fit, before anything is written.
     """
     files = TrainingFiles(out)
     training, validation = load_voc(data, "train"), load_voc(data, "val")
-    start = _start(config, training, files, resume, overwrite)
+    start = _start(config, training, files, start_from, resume, overwrite)
     keras.utils.set_random_seed(config.seed)
     plain, spec = build_model(config, training.class_names)
+    if start_from:
+        load_weights(plain, spec, start_from)
     batches = TrainingBatches(
         training,
         spec,
@@ -88,11 +99,17 @@ def _start(
     config: TrainConfig,
     dataset: VocDataset,
     files: TrainingFiles,
+    start_from: Path | None,
     resume: bool,
     overwrite: bool,
 ) -> Progress:
     """Where to begin; refuses to lose an earlier result or to mix two trainings."""
-    recipe = {**asdict(config), "class_names": list(dataset.class_names), "pictures": len(dataset)}
+    recipe = {
+        **asdict(config),
+        "class_names": list(dataset.class_names),
+        "pictures": len(dataset),
+        "start_from": start_from and start_from.name,
+    }
     state = files.state
     if resume:
         if not state.is_file():

@@ -1,0 +1,101 @@
+"""The models in models/: the int8 file is what `make convert` makes of the Keras file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_runtime import Detector, read_spec
+from edge_runtime.anchors import make_anchors
+from edge_runtime.boxes import iou
+from edge_runtime.decode import decode_outputs
+from edge_runtime.preprocess import preprocess
+from train.data import load_voc, read_image
+from train.digits import write_digits
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+KERAS, INT8 = MODELS / "digits.keras", MODELS / "digits_int8.tflite"
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """The first scenes of the test split: a scene depends on seed, split and number only."""
+    root = tmp_path_factory.mktemp("data") / "digits"
+    write_digits(root, {"test": 12}, workers=1)
+    return load_voc(root, "test").examples
+
+
+@pytest.fixture(scope="module")
+def int8_detections(scenes):
+    detector = Detector(INT8)
+    return [detector.detect(read_image(example.image_path)) for example in scenes]
+
+
+def test_both_files_carry_the_same_spec():
+    assert read_spec(KERAS) == read_spec(INT8)
+    assert read_spec(INT8).class_names == tuple("0123456789")
+
+
+def test_the_keras_file_is_at_most_8_mb():
+    assert KERAS.stat().st_size <= 8_000_000
+
+
+def test_int8_sees_what_float_sees(scenes, int8_detections):
+    """Every clear detection of one has its partner in the other: class, place and score."""
+    import keras
+
+    spec = read_spec(KERAS)
+    model = keras.saving.load_model(KERAS, compile=False)
+    images = np.concatenate([preprocess(read_image(e.image_path), spec) for e in scenes])
+    outputs = model.predict_on_batch(images)
+    clear = 0
+    for row, (example, ours) in enumerate(zip(scenes, int8_detections, strict=True)):
+        boxes, scores, class_ids = decode_outputs(
+            outputs["logits"][row],
+            outputs["offsets"][row],
+            make_anchors(spec),
+            spec.variances,
+            score_threshold=0.3,
+            iou_threshold=0.45,
+            max_detections=100,
+        )
+        pixels = boxes * np.array([example.width, example.height] * 2)
+        overlap = iou(ours.boxes, pixels) * (ours.class_ids[:, None] == class_ids[None, :])
+        for number in np.flatnonzero(ours.scores >= 0.7):
+            partner = overlap[number].argmax()
+            assert overlap[number, partner] > 0.8, f"{example.image_id}: {ours.to_dicts()[number]}"
+            assert scores[partner] == pytest.approx(ours.scores[number], abs=0.2)
+            clear += 1
+        for number in np.flatnonzero(scores >= 0.7):
+            assert overlap[:, number].max() > 0.8, f"{example.image_id}: {class_ids[number]} lost"
+    assert clear > 2 * len(scenes)
+
+
+def test_int8_finds_most_digits(scenes, int8_detections):
+    found = total = 0
+    for example, ours in zip(scenes, int8_detections, strict=True):
+        pixels = example.boxes * np.array([example.width, example.height] * 2)
+        overlap = iou(pixels, ours.boxes) * (example.class_ids[:, None] == ours.class_ids)
+        found += int((overlap > 0.5).any(axis=1).sum())
+        total += len(pixels)
+    assert found / total > 0.85
+
+
+def test_the_log_of_the_training_ships_with_the_model():
+    header = (MODELS / "digits.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert {"epoch", "loss", "val_ap", "val_ap50"} <= set(header.split(","))
+
+
+def test_the_readme_table_is_the_report(request):
+    """README figures come from models/digits_report.json, written by `make convert`."""
+    report = json.loads((MODELS / "digits_report.json").read_text(encoding="utf-8"))
+    readme = (MODELS.parent / "README.md").read_text(encoding="utf-8")
+    for model in report["models"]:
+        row = next(line for line in readme.splitlines() if line.startswith(f"| {model['variant']}"))
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[1:4] == [
+            f"{model['bytes'] / 1e6:.2f}",
+            f"{100 * model['ap']:.2f}",
+            f"{100 * model['ap50']:.2f}",
+        ]
