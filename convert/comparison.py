@@ -16,10 +16,14 @@ from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.detector import Detector
 from edge_runtime.spec import read_member
 from train.data import Example, VocDataset, load_voc, read_image
-from train.evaluate import MAX_DETECTIONS, PictureDetections, evaluate
+from train.evaluate import (
+    IOU_THRESHOLD,
+    MAX_DETECTIONS,
+    SCORE_THRESHOLD,
+    PictureDetections,
+    evaluate,
+)
 
-# AP is the area below the whole precision curve, so nearly every guess must come in.
-ACCURACY_SCORE_THRESHOLD = 0.01
 LATENCY_FRAMES = 16  # enough different pictures, few enough for a Pi's memory
 
 
@@ -34,7 +38,7 @@ def run_benchmark(
 ) -> dict:
     """Measure models on a split of a VOC folder.
 
-    Accuracy counts guesses from ACCURACY_SCORE_THRESHOLD on; latency is measured with the
+    Accuracy counts guesses with the thresholds of `train.evaluate`; latency is measured with the
     detector's default thresholds, as it will run.
 
     Args:
@@ -103,7 +107,8 @@ def _detect_all(
 ) -> list[list[PictureDetections]]:
     """What each detector finds in each picture, boxes in [0, 1]; a picture is decoded once."""
     for detector in detectors:
-        detector.score_threshold = ACCURACY_SCORE_THRESHOLD
+        detector.score_threshold = SCORE_THRESHOLD
+        detector.iou_threshold = IOU_THRESHOLD
         detector.max_detections = MAX_DETECTIONS
     found: list[list[PictureDetections]] = [[] for _ in detectors]
     for example in tqdm(examples, "accuracy", unit="picture", leave=False, disable=None):

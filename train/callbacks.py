@@ -16,10 +16,13 @@ from edge_runtime.preprocess import preprocess
 from edge_runtime.spec import DetectorSpec
 from train.checkpoint import Progress, TrainingFiles, save_detector, save_state
 from train.data import VocDataset, read_image
-from train.evaluate import Accuracy, evaluate
-
-# As the SSD paper's evaluation sets them; the benchmark uses the same.
-SCORE_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS = 0.01, 0.45, 200
+from train.evaluate import (
+    IOU_THRESHOLD,
+    MAX_DETECTIONS,
+    SCORE_THRESHOLD,
+    Accuracy,
+    evaluate,
+)
 
 
 def validate(
