@@ -19,10 +19,10 @@ digits_recipe := --preset digits --epochs 30 --batch-size 16 --horizontal-flip 0
   --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train convert benchmark detect test lint clean
+.PHONY: help setup data check-data train convert benchmark detect test lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "MODEL=$(MODEL) and DATA=$(DATA) are the defaults; give your own."
 
 setup: $(installed) ## build .venv once, with pinned dependencies
@@ -36,6 +36,9 @@ $(installed): requirements.txt
 
 data: $(installed) ## draw the embedded default, scenes of handwritten digits
 	@$(python) -m train.digits --out $(digits) --force
+
+check-data: $(needs) ## what is wrong with the pictures and labels in DATA, and what would be done
+	@$(python) -m train.data check $(DATA) $(FLAGS)
 
 train: $(installed) data ## train the shipped detector again, from scratch, overnight
 	@$(python) -m train --data $(digits) --out build/digits.keras $(digits_recipe) $(FLAGS)

@@ -30,7 +30,7 @@ from convert.verify import find_problems, read_model
 from convert.versions import minimum_runtime
 from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
 from edge_runtime.spec import DetectorSpec, embed, read_spec
-from train.data import load_voc
+from train.data import load_voc, plain_warnings
 
 
 class VerificationError(RuntimeError):
@@ -126,6 +126,7 @@ def _work_folder(out: Path) -> tempfile.TemporaryDirectory:
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
+    plain_warnings()
     try:
         if args.model.suffix != ".keras":
             raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")

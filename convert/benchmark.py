@@ -39,10 +39,12 @@ def _import_comparison():
     """The function that measures; what it imports is an extra on a device."""
     try:
         from convert.comparison import run_benchmark
+        from train.data import plain_warnings
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"the benchmark needs {error.name}; pip install 'edge-runtime[benchmark]'"
         ) from error
+    plain_warnings()
     return run_benchmark
 
 

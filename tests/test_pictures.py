@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.voc_folder import HEIGHT, WIDTH, edit, make_voc
-from train.data import DataWarning, load_voc, read_image
+from train.data import DataWarning, load_voc, plain_warnings, read_image
 from train.voc import write_annotation
 
 
@@ -83,3 +83,10 @@ def test_an_undecodable_picture_is_named(tmp_path):
     picture.write_text("no picture")
     with pytest.raises(ValueError, match=r"a\.png: expected a picture that Pillow can decode"):
         load_voc(tmp_path, "train")
+
+
+def test_commands_show_a_warning_as_one_line(monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
+    plain_warnings()
+    flaw = DataWarning("file.xml: a flaw")
+    assert warnings.formatwarning(flaw, DataWarning, "code.py", 3) == "warning: file.xml: a flaw\n"

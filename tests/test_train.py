@@ -2,6 +2,7 @@
 
 import csv
 
+import keras
 import numpy as np
 import pytest
 
@@ -34,6 +35,8 @@ def tiny_preset(monkeypatch):
 def run(scenes, out, *flags):
     recipe = {"preset": "digits", "batch-size": 4, "validate-every": 1, "horizontal-flip": 0}
     recipe = [f"--{flag}={value}" for flag, value in recipe.items()]
+    if not any(flag.startswith(("--start-from", "--backbone-weights")) for flag in flags):
+        recipe.append("--from-scratch")
     return main(["--data", str(scenes), "--out", str(out), *recipe, *flags])
 
 
@@ -76,6 +79,32 @@ def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monk
     assert len(losses(parts)) == 2
     # Same order, same augmentation, same optimizer state: the same training.
     np.testing.assert_allclose(losses(parts), losses(whole), rtol=1e-3)
+
+
+def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp_path):
+    source = keras.applications.MobileNetV2((64, 64, 3), 0.35, include_top=False, weights=None)
+    rng = np.random.default_rng(0)
+    source.set_weights([w + rng.uniform(0.01, 0.02, w.shape) for w in source.get_weights()])
+    weights, out = tmp_path / "backbone.weights.h5", tmp_path / "model.keras"
+    source.save_weights(weights)
+    assert run(scenes, out, "--epochs=1", f"--backbone-weights={weights}") == 0
+    trained = keras.saving.load_model(out, compile=False)
+    moved = {
+        layer.name: max(
+            float(np.abs(ours - theirs).max())
+            for ours, theirs in zip(
+                trained.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True
+            )
+        )
+        for layer in source.layers
+        if layer.weights and layer.name in {ours.name for ours in trained.layers}
+    }
+    still = {name for name, distance in moved.items() if distance == 0}
+    statistics = {name for name in moved if "BN" in name or "bn_" in name}
+    assert statistics <= still
+    assert {"Conv1", "expanded_conv_depthwise", "block_1_expand", "block_2_project"} <= still
+    # Three warm-up steps of Adam move a weight by the learning rate each, slowed to 0.15 of it.
+    assert 0 < moved["block_3_expand"] < 0.15 * 2e-3 * 3
 
 
 def test_an_earlier_model_is_not_overwritten(scenes, tmp_path, capsys):

@@ -15,7 +15,8 @@ def main(argv: list[str] | None = None) -> int:
     # Before TensorFlow loads: its start-up chatter tells the user nothing.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    from train.config import add_flags, from_flags
+    from train.config import add_flags, add_initial_flags, from_flags
+    from train.data import plain_warnings
 
     parser = argparse.ArgumentParser(
         prog="python -m train",
@@ -24,22 +25,24 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="VOC folder with train and val")
     parser.add_argument("--out", type=Path, required=True, help="the .keras file to write")
-    parser.add_argument("--start-from", type=Path, help="weights of this .keras file, not random")
+    add_initial_flags(parser)
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     parser.add_argument("--overwrite", action="store_true", help="replace what --out names")
     add_flags(parser)
     arguments = parser.parse_args(argv)
+    plain_warnings()
     try:
         config = from_flags(arguments)
         if arguments.out.suffix != ".keras":
             raise ValueError(f"--out is a .keras file, got {arguments.out}")
+        from train.initial import initial_from_flags
         from train.loop import train
 
         best = train(
             config,
             arguments.data,
             arguments.out,
-            start_from=arguments.start_from,
+            initial_from_flags(arguments),
             resume=arguments.resume,
             overwrite=arguments.overwrite,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from train.presets import PRESETS
 
@@ -19,6 +20,7 @@ class TrainConfig:
     preset: str = setting(
         "fpnlite", "levels, anchors and width of the net", choices=sorted(PRESETS)
     )
+    anchors: str = setting("", "file of `python -m train.anchors --out`; empty: the preset's")
     input_size: int = setting(0, "height and width of the input in pixels; 0: the preset's")
     alpha: float = setting(0.0, "width multiplier of the backbone; 0: the preset's")
     epochs: int = setting(60, "passes over the training split; more still helps from scratch")
@@ -28,6 +30,12 @@ class TrainConfig:
     )
     warmup_epochs: float = setting(
         1.0, "rise from zero to the peak, before batch norm's statistics can be trusted"
+    )
+    backbone_rate: float = setting(
+        0.15, "learning rate of a pretrained backbone relative to the heads': it knows much already"
+    )
+    frozen_blocks: int = setting(
+        3, "first blocks of a pretrained backbone that stay as they are: edges and colours; faster"
     )
     horizontal_flip: float = setting(0.5, "probability; 0 where left and right matter, as in text")
     crop: float = setting(0.5, "probability of a random crop, which makes objects larger")
@@ -46,6 +54,10 @@ class TrainConfig:
                 raise ValueError(
                     f"--{_flag(name)} is a probability in [0, 1], got {getattr(self, name)}"
                 )
+        if not 0 <= self.backbone_rate <= 1:
+            raise ValueError(f"--backbone-rate is 0 to 1, got {self.backbone_rate}")
+        if not 0 <= self.frozen_blocks <= 16:
+            raise ValueError(f"--frozen-blocks is 0 to 16, got {self.frozen_blocks}")
         if self.preset not in PRESETS:
             raise ValueError(f"--preset is one of {sorted(PRESETS)}, got {self.preset!r}")
         if self.input_size and not 64 <= self.input_size <= 2048:
@@ -72,3 +84,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def from_flags(arguments: argparse.Namespace) -> TrainConfig:
     return TrainConfig(**{item.name: getattr(arguments, item.name) for item in fields(TrainConfig)})
+
+
+def add_initial_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `train.initial.Initial`, here since that module loads Keras."""
+    add = parser.add_mutually_exclusive_group().add_argument
+    add(
+        "--backbone-weights",
+        type=Path,
+        help="ImageNet weights (.weights.h5) of MobileNetV2 without its top; "
+        "None: those that Keras downloads",
+    )
+    add("--from-scratch", action="store_true", help="random weights, for thousands of pictures")
+    add("--start-from", type=Path, help="weights of this .keras file, at any input size")

@@ -1,14 +1,20 @@
-"""A PASCAL VOC folder as pictures, boxes and class ids, without TensorFlow."""
+"""A PASCAL VOC folder as pictures, boxes and class ids, without TensorFlow.
+
+python -m train.data check DIR                  # what is wrong with it
+python -m train.data check DIR --fix OUT        # a repaired copy
+python -m train.data check DIR --report set.png # classes, box sizes, samples
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from train.pictures import DataWarning, place_boxes, read_image
+from train.pictures import DataWarning, place_boxes, plain_warnings, read_image
 from train.voc import VocAnnotation, read_annotation
 from train.voc_folder import (
     check_class_names,
@@ -18,7 +24,14 @@ from train.voc_folder import (
     read_split,
 )
 
-__all__ = ["DataWarning", "Example", "VocDataset", "load_voc", "read_image"]
+__all__ = [
+    "DataWarning",
+    "Example",
+    "VocDataset",
+    "load_voc",
+    "plain_warnings",
+    "read_image",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,3 +131,14 @@ def _to_example(
         np.array([item.difficult for item in kept], bool),
         image_id,
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line, see train/check_command.py. Returns the exit status."""
+    from train.check_command import main as run  # who reads a data set needs none of it
+
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
 
 from edge_runtime.spec import DetectorSpec
+from train.anchors import load_levels, unreachable_classes
 from train.augment import Augmentation
+from train.backbone import SlowerBackboneAdam, backbone_names, freeze
 from train.batch_norm import with_fused_batch_norm
 from train.callbacks import Keeper, Validation
-from train.checkpoint import Progress, TrainingFiles, load_weights, read_progress, restore_state
+from train.checkpoint import Progress, TrainingFiles, read_progress, restore_state
 from train.config import TrainConfig
 from train.data import VocDataset, load_voc
+from train.initial import Initial
 from train.loader import TrainingBatches
 from train.loss import box_loss, class_loss
 from train.model import build_ssd, multiply_adds
@@ -25,7 +29,7 @@ def train(
     config: TrainConfig,
     data: Path,
     out: Path,
-    start_from: Path | None = None,
+    initial: Initial,
     resume: bool = False,
     overwrite: bool = False,
 ) -> float:
@@ -35,19 +39,19 @@ def train(
     ended, the state from which `resume` goes on.
 
     Args:
-        start_from: a .keras file of the same net, at this or another input size, whose weights
-            the training starts from; None: random ones.
+        initial: where the first weights come from. A pretrained backbone moves more slowly, and
+            its batch norm and first blocks not at all.
 
     Returns: the best validation AP.
     Raises: ValueError for data, a recipe or files that do not fit, before anything is written.
     """
     files = TrainingFiles(out)
     training, validation = load_voc(data, "train"), load_voc(data, "val")
-    start = _start(config, training, files, start_from, resume, overwrite)
+    spec = make_spec(config, training.class_names)
+    recipe = _recipe(config, spec, initial, len(training))
+    start = _start(recipe, files, resume, overwrite)
     keras.utils.set_random_seed(config.seed)
-    plain, spec = build_model(config, training.class_names)
-    if start_from:
-        load_weights(plain, spec, start_from)
+    plain = _build(config, spec, initial, fresh=not start.epochs)
     batches = TrainingBatches(
         training,
         spec,
@@ -57,7 +61,7 @@ def train(
         range(start.epochs, config.epochs),
     )
     model = with_fused_batch_norm(plain)
-    _compile(model, config, batches.steps_per_epoch)
+    _compile(model, config, initial, batches.steps_per_epoch)
     if start.epochs:
         restore_state(files.state, model)
     _describe(plain, spec, training, validation)
@@ -75,14 +79,22 @@ def train(
     return keeper.progress.best_ap
 
 
-def build_model(
-    config: TrainConfig, class_names: tuple[str, ...]
-) -> tuple[keras.Model, DetectorSpec]:
-    """The untrained detector that a recipe asks for, and its spec."""
-    preset = PRESETS[config.preset]
+def make_spec(config: TrainConfig, class_names: tuple[str, ...]) -> DetectorSpec:
+    """The spec that a recipe asks for. Raises: ValueError, FileNotFoundError for its anchors."""
     side = config.input_size
-    spec = preset.spec(class_names, (side, side) if side else None)
-    return build_ssd(spec, config.alpha or preset.alpha, preset.top_down_channels), spec
+    spec = PRESETS[config.preset].spec(class_names, (side, side) if side else None)
+    return replace(spec, levels=load_levels(config.anchors)) if config.anchors else spec
+
+
+def _build(config: TrainConfig, spec: DetectorSpec, initial: Initial, fresh: bool) -> keras.Model:
+    preset = PRESETS[config.preset]
+    alpha = config.alpha or preset.alpha
+    model = build_ssd(spec, alpha, preset.top_down_channels)
+    if fresh:  # a resumed training brings its own weights
+        initial.apply(model, spec, alpha)
+    if initial.pretrained_backbone:
+        freeze(model, config.frozen_blocks)
+    return model
 
 
 def _augmentation(config: TrainConfig) -> Augmentation:
@@ -95,21 +107,14 @@ def _augmentation(config: TrainConfig) -> Augmentation:
     )
 
 
-def _start(
-    config: TrainConfig,
-    dataset: VocDataset,
-    files: TrainingFiles,
-    start_from: Path | None,
-    resume: bool,
-    overwrite: bool,
-) -> Progress:
+def _recipe(config: TrainConfig, spec: DetectorSpec, initial: Initial, pictures: int) -> dict:
+    """What must be the same for an interrupted training to go on, as JSON gives it back."""
+    parts = {**asdict(config), "initial": initial.describe(), "pictures": pictures}
+    return {**parts, "spec": json.loads(spec.to_json())}
+
+
+def _start(recipe: dict, files: TrainingFiles, resume: bool, overwrite: bool) -> Progress:
     """Where to begin; refuses to lose an earlier result or to mix two trainings."""
-    recipe = {
-        **asdict(config),
-        "class_names": list(dataset.class_names),
-        "pictures": len(dataset),
-        "start_from": start_from and start_from.name,
-    }
     state = files.state
     if resume:
         if not state.is_file():
@@ -132,7 +137,9 @@ def _start(
     return Progress(0, -1.0, recipe, [])
 
 
-def _compile(model: keras.Model, config: TrainConfig, steps_per_epoch: int) -> None:
+def _compile(
+    model: keras.Model, config: TrainConfig, initial: Initial, steps_per_epoch: int
+) -> None:
     warmup = max(1, round(config.warmup_epochs * steps_per_epoch))
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 100,
@@ -140,8 +147,11 @@ def _compile(model: keras.Model, config: TrainConfig, steps_per_epoch: int) -> N
         warmup_steps=warmup,
         decay_steps=max(1, config.epochs * steps_per_epoch - warmup),
     )
+    optimizer = keras.optimizers.Adam(schedule)
+    if initial.pretrained_backbone:
+        optimizer = SlowerBackboneAdam(schedule, backbone_names(model), config.backbone_rate)
     model.compile(
-        keras.optimizers.Adam(schedule),
+        optimizer,
         loss={"logits": class_loss, "offsets": box_loss},
         # XLA on a CPU made TensorFlow's training several times slower; JAX needs it.
         jit_compile=keras.backend.backend() != "tensorflow",
@@ -159,4 +169,10 @@ def _describe(
     )
     for dataset in (training, validation):
         print(f"{dataset.split}: {len(dataset)} pictures, {dataset.box_count} boxes")
+    missed = [f"{name} {share:.0%}" for name, share in unreachable_classes(training, spec)]
+    if missed:
+        print(
+            f"warning: few boxes of these classes have an anchor with IoU 0.5: "
+            f"{', '.join(missed)}; `python -m train.anchors` fits anchors to the data"
+        )
     sys.stdout.flush()

@@ -9,28 +9,30 @@ the size in its annotation tells, and those boxes are turned along.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from train.placement import by, clip_box, describe_box, find_placement
 from train.voc import VocAnnotation, VocObject
 
-Turn = Callable[[float, float], tuple[float, float]]
 _EXIF_ORIENTATION = 0x0112
-# Orientations that swap width and height: where a stored point (x, y) in [0, 1] comes to lie.
-_TURNS: dict[int, Turn] = {
-    5: lambda x, y: (y, x),
-    6: lambda x, y: (1 - y, x),
-    7: lambda x, y: (1 - y, 1 - x),
-    8: lambda x, y: (y, 1 - x),
-}
 
 
 class DataWarning(UserWarning):
     """A flaw in a data set that was worked around: which file, which box, what was done."""
+
+
+def plain_warnings() -> None:
+    """Print warnings as one line each: for commands, whose users did not write the code."""
+
+    def one_line(message, *_args, **_kwargs) -> str:
+        return f"warning: {message}\n"
+
+    warnings.formatwarning = one_line
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -44,7 +46,7 @@ def read_image(path: str | Path) -> np.ndarray:
         return np.array(image.convert("RGB"))
 
 
-def _read_header(path: Path) -> tuple[tuple[int, int], int]:
+def read_header(path: Path) -> tuple[tuple[int, int], int]:
     """((width, height) as stored, EXIF orientation) of a picture; reads no more than its header.
 
     Raises: as `read_image`.
@@ -83,52 +85,22 @@ def place_boxes(
 
     Raises: as `read_image`.
     """
-    stored_wh, orientation = _read_header(image_path)
-    turn = _TURNS.get(orientation)
-    size_wh = stored_wh[::-1] if turn else stored_wh
-    if annotation.size_wh in (None, size_wh):
-        turn, drawn_wh = None, size_wh
-    elif turn and annotation.size_wh == stored_wh:
-        drawn_wh = stored_wh
-    else:
-        turn, drawn_wh = None, size_wh
+    placement = find_placement(annotation.size_wh, *read_header(image_path))
+    if placement.contradicted:
         _warn(
-            f"{annotation.path}: says {_by(annotation.size_wh)}, but {image_path.name} is "
-            f"{_by(size_wh)}; taking the picture's size"
+            f"{annotation.path}: says {by(annotation.size_wh)}, but {image_path.name} is "
+            f"{by(placement.size_wh)}; taking the picture's size"
         )
     boxes, kept = [], []
     for item in annotation.objects:
-        box = _clean_box(item, drawn_wh, annotation.path)
-        if box is not None:
-            boxes.append(_turn_box(box, turn) if turn else box)
+        flaw, box_px = clip_box(item.box_px, placement.drawn_wh)
+        if flaw:
+            said = describe_box(item, flaw, placement.drawn_wh)
+            _warn(f"{annotation.path}: {said}; {'clipped' if box_px else 'skipped'}")
+        if box_px:
+            boxes.append(placement.fractions(box_px))
             kept.append(item)
-    return size_wh, np.array(boxes, np.float32).reshape(-1, 4), kept
-
-
-def _clean_box(item: VocObject, size_wh: tuple[int, int], path: Path) -> list[float] | None:
-    """The box in [0, 1], clipped, or None where nothing of it is left."""
-    width, height = size_wh
-    x_min, y_min, x_max, y_max = item.box_px
-    where = f"{path}: box {item.name} ({x_min:g}, {y_min:g}, {x_max:g}, {y_max:g})"
-    if x_min >= x_max or y_min >= y_max:
-        _warn(f"{where} has no area; skipped")
-        return None
-    clipped = (max(x_min, 0), max(y_min, 0), min(x_max, width), min(y_max, height))
-    if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
-        _warn(f"{where} is outside the {_by(size_wh)} picture; skipped")
-        return None
-    if clipped != item.box_px:
-        _warn(f"{where} leaves the {_by(size_wh)} picture; clipped")
-    return [clipped[0] / width, clipped[1] / height, clipped[2] / width, clipped[3] / height]
-
-
-def _turn_box(box: list[float], turn: Turn) -> list[float]:
-    (x_a, y_a), (x_b, y_b) = turn(box[0], box[1]), turn(box[2], box[3])
-    return [min(x_a, x_b), min(y_a, y_b), max(x_a, x_b), max(y_a, y_b)]
-
-
-def _by(size_wh: tuple[int, int]) -> str:
-    return f"{size_wh[0]}x{size_wh[1]}"
+    return placement.size_wh, np.array(boxes, np.float32).reshape(-1, 4), kept
 
 
 def _warn(message: str) -> None:

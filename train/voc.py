@@ -8,33 +8,54 @@ files are the common ones today, write corners. The difference is at most a pixe
 from __future__ import annotations
 
 import math
-import xml.etree.ElementTree as ET  # builds and writes only; reading goes through defusedxml
+import xml.etree.ElementTree as ET  # builds and writes only; reading goes through voc_xml
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import parse
+
+from train.voc_xml import read_tree
 
 
 @dataclass(frozen=True)
 class VocObject:
-    """One `<object>`: its class name, its box in pixels as written, unchecked, and its flag."""
+    """One `<object>`: its class name, its box in pixels as written, unchecked, and its flag.
+
+    number: of the `<object>`, from 1. name_line, box_line: where `<name>` and `<bndbox>` start.
+    """
 
     name: str
     box_px: tuple[float, float, float, float]
     difficult: bool
+    number: int
+    name_line: int
+    box_line: int
+
+
+@dataclass(frozen=True)
+class VocFlaw:
+    """Why an `<object>` cannot be used: "missing-tag" or "bad-number", where, and what to do."""
+
+    kind: str
+    line: int
+    message: str
+    number: int
 
 
 @dataclass(frozen=True)
 class VocAnnotation:
-    """One annotation file. `size_wh` is None where the file gives no usable size."""
+    """One annotation file. `size_wh` is None where the file gives no usable size.
+
+    line, size_line: where the root and `<size>` start; without a `<size>` the root's line.
+    """
 
     path: Path
     filename: str | None
     size_wh: tuple[int, int] | None
     objects: tuple[VocObject, ...]
+    line: int
+    size_line: int
 
 
 def read_annotation(path: str | Path) -> VocAnnotation:
@@ -43,32 +64,31 @@ def read_annotation(path: str | Path) -> VocAnnotation:
     Raises: ValueError naming the file where it is no well-formed XML (with the line), declares
     entities, or lacks a tag that a box needs (with the tag). OSError where it cannot be read.
     """
+    annotation, flaws = scan_annotation(path)
+    for flaw in flaws:
+        raise ValueError(f"{path}: {flaw.message}")
+    return annotation
+
+
+def scan_annotation(path: str | Path) -> tuple[VocAnnotation, list[VocFlaw]]:
+    """As `read_annotation`, but objects that cannot be used are left out and their flaws listed.
+
+    Raises: MalformedXml (a ValueError) where the file as a whole is of no use. OSError.
+    """
     path = Path(path)
-    try:
-        root = parse(path, forbid_dtd=True).getroot()
-    except ET.ParseError as error:
-        line, _ = error.position
-        raise ValueError(
-            f"{path}, line {line}: expected well-formed XML, got {error}; repair or remove the file"
-        ) from error
-    except DefusedXmlException as error:
-        raise ValueError(
-            f"{path}: expected plain XML, got a DTD or entities ({type(error).__name__}); "
-            "remove the <!DOCTYPE> part"
-        ) from error
-    if root.tag != "annotation":
-        raise ValueError(
-            f"{path}: expected a VOC file with the root tag <annotation>, got <{root.tag}>; "
-            "export the labels as PASCAL VOC"
-        )
-    objects = tuple(
-        _read_object(path, number, node) for number, node in enumerate(root.findall("object"), 1)
-    )
+    root, lines = read_tree(path)
+    objects, flaws = [], []
+    for number, node in enumerate(root.findall("object"), 1):
+        found = _read_object(number, node, lines)
+        (flaws.extend if isinstance(found, list) else objects.append)(found)
     filename = (root.findtext("filename") or "").strip() or None
-    return VocAnnotation(path, filename, _read_size(root), objects)
+    size = root.find("size")
+    size_line = lines[root if size is None else size]
+    objects = tuple(objects)
+    return VocAnnotation(path, filename, _size(root), objects, lines[root], size_line), flaws
 
 
-def _read_size(root: ET.Element) -> tuple[int, int] | None:
+def _size(root: ET.Element) -> tuple[int, int] | None:
     try:
         width, height = (int(float(root.findtext(f"size/{tag}"))) for tag in ("width", "height"))
     except (TypeError, ValueError, OverflowError):
@@ -76,31 +96,45 @@ def _read_size(root: ET.Element) -> tuple[int, int] | None:
     return (width, height) if width > 0 and height > 0 else None
 
 
-def _read_object(path: Path, number: int, node: ET.Element) -> VocObject:
+def _read_object(number: int, node: ET.Element, lines: dict) -> VocObject | list[VocFlaw]:
+    flaws = []
+    name_node, box_node = node.find("name"), node.find("bndbox")
     name = (node.findtext("name") or "").strip()
     if not name:
-        raise ValueError(f"{path}: object {number} has no <name>; give the box a class")
-    corners = [_number(path, number, node, tag) for tag in ("xmin", "ymin", "xmax", "ymax")]
+        line = lines[node if name_node is None else name_node]
+        message = f"object {number} has no <name>; give the box a class"
+        flaws.append(VocFlaw("missing-tag", line, message, number))
+    corners = []
+    if box_node is None:
+        message = f"object {number} has no <bndbox>; add it or remove the object"
+        flaws.append(VocFlaw("missing-tag", lines[node], message, number))
+    else:
+        for tag in ("xmin", "ymin", "xmax", "ymax"):
+            corner = _corner(number, box_node, tag, lines)
+            (flaws if isinstance(corner, VocFlaw) else corners).append(corner)
+    if flaws:
+        return flaws
     difficult = (node.findtext("difficult") or "0").strip().lower() in ("1", "true")
-    return VocObject(name, (corners[0], corners[1], corners[2], corners[3]), difficult)
+    return VocObject(name, tuple(corners), difficult, number, lines[name_node], lines[box_node])
 
 
-def _number(path: Path, number: int, node: ET.Element, tag: str) -> float:
-    text = node.findtext(f"bndbox/{tag}")
-    if text is None:
-        raise ValueError(
-            f"{path}: object {number} has no <{tag}> in a <bndbox>; add it or remove the object"
-        )
+def _corner(number: int, box_node: ET.Element, tag: str, lines: dict) -> float | VocFlaw:
+    node = box_node.find(tag)
+    if node is None:
+        message = f"object {number} has no <{tag}> in a <bndbox>; add it or remove the object"
+        return VocFlaw("missing-tag", lines[box_node], message, number)
+    text = (node.text or "").strip()
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(
-            f"{path}: object {number} expected a number of pixels in <{tag}>, "
-            f"got {text.strip()!r}; correct it or remove the object"
-        )
-    return value
+    if math.isfinite(value):
+        return value
+    message = (
+        f"object {number} expected a number of pixels in <{tag}>, got {text!r}; "
+        "correct it or remove the object"
+    )
+    return VocFlaw("bad-number", lines[node], message, number)
 
 
 def write_annotation(
@@ -134,6 +168,16 @@ def write_annotation(
         ET.SubElement(node, "difficult").text = "0"
         bndbox = ET.SubElement(node, "bndbox")
         for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
-            ET.SubElement(bndbox, tag).text = f"{value:.12g}"
+            ET.SubElement(bndbox, tag).text = corner_text(value)
     ET.indent(root)
+    write_tree(root, path)
+
+
+def corner_text(value: float) -> str:
+    """A number of pixels as it is written: whole ones without a point."""
+    return f"{value:.12g}"
+
+
+def write_tree(root: ET.Element, path: str | Path) -> None:
+    """Write an annotation's tree as it is, in UTF-8."""
     ET.ElementTree(root).write(path, encoding="utf-8")

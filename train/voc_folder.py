@@ -37,13 +37,11 @@ def read_split(root: Path, split: str) -> list[str]:
     Raises: ValueError, naming the splits that exist, where it is missing; where it is empty or
     names a picture twice.
     """
-    folder = root / "ImageSets/Main"
-    path = folder / f"{split}.txt"
+    path = split_path(root, split)
     if not path.is_file():
-        found = ", ".join(sorted(file.stem for file in folder.glob("*.txt"))) or "none"
+        found = ", ".join(split_names(root)) or "none"
         raise ValueError(f"{path}: no split {split!r}; the folder has: {found}; choose one of them")
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    image_ids = [_image_id(root, line.strip()) for line in lines if line.strip()]
+    image_ids = list(split_lines(root, split).values())
     if not image_ids:
         raise ValueError(f"{path}: expected one image id a line, got an empty file; fill it")
     image_id, count = Counter(image_ids).most_common(1)[0]
@@ -52,6 +50,22 @@ def read_split(root: Path, split: str) -> list[str]:
             f"{path}: expected each image id once, got {image_id!r} {count} times; keep one"
         )
     return image_ids
+
+
+def split_path(root: Path, split: str) -> Path:
+    """The file of a split."""
+    return root / "ImageSets/Main" / f"{split}.txt"
+
+
+def split_names(root: Path) -> list[str]:
+    """The splits that a VOC folder has, sorted."""
+    return sorted(file.stem for file in (root / "ImageSets/Main").glob("*.txt"))
+
+
+def split_lines(root: Path, split: str) -> dict[int, str]:
+    """Line number, from 1, → image id, for each line of a split's file that is not blank."""
+    lines = split_path(root, split).read_text(encoding="utf-8-sig").splitlines()
+    return {n: _image_id(root, line.strip()) for n, line in enumerate(lines, 1) if line.strip()}
 
 
 def _image_id(root: Path, line: str) -> str:
@@ -69,13 +83,21 @@ def find_class_names(root: Path) -> tuple[str, ...]:
 
     Raises: ValueError where there is none, or labels.txt names one twice.
     """
-    path = root / "labels.txt"
-    if path.is_file():
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        return check_class_names([line.strip() for line in lines if line.strip()], str(path))
+    labels = label_lines(root)
+    if labels is not None:
+        return check_class_names(labels.values(), str(root / "labels.txt"))
     files = sorted((root / "Annotations").glob("*.xml"))
     names = {item.name for file in files for item in read_annotation(file).objects}
     return check_class_names(sorted(names), str(root / "Annotations"))
+
+
+def label_lines(root: Path) -> dict[int, str] | None:
+    """Line number, from 1, → class name of labels.txt, without blank lines; None without a file."""
+    path = root / "labels.txt"
+    if not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
 
 
 def check_class_names(names: Iterable[str], origin: str = "class_names") -> tuple[str, ...]:
@@ -84,6 +106,11 @@ def check_class_names(names: Iterable[str], origin: str = "class_names") -> tupl
     if not names or len(set(names)) != len(names):
         raise ValueError(f"{origin}: expected different class names, got {names}; correct the list")
     return names
+
+
+def picture_files(root: Path) -> list[Path]:
+    """The pictures of a VOC folder, sorted, annotated or not."""
+    return sorted(path for path in (root / "JPEGImages").iterdir() if path.suffix in _SUFFIXES)
 
 
 def find_image(root: Path, image_id: str, annotation: VocAnnotation) -> Path:
