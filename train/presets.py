@@ -82,6 +82,6 @@ PRESETS = {
         octave_levels((8, 16, 32), base=0.07, aspect_ratios=(0.45, 0.8)),
         top_down_channels=96,
         alpha=0.5,
-        input_hw=(256, 256),
+        input_hw=(320, 320),
     ),
 }
