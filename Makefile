@@ -1,8 +1,8 @@
 # `make help` lists the targets. MODEL= and DATA= point them at your own detector and pictures.
 MODEL ?= models/digits.keras
 DATA ?= build/data/digits
+DETECTOR ?= models/digits_int8.tflite
 OUT ?= build/$(basename $(notdir $(MODEL)))
-IMAGES ?= $(DATA)/JPEGImages/test_0000?.jpg
 PYTHON ?= python3
 # More flags for the command behind a target: make convert FLAGS="--threads 1"
 FLAGS ?=
@@ -12,12 +12,12 @@ python := $(venv)/bin/python
 installed := $(venv)/installed
 digits := build/data/digits
 # The embedded default is drawn when it is wanted; a user's own data are never touched.
-needs := $(installed) $(if $(filter $(digits),$(DATA)),data)
+needs := $(installed) $(if $(filter $(digits),$(DATA:/=)),data)
 
 # The shipped detector: most of the way at 256 pixels, then at 320, where small digits are found.
 # Digits are not mirrored, and the scenes have every size already: little cropping and zooming.
 digits_recipe := --preset digits --batch-size 16 --horizontal-flip 0
-coarse := --from-scratch --input-size 256 --epochs 10 \
+coarse := --from-scratch --input-size 256 --epochs 30 --stop-after 10 \
   --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
 fine := --start-from build/digits_256.keras --epochs 18 --learning-rate 0.0015 \
   --warmup-epochs 0.5 --crop 0.25 --min-crop 0.5 --zoom-out 0.1 --max-zoom 1.25
@@ -32,7 +32,8 @@ stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "MODEL=$(MODEL) and DATA=$(DATA) are the defaults; give your own."
+	@echo "Defaults, to be replaced by your own: MODEL=$(MODEL) DATA=$(DATA)"
+	@echo "DETECTOR=$(DETECTOR)"
 
 setup: $(installed) ## build .venv once, with pinned dependencies
 
@@ -44,7 +45,7 @@ $(installed): requirements.txt
 	@touch $@
 
 data: $(installed) ## draw the embedded default, scenes of handwritten digits
-	@$(python) -m train.digits --out $(digits) --force
+	@$(python) -m train.digits --out $(digits)
 
 check-data: $(needs) ## what is wrong with the pictures and labels in DATA, and what would be done
 	@$(python) -m train.data check $(DATA) $(FLAGS)
@@ -60,8 +61,9 @@ benchmark: $(needs) ## measure again the files that convert wrote
 	@ls $(OUT)/*.tflite >/dev/null 2>&1 || { echo "no .tflite file in $(OUT): make convert first"; exit 2; }
 	@$(python) -m convert.benchmark $(OUT)/*.tflite --data $(DATA) --out $(OUT)/report.json $(FLAGS)
 
-detect: $(needs) ## detections of IMAGES="a.jpg b.jpg" as JSON lines, and as pictures
-	@$(python) -m edge_runtime detect models/digits_int8.tflite $(IMAGES) --out build/detections $(FLAGS)
+detect: $(if $(IMAGES),$(installed),$(needs)) ## what DETECTOR finds in IMAGES="a.jpg b.jpg": JSON lines and pictures
+	@$(python) -m edge_runtime detect $(DETECTOR) $(or $(IMAGES),$(DATA)/JPEGImages/test_0000?.jpg) \
+	  --out build/detections $(FLAGS)
 
 test: $(installed) ## run the tests
 	@$(python) -m pytest $(FLAGS)

@@ -17,9 +17,10 @@ def problem():
             "install one, e.g. sudo apt install python3.13 python3.13-venv, "
             "and run make with PYTHON=python3.13".format(*version)
         )
-    # Debian ships venv without ensurepip; only the package python3-venv completes it.
+    # Debian ships venv without ensurepip; a package for each Python completes it.
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
-        return "python3 -m venv is missing; install it: sudo apt install python3-venv"
+        package = "python{}.{}-venv".format(*version)
+        return "python3 -m venv is missing; install it: sudo apt install " + package
     return None
 
 

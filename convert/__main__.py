@@ -143,6 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the files of an earlier run are as they were", file=sys.stderr)
+        return 130
     except (ConversionError, VerificationError) as error:
         if isinstance(error, ConversionError):
             print(error.log, file=sys.stderr)

@@ -42,7 +42,7 @@ def _import_comparison():
         from train.data import plain_warnings
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"the benchmark needs {error.name}; pip install 'edge-runtime[benchmark]'"
+            f"the benchmark needs {error.name}; pip install pycocotools defusedxml tqdm"
         ) from error
     plain_warnings()
     return run_benchmark
@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nstopped; an earlier report is as it was", file=sys.stderr)
+        return 130
     print(args.out)
     return 0
 

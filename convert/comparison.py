@@ -24,7 +24,8 @@ from train.evaluate import (
     evaluate,
 )
 
-LATENCY_FRAMES = 16  # enough different pictures, few enough for a Pi's memory
+LATENCY_FRAMES = 16  # enough different pictures
+LATENCY_BYTES = 64e6  # few enough for a Pi's memory, where a photograph takes 36 MB
 
 
 def run_benchmark(
@@ -55,7 +56,7 @@ def run_benchmark(
     dataset = load_voc(data, split, class_names)
     examples = dataset.examples[:limit]
     thresholds = {"latency": _thresholds(detectors[0])}
-    frames = [read_image(example.image_path) for example in examples[:LATENCY_FRAMES]]
+    frames = _latency_frames(examples)
     models = [_describe_model(detector, frames[0]) for detector in detectors]
     if latency_runs:
         for model, latency in zip(models, measure(detectors, frames, latency_runs), strict=True):
@@ -70,6 +71,13 @@ def run_benchmark(
         "thresholds": thresholds,
         "models": sorted(models, key=_rank),
     }
+
+
+def _latency_frames(examples: Sequence[Example]) -> list[np.ndarray]:
+    """The first pictures, decoded: at least one, at most LATENCY_FRAMES, up to LATENCY_BYTES."""
+    frames = [read_image(examples[0].image_path)]
+    most = min(LATENCY_FRAMES, max(1, int(LATENCY_BYTES / frames[0].nbytes)))
+    return frames + [read_image(example.image_path) for example in examples[1:most]]
 
 
 def _describe_model(detector: Detector, frame: np.ndarray) -> dict:

@@ -23,6 +23,7 @@ def read_image(path: str | Path) -> np.ndarray:
         raise FileNotFoundError(f"no picture at {path}; check the path")
     try:
         with Image.open(path) as image:
+            check_depth(image)
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     # Pillow's readers raise SyntaxError for a broken PNG, OSError for most else.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -32,6 +33,12 @@ def read_image(path: str | Path) -> np.ndarray:
         raise ValueError(
             f"{path} cannot be read as a picture ({reason}); JPEG, PNG, WebP and BMP can"
         ) from error
+
+
+def check_depth(image: Image.Image) -> None:
+    """Raises: ValueError for 16 or 32 bits a channel, which Pillow would turn into white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        raise ValueError(f"8 bits a channel expected, got Pillow's mode {image.mode}; save it so")
 
 
 def write_image(path: str | Path, frame: np.ndarray) -> None:

@@ -85,7 +85,7 @@ class Network:
                 raise
             raise ImportError(
                 f"{self.runtime} does not work with NumPy {np.__version__}; "
-                "pip install 'numpy<2', or pip install 'edge-runtime[litert]'"
+                "pip install 'numpy<2', or pip install ai-edge-litert"
             ) from error
         except (ValueError, RuntimeError) as error:
             raise ValueError(

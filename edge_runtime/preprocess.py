@@ -74,4 +74,5 @@ def preprocess(
     """
     check_frame(frame)
     table = pixel_table(spec, dtype, quantization)
-    return table[resize(frame, spec.input_hw)][None]
+    # np.take: indexing the table with the picture takes three times as long.
+    return np.take(table, resize(frame, spec.input_hw))[None]

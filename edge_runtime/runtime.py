@@ -52,9 +52,9 @@ def find_runtime() -> Runtime:
             broken.append(f"{distribution}: {error}")
         else:
             return Runtime(distribution, _version(distribution, module_name), found)
-    cure = "pip install 'edge-runtime[litert]'"
+    cure = "pip install ai-edge-litert"
     if sys.version_info < (3, 12):
-        cure += "; where it has no wheel (32-bit Arm): pip install 'edge-runtime[tflite]'"
+        cure += "; where it has no wheel (32-bit Arm): pip install tflite-runtime 'numpy<2'"
     reasons = f" (found, but broken: {'; '.join(broken)})" if broken else ""
     raise ImportError(f"no TFLite interpreter is installed{reasons}; {cure}")
 
@@ -81,7 +81,7 @@ def check_runtime_version(runtime: Runtime, path: str | Path) -> None:
     if _numbers(runtime.version) < _numbers(needed):
         raise ImportError(
             f"{path} needs a runtime of TensorFlow {needed.strip()} or newer, found {runtime}; "
-            "pip install 'edge-runtime[litert]'"
+            "pip install ai-edge-litert"
         )
 
 

@@ -1,9 +1,7 @@
-import os
 from pathlib import Path
 
-import pytest
-
 from tests.damaged_voc import BOX, add, line_of, make_damaged
+from tests.downloads import downloaded
 from train.check import check_folder
 from train.findings import KINDS
 
@@ -121,9 +119,7 @@ def test_a_set_without_a_split_file(tmp_path):
 
 
 def test_bccd():
-    if "DATA_DIR" not in os.environ:
-        pytest.skip("DATA_DIR does not name the folder of downloaded data sets")
-    findings = check_folder(Path(os.environ["DATA_DIR"]) / "bccd" / "BCCD")
+    findings = check_folder(downloaded("bccd", "BCCD"))
     assert [(f.file, f.line, f.kind) for f in findings] == [
         ("Annotations/BloodImage_00338.xml", 163, "no-area"),
         ("Annotations/BloodImage_00343.xml", 55, "no-area"),

@@ -1,9 +1,7 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.downloads import downloaded
 from tests.voc_folder import HEIGHT, WIDTH, edit, make_voc
 from train.data import DataWarning, load_voc, read_image
 from train.voc import read_annotation, write_annotation
@@ -130,9 +128,7 @@ def test_a_folder_that_is_no_voc_folder(tmp_path):
 
 
 def test_bccd():
-    if "DATA_DIR" not in os.environ:
-        pytest.skip("DATA_DIR does not name the folder of downloaded data sets")
-    root = Path(os.environ["DATA_DIR"]) / "bccd" / "BCCD"
+    root = downloaded("bccd", "BCCD")
     with pytest.warns(DataWarning, match="has no area; skipped") as caught:
         splits = [load_voc(root, split) for split in ("trainval", "test")]
     assert sum(len(split) for split in splits) == 364

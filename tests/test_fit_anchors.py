@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +6,7 @@ import pytest
 from edge_runtime.anchors import make_anchors
 from edge_runtime.boxes import cxcywh_to_xyxy, iou
 from edge_runtime.spec import AnchorLevel, DetectorSpec
+from tests.downloads import downloaded
 from train.anchor_fit import box_sizes_px, fit_levels
 from train.anchor_picture import anchor_sizes_px
 from train.anchor_reach import best_iou, best_shape_iou, format_table, measure_reach
@@ -169,11 +169,7 @@ def test_a_split_without_boxes_is_refused():
 
 @pytest.mark.filterwarnings("ignore::train.data.DataWarning")  # one box of BCCD has no area
 def test_platelets_of_bccd_come_into_reach():
-    if "DATA_DIR" not in os.environ:
-        pytest.skip("DATA_DIR does not name the folder of downloaded data sets")
-    root = Path(os.environ["DATA_DIR"]) / "bccd" / "BCCD"
-    if not root.is_dir():
-        pytest.skip(f"no BCCD at {root}")
+    root = downloaded("bccd", "BCCD")
     train, held_out = load_voc(root, "train"), load_voc(root, "test")
     for name, least in (("fpnlite", 0.97), ("ssdlite", 0.38)):
         before = PRESETS[name].spec(train.class_names)

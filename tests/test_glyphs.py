@@ -1,10 +1,9 @@
 import gzip
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.downloads import downloaded
 from train.data import load_voc
 from train.digits import write_digits
 from train.glyphs import INK_ALPHA, MARGIN, SPLITS, ink_bounds, load_glyphs, render_glyph
@@ -95,9 +94,7 @@ def test_damaged_idx_files_are_named(tmp_path):
 
 
 def test_mnist(tmp_path):
-    if "DATA_DIR" not in os.environ:
-        pytest.skip("DATA_DIR does not name the folder of downloaded data sets")
-    folder = Path(os.environ["DATA_DIR"]) / "mnist"
+    folder = downloaded("mnist")
     assert len(load_glyphs(folder).images) > 9900  # of 10000; a blot or two is left out
     write_digits(tmp_path / "set", {"test": 3}, digits_dir=folder, workers=1)
     assert load_voc(tmp_path / "set", "test").box_count >= 3

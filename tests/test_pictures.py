@@ -78,7 +78,7 @@ def test_an_undecodable_picture_is_named(tmp_path):
     picture = tmp_path / "JPEGImages/a.png"
     picture.write_bytes(picture.read_bytes()[:60])  # header whole: only the pixels are missing
     load_voc(tmp_path, "train")
-    with pytest.raises(ValueError, match=r"a\.png: expected a picture that Pillow can decode"):
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture"):
         read_image(picture)
     picture.write_text("no picture")
     with pytest.raises(ValueError, match=r"a\.png: expected a picture that Pillow can decode"):
@@ -90,3 +90,14 @@ def test_commands_show_a_warning_as_one_line(monkeypatch):
     plain_warnings()
     flaw = DataWarning("file.xml: a flaw")
     assert warnings.formatwarning(flaw, DataWarning, "code.py", 3) == "warning: file.xml: a flaw\n"
+
+
+def test_sixteen_bit_pictures_are_refused_not_turned_white(tmp_path):
+    ramp = np.linspace(0, 65535, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH).astype(np.uint16)
+    make_voc(tmp_path)
+    path = tmp_path / "JPEGImages/a.png"
+    Image.fromarray(ramp).save(path, format="PNG")
+    with pytest.raises(ValueError, match=rf"{path.name}.*8 bits a channel expected"):
+        read_image(path)
+    with pytest.raises(ValueError, match=rf"{path.name}.*8 bits a channel expected"):
+        load_voc(tmp_path, "train")

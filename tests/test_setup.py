@@ -46,7 +46,8 @@ def test_a_missing_venv_is_named_in_one_line(check_python, monkeypatch, missing)
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == missing else find(name)
     )
-    assert "sudo apt install python3-venv" in check_python.problem()
+    package = "python{}.{}-venv".format(*sys.version_info)
+    assert check_python.problem().endswith(f"sudo apt install {package}")
 
 
 def test_make_help_lists_every_target():
@@ -55,6 +56,12 @@ def test_make_help_lists_every_target():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     phony = set(re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE).group(1).split())
     assert set(re.findall(r"^  make ([a-z-]+) ", done.stdout, re.MULTILINE)) == phony == TARGETS
+
+
+def test_what_the_readme_links_to_exists():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
 
 
 def test_the_readme_names_targets_that_exist():
@@ -69,10 +76,11 @@ COMMANDS = re.findall(
 )
 
 
-@pytest.mark.parametrize("module", sorted({m for m, _ in COMMANDS if m != "edge-runtime"}))
+@pytest.mark.parametrize("module", sorted({m for m, _ in COMMANDS}))
 def test_the_readme_uses_flags_that_exist(module):
     flags = {f for m, rest in COMMANDS if m == module for f in re.findall(r"--[a-z-]+", rest)}
-    words = ["detect"] if module == "edge_runtime" else []
+    words = ["detect"] if module.startswith("edge") else []
+    module = module.replace("-", "_")
     done = subprocess.run(
         [sys.executable, "-m", module, *words, "--help"],
         cwd=ROOT,

@@ -70,8 +70,7 @@ def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(callbacks, "save_state", save_then_stop)
-        with pytest.raises(KeyboardInterrupt):
-            run(scenes, parts, "--epochs", "2")
+        assert run(scenes, parts, "--epochs", "2") == 130
     assert read_progress(parts.with_suffix(".resume.npz")).epochs == 1
     assert run(scenes, parts, "--epochs", "2") == 2  # neither --resume nor --overwrite
     assert run(scenes, parts, "--epochs", "3", "--resume") == 2  # another recipe
@@ -107,6 +106,17 @@ def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp
     assert 0 < moved["block_3_expand"] < 0.15 * 2e-3 * 3
 
 
+def test_a_training_interrupted_after_its_last_epoch_only_tidies_up(scenes, tmp_path, monkeypatch):
+    out = tmp_path / "model.keras"
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "write_log", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run(scenes, out, "--epochs", "3", "--stop-after", "1") == 130
+    assert out.with_suffix(".resume.npz").is_file()
+    assert run(scenes, out, "--epochs", "3", "--stop-after", "1", "--resume") == 0
+    assert len(losses(out)) == 1
+    assert not out.with_suffix(".resume.npz").exists()
+
+
 def test_an_earlier_model_is_not_overwritten(scenes, tmp_path, capsys):
     out = tmp_path / "model.keras"
     out.write_bytes(b"precious")
@@ -127,6 +137,7 @@ def test_a_damaged_state_is_named(scenes, tmp_path, capsys):
     ("flags", "message"),
     [
         (["--epochs", "0"], "--epochs must be positive, got 0"),
+        (["--stop-after", "61"], "--stop-after is 0 to 60 (--epochs), got 61"),
         (["--crop", "1.5"], r"--crop is a probability in [0, 1], got 1.5"),
         (["--input-size", "8"], "--input-size is 64 to 2048 pixels, got 8"),
         (["--batch-size", "100"], "lower --batch-size"),

@@ -118,10 +118,30 @@ def test_litert_wheel_detects(litert_detections):
     assert len(litert_detections) >= 6
 
 
+def usable(name: str, folder: Path) -> str | None:
+    """The path of a Python that can make environments, if there is one of that name."""
+    python = shutil.which(name)
+    if python is None or run([python, "-c", "import ensurepip, venv"], folder).returncode:
+        return None
+    return python
+
+
+def test_litert_wheel_detects_on_trixies_python(
+    litert_detections, wheel, tiny_models, picture, tmp_path
+):
+    python = usable("python3.13", tmp_path)
+    if python is None:
+        pytest.skip("no python3.13 with venv here, the one of Raspberry Pi OS Trixie")
+    programs = installed(python, wheel, "litert", tmp_path)
+    assert detections(programs, tiny_models / "tiny_int8.tflite", picture, tmp_path) == (
+        litert_detections
+    )
+
+
 def test_tflite_wheel_agrees(litert_detections, wheel, tiny_models, picture, tmp_path):
-    python = shutil.which("python3.11")
-    if python is None or run([python, "-c", ""], tmp_path).returncode:
-        pytest.skip("no python3.11 here, the last that tflite-runtime has a wheel for")
+    python = usable("python3.11", tmp_path)
+    if python is None:
+        pytest.skip("no python3.11 with venv here, the last that tflite-runtime has a wheel for")
     programs = installed(python, wheel, "tflite", tmp_path)
     found = detections(programs, tiny_models / "tiny_int8.tflite", picture, tmp_path)
 

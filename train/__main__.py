@@ -49,6 +49,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\ntrain: stopped; --resume goes on after the last whole epoch", file=sys.stderr)
+        return 130
     print(f"best validation AP {best:.4f}: {arguments.out}")
     print(f"next: make convert MODEL={arguments.out} DATA={arguments.data}")
     return 0

@@ -92,8 +92,11 @@ class Keeper(keras.callbacks.Callback):
         history = [*self.progress.history, row]
         self.progress = Progress(epoch + 1, best, self.progress.recipe, history)
         save_state(self.files.state, self.model, self.progress)
-        write_log(history, self.files.log)
-        draw_curves(history, self.files.curves)
+        self.write_history()
+
+    def write_history(self) -> None:
+        write_log(self.progress.history, self.files.log)
+        draw_curves(self.progress.history, self.files.curves)
 
 
 def write_log(history: list[dict], path: Path) -> None:

@@ -15,7 +15,7 @@ def setting(default, reason: str, **metadata):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a training run is made of; the defaults are the recipe of the shipped model."""
+    """What a training run is made of; the defaults suit a few thousand pictures."""
 
     preset: str = setting(
         "fpnlite", "levels, anchors and width of the net", choices=sorted(PRESETS)
@@ -24,6 +24,9 @@ class TrainConfig:
     input_size: int = setting(0, "height and width of the input in pixels; 0: the preset's")
     alpha: float = setting(0.0, "width multiplier of the backbone; 0: the preset's")
     epochs: int = setting(60, "passes over the training split; more still helps from scratch")
+    stop_after: int = setting(
+        0, "epochs after which to stop, the learning rate still high, for a next stage; 0: all"
+    )
     batch_size: int = setting(32, "pictures a step; 32 keeps batch statistics steady")
     learning_rate: float = setting(
         2e-3, "Adam's peak; lower trains too slowly from scratch, higher shakes the statistics"
@@ -49,6 +52,10 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "learning_rate", "validate_every"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"--{_flag(name)} must be positive, got {getattr(self, name)}")
+        if not 0 <= self.stop_after <= self.epochs:
+            raise ValueError(
+                f"--stop-after is 0 to {self.epochs} (--epochs), got {self.stop_after}"
+            )
         for name in ("horizontal_flip", "crop", "zoom_out"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
@@ -64,6 +71,11 @@ class TrainConfig:
             raise ValueError(f"--input-size is 64 to 2048 pixels, got {self.input_size}")
         if self.alpha and not 0.1 <= self.alpha <= 2:
             raise ValueError(f"--alpha is 0.1 to 2, got {self.alpha}")
+
+    @property
+    def epochs_trained(self) -> int:
+        """All epochs, or those up to `stop_after`."""
+        return self.stop_after or self.epochs
 
 
 def _flag(name: str) -> str:

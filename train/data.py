@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from train.pictures import DataWarning, place_boxes, plain_warnings, read_image
+from edge_runtime.images import read_image
+from train.pictures import DataWarning, place_boxes, plain_warnings
 from train.voc import VocAnnotation, read_annotation
 from train.voc_folder import (
     check_class_names,

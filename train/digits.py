@@ -188,7 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     print(f"{options.out}: {'written' if written else 'up to date'}")
-    print(describe(options.out))
+    if written:
+        print(describe(options.out))
 
 
 if __name__ == "__main__":

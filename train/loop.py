@@ -58,7 +58,7 @@ def train(
         _augmentation(config),
         config.batch_size,
         config.seed,
-        range(start.epochs, config.epochs),
+        range(start.epochs, config.epochs_trained),
     )
     model = with_fused_batch_norm(plain)
     _compile(model, config, initial, batches.steps_per_epoch)
@@ -66,15 +66,21 @@ def train(
         restore_state(files.state, model)
     _describe(plain, spec, training, validation)
     keeper = Keeper(plain, spec, files, start)
-    model.fit(
-        batches,
-        epochs=config.epochs,
-        initial_epoch=start.epochs,
-        steps_per_epoch=batches.steps_per_epoch,
-        shuffle=False,  # the batches come shuffled
-        callbacks=[Validation(validation, spec, config.validate_every, config.epochs), keeper],
-        verbose=1 if sys.stderr.isatty() else 2,
-    )
+    if len(batches):
+        model.fit(
+            batches,
+            epochs=config.epochs_trained,
+            initial_epoch=start.epochs,
+            steps_per_epoch=batches.steps_per_epoch,
+            shuffle=False,  # the batches come shuffled
+            callbacks=[
+                Validation(validation, spec, config.validate_every, config.epochs_trained),
+                keeper,
+            ],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    else:  # only the tidying up was interrupted
+        keeper.write_history()
     files.state.unlink()
     return keeper.progress.best_ap
 

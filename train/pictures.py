@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from edge_runtime.images import check_depth
 from train.placement import by, clip_box, describe_box, find_placement
 from train.voc import VocAnnotation, VocObject
 
@@ -35,17 +36,6 @@ def plain_warnings() -> None:
     warnings.formatwarning = one_line
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """The picture, upright, as (H, W, 3) uint8 RGB.
-
-    Raises: ValueError where it cannot be decoded. FileNotFoundError where it is missing.
-    """
-    with _opened(path) as image:
-        if _orientation(image) != 1:
-            image = ImageOps.exif_transpose(image)
-        return np.array(image.convert("RGB"))
-
-
 def read_header(path: Path) -> tuple[tuple[int, int], int]:
     """((width, height) as stored, EXIF orientation) of a picture; reads no more than its header.
 
@@ -59,6 +49,7 @@ def read_header(path: Path) -> tuple[tuple[int, int], int]:
 def _opened(path: str | Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
+            check_depth(image)
             yield image
     except FileNotFoundError:
         raise

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from edge_runtime.draw import class_color
-from train.pictures import read_image
+from edge_runtime.images import read_image
 
 SAMPLES = 12
 _COLUMNS = 4

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from edge_runtime.images import read_image
 from train.leaks import Leak, find_leaks
-from train.pictures import read_header, read_image
+from train.pictures import read_header
 from train.placement import Placement, find_placement
 from train.spelling import find_misspelt
 from train.voc import VocAnnotation, VocFlaw, scan_annotation

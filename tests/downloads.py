@@ -1,0 +1,16 @@
+"""Where data sets are that the project does not ship."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def downloaded(*parts: str) -> Path:
+    """A folder below DATA_DIR; the test is skipped, with the reason, where there is none."""
+    if "DATA_DIR" not in os.environ:
+        pytest.skip("DATA_DIR does not name the folder of downloaded data sets")
+    folder = Path(os.environ["DATA_DIR"], *parts)
+    if not folder.is_dir():
+        pytest.skip(f"DATA_DIR has no {'/'.join(parts)}")
+    return folder
