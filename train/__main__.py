@@ -12,9 +12,6 @@ from pathlib import Path
 
 
 def main(argv: list[str] | None = None) -> int:
-    # Before TensorFlow loads: its start-up chatter tells the user nothing.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from train.config import add_flags, add_initial_flags, from_flags
     from train.data import plain_warnings
 
@@ -35,9 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         config = from_flags(arguments)
         if arguments.out.suffix != ".keras":
             raise ValueError(f"--out is a .keras file, got {arguments.out}")
-        from train.initial import initial_from_flags
-        from train.loop import train
-
+        train, initial_from_flags = _load()
         best = train(
             config,
             arguments.data,
@@ -55,6 +50,21 @@ def main(argv: list[str] | None = None) -> int:
     print(f"best validation AP {best:.4f}: {arguments.out}")
     print(f"next: make convert MODEL={arguments.out} DATA={arguments.data}")
     return 0
+
+
+def _load():
+    """Keras and its backend, which take seconds and print what tells the user nothing."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from train.quiet import captured_output
+
+    with captured_output():
+        import keras
+
+        from train.initial import initial_from_flags
+        from train.loop import train
+
+        keras.ops.zeros(1)  # the backend greets at its first operation
+    return train, initial_from_flags
 
 
 if __name__ == "__main__":

@@ -124,6 +124,7 @@ def draw_curves(history: list[dict], path: Path) -> None:
         right.plot(epochs[measured], columns[name][measured], marker=".", label=label)
     right.set(ylim=(0, 1), xlabel="epoch", title="validation accuracy")
     for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
     with atomic_path(path) as temporary:
