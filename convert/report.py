@@ -86,7 +86,8 @@ def _class_table(models: Sequence[dict]) -> str:
 def _difference(model: dict, reference: dict | None, key: str) -> str:
     if reference is None or model is reference or None in (model[key], reference[key]):
         return ""
-    return f"{100 * (model[key] - reference[key]):+.2f}"
+    points = round(100 * (model[key] - reference[key]), 2)
+    return f"{points + 0.0:+.2f}"  # + 0.0 turns a rounded -0.0 into 0.0
 
 
 def _points(value: float | None) -> str:
