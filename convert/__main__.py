@@ -10,6 +10,7 @@ files of an earlier run are still there.
 from __future__ import annotations
 
 import argparse
+import errno
 import shlex
 import sys
 import tempfile
@@ -141,7 +142,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(format_report(report))
         print(report_path)
     except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        cure = ""
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            cure = f": {args.out} needs room for some ten times the model; free it or change --out"
+        print(f"error: {error}{cure}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the files of an earlier run are as they were", file=sys.stderr)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,6 +39,8 @@ def hidden_output(step: str) -> Iterator[None]:
         except (ModelError, OSError):
             raise
         except Exception as error:
+            if os.strerror(errno.ENOSPC) in str(error):  # TensorFlow has errors of its own
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             flush()
             log.seek(0)
             text = log.read().decode("utf-8", "replace")

@@ -154,7 +154,9 @@ def test_full_disk_while_converting(keras_path, dataset, tmp_path, capsys, monke
     monkeypatch.setattr(command, "convert", full)
     out = tmp_path / "out"
     given = (keras_path, "--data", dataset, "--out", out, "--calibration-images", 20)
-    assert "No space left" in fail(capsys, *given)
+    err = fail(capsys, *given)
+    assert "No space left" in err
+    assert f"{out} needs room" in err
     assert list(out.iterdir()) == []
 
 

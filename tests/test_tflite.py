@@ -115,9 +115,18 @@ def test_log_comes_with_the_error(capfd):
     assert capfd.readouterr().out == "visible again\n"
 
 
-def test_full_disk_passes_as_it_is():
-    with pytest.raises(OSError, match="No space"), hidden_output("stepping"):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        # What TensorFlow's own file writer raises, seen with a file system of 7 MB.
+        RuntimeError("{{function_node SaveV2}} saved_model/variables; No space left on device"),
+    ],
+)
+def test_full_disk_is_an_os_error(error):
+    with pytest.raises(OSError, match="No space") as caught, hidden_output("stepping"):
+        raise error
+    assert caught.value.errno == 28
 
 
 def test_model_that_does_not_fit_its_spec(keras_path, tmp_path):
