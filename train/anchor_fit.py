@@ -11,6 +11,7 @@ seven anchors a cell of one map ("fpnlite"; 16 with "ssdlite").
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -106,6 +107,8 @@ def _cluster(shapes: np.ndarray, count: int, seed: int) -> np.ndarray:
     else:
         from sklearn.cluster import KMeans  # a second to load, which reading a file need not wait
 
+        # Without lscpu, as on a small Debian, joblib warns that it cannot count the cores.
+        os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(os.cpu_count() or 1))
         centres = KMeans(count, n_init=10, random_state=seed).fit(shapes).cluster_centers_
     return centres[np.lexsort((centres[:, 0], centres.sum(axis=1)))]
 
