@@ -11,7 +11,7 @@ seven anchors a cell of one map ("fpnlite"; 16 with "ssdlite").
 
 from __future__ import annotations
 
-import os
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -107,9 +107,10 @@ def _cluster(shapes: np.ndarray, count: int, seed: int) -> np.ndarray:
     else:
         from sklearn.cluster import KMeans  # a second to load, which reading a file need not wait
 
-        # Without lscpu, as on a small Debian, joblib warns that it cannot count the cores.
-        os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(os.cpu_count() or 1))
-        centres = KMeans(count, n_init=10, random_state=seed).fit(shapes).cluster_centers_
+        with warnings.catch_warnings():
+            # In a container without /sys joblib cannot count the cores; it matters to nobody here.
+            warnings.filterwarnings("ignore", "Could not find the number of physical cores")
+            centres = KMeans(count, n_init=10, random_state=seed).fit(shapes).cluster_centers_
     return centres[np.lexsort((centres[:, 0], centres.sum(axis=1)))]
 
 
