@@ -9,11 +9,13 @@ import pytest
 from edge_runtime.spec import AnchorLevel, read_spec
 from train import callbacks
 from train.__main__ import main
+from train.anchors import save_levels
 from train.callbacks import validate
 from train.checkpoint import read_progress
 from train.config import TrainConfig
 from train.data import load_voc
 from train.digits import write_digits
+from train.loop import make_spec
 from train.presets import PRESETS, Preset
 
 
@@ -115,6 +117,14 @@ def test_a_training_interrupted_after_its_last_epoch_only_tidies_up(scenes, tmp_
     assert run(scenes, out, "--epochs", "3", "--stop-after", "1", "--resume") == 0
     assert len(losses(out)) == 1
     assert not out.with_suffix(".resume.npz").exists()
+
+
+def test_fitted_anchors_replace_the_presets(tmp_path):
+    levels = (AnchorLevel(8, (0.1,), (0.5,)), AnchorLevel(32, (0.4,), (2.0,)))
+    save_levels(tmp_path / "anchors.json", levels)
+    config = TrainConfig(anchors=str(tmp_path / "anchors.json"), input_size=96)
+    spec = make_spec(config, ("a",))
+    assert (spec.levels, spec.input_hw) == (levels, (96, 96))
 
 
 def test_an_earlier_model_is_not_overwritten(scenes, tmp_path, capsys):

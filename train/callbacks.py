@@ -1,4 +1,4 @@
-"""What happens between epochs: validation AP, the best model, the state, the curves."""
+"""What happens between epochs: validation AP, the best model, the state, log and curves."""
 
 from __future__ import annotations
 
