@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -40,6 +41,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Delete temporary files of `atomic_path` whose process was killed while it wrote `path`.
+
+    Only for a path that no other process is writing.
+    """
+    path = Path(path)
+    for file in path.parent.glob(f".{glob.escape(path.stem)}.????????{glob.escape(path.suffix)}"):
+        file.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -3,7 +3,8 @@ import pytest
 
 from edge_runtime.boxes import iou
 from train import augment
-from train.augment import Augmentation, colour_matrix, flip, photometric, random_crop, zoom_out
+from train.augment import Augmentation, flip, flip_upside_down, random_crop, zoom_out
+from train.colour import colour_matrix, photometric
 
 COLOURS = np.array([[250, 10, 10], [10, 250, 10], [10, 10, 250]])  # by class id
 STILL = {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0, "noise": 0}
@@ -49,6 +50,7 @@ def test_boxes_follow_the_pixels(seed):
     image, boxes, class_ids = scene(seed)
     assert_boxes_follow_pixels(image, boxes, class_ids, 1e-4)
     assert_boxes_follow_pixels(*flip(image, boxes), class_ids, 1e-4)
+    assert_boxes_follow_pixels(*flip_upside_down(image, boxes), class_ids, 1e-4)
     rng = generator(seed)
     assert_boxes_follow_pixels(*random_crop(image, boxes, class_ids, rng), 1e-4)
     assert_boxes_follow_pixels(*zoom_out(image, boxes, rng), class_ids, 1.01)
@@ -63,7 +65,8 @@ def test_boxes_follow_the_pixels(seed):
 def test_all_of_it_together(input_hw):
     for seed in range(50):
         parts = *scene(seed), generator(seed), input_hw
-        image, boxes, class_ids = Augmentation(max_zoom=2).geometric(*parts)
+        augmentation = Augmentation(max_zoom=2, vertical_flip=0.5)
+        image, boxes, class_ids = augmentation.geometric(*parts)
         # An enlarged crop blurs its edges over several pixels: a source pixel is up to 5 of these.
         assert_boxes_follow_pixels(image, boxes, class_ids, 1.01 if input_hw is None else 3)
         assert input_hw in (None, image.shape[:2])

@@ -2,7 +2,7 @@ import stat
 
 import pytest
 
-from edge_runtime.files import atomic_path
+from edge_runtime.files import atomic_path, remove_leftovers
 
 
 def test_new_file_appears(tmp_path):
@@ -37,3 +37,11 @@ def test_unwritable_folder_is_named(tmp_path):
     blocker.write_text("")
     with pytest.raises(OSError, match=r"cannot write into .*regular.*choose another folder"):
         fail_half_way(blocker / "file.txt")
+
+
+def test_leftovers_of_killed_writers_go_and_nothing_else(tmp_path):
+    names = [".file.abcd1234.json", "file.json", ".other.abcd1234.json", ".file.json"]
+    for name in names:
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path / "file.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])

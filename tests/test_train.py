@@ -10,11 +10,12 @@ from edge_runtime.spec import AnchorLevel, read_spec
 from train import callbacks
 from train.__main__ import main
 from train.anchors import save_levels
-from train.callbacks import validate
+from train.callbacks import detect_all
 from train.checkpoint import read_progress
 from train.config import TrainConfig
 from train.data import load_voc
 from train.digits import write_digits
+from train.evaluate import evaluate
 from train.loop import make_spec
 from train.presets import PRESETS, Preset
 
@@ -177,5 +178,21 @@ def test_validation_measures_what_the_model_finds(scenes):
                 "offsets": np.stack([row[1] for row in rows]),
             }
 
-    assert validate(Oracle(), dataset, spec).ap == pytest.approx(1)
+    found = detect_all(Oracle(), dataset, spec)
+    assert evaluate(dataset.examples, found, spec.class_names).ap == pytest.approx(1)
     assert TrainConfig().epochs > 0  # the defaults themselves are a valid recipe
+
+
+def test_the_last_training_needs_no_validation_split(scenes, tmp_path, capsys):
+    both = (scenes / "ImageSets/Main/train.txt", scenes / "ImageSets/Main/val.txt")
+    lines = "".join(path.read_text() for path in both)
+    (scenes / "ImageSets/Main/trainval.txt").write_text(lines)
+    out = tmp_path / "model.keras"
+    assert run(scenes, out, "--epochs=1", "--train-split=trainval") == 2
+    assert "got 4 of 'val' in 'trainval' as well" in capsys.readouterr().err
+    assert run(scenes, out, "--epochs=2", "--train-split=trainval", "--val-split=none") == 0
+    assert "trained 2 epochs, validated on nothing" in capsys.readouterr().out
+    assert read_spec(out).class_names == tuple("0123456789")
+    assert not out.with_name("model_validation.jpg").exists()
+    with out.with_suffix(".csv").open(newline="") as file:
+        assert [row["val_ap"] for row in csv.DictReader(file)] == ["", ""]

@@ -6,6 +6,7 @@ python -m train --data build/data/digits --out build/digits.keras --preset digit
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     add_initial_flags(parser)
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     parser.add_argument("--overwrite", action="store_true", help="replace what --out names")
+    parser.add_argument("--tensorboard", action="store_true", help="curves for TensorBoard, too")
     add_flags(parser)
     arguments = parser.parse_args(argv)
     plain_warnings()
@@ -33,13 +35,14 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.out.suffix != ".keras":
             raise ValueError(f"--out is a .keras file, got {arguments.out}")
         train, initial_from_flags = _load()
-        best = train(
+        history = train(
             config,
             arguments.data,
             arguments.out,
             initial_from_flags(arguments),
             resume=arguments.resume,
             overwrite=arguments.overwrite,
+            tensorboard=arguments.tensorboard,
         )
     except (ValueError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
@@ -47,9 +50,20 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ntrain: stopped; --resume goes on after the last whole epoch", file=sys.stderr)
         return 130
-    print(f"best validation AP {best:.4f}: {arguments.out}")
-    print(f"next: make convert MODEL={arguments.out} DATA={arguments.data}")
+    command = f"make convert MODEL={arguments.out} DATA={arguments.data}"
+    print(f"{_result(history)}: {arguments.out}; next: {command}")
     return 0
+
+
+def _result(history: list[dict]) -> str:
+    measured = [row for row in history if math.isfinite(row["val_ap"])]
+    if not measured:
+        return f"trained {len(history)} epochs, validated on nothing"
+    best = max(measured, key=lambda row: row["val_ap"])
+    return (
+        f"best validation AP {best['val_ap']:.4f} (AP50 {best['val_ap50']:.4f}) "
+        f"after epoch {best['epoch']} of {len(history)}"
+    )
 
 
 def _load():

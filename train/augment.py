@@ -7,7 +7,6 @@ changed in place, though a result may be a view; the same generator state gives 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from PIL import Image
 
 from edge_runtime.boxes import area, intersection, iou
 from edge_runtime.preprocess import resize
+from train.colour import photometric
 
 Array, Rng, HW = np.ndarray, np.random.Generator, tuple[int, int]
 Example = tuple[Array, Array, Array]  # image, boxes, class_ids
@@ -22,13 +22,18 @@ Example = tuple[Array, Array, Array]  # image, boxes, class_ids
 TRIALS = 50  # windows drawn for one crop, as SSD's Caffe code does
 MIN_IOUS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # the paper's, and 0 for any window
 SMALLEST_SIDE = 1e-3  # a third of a pixel of 300: nothing to see, and its log() swamps the loss
-LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B (ITU-R BT.601)
 
 
 def flip(image: Array, boxes: Array) -> tuple[Array, Array]:
     """Mirror left and right."""
     x_min, y_min, x_max, y_max = boxes.T
     return image[:, ::-1], np.stack([1 - x_max, y_min, 1 - x_min, y_max], axis=1)
+
+
+def flip_upside_down(image: Array, boxes: Array) -> tuple[Array, Array]:
+    """Mirror top and bottom."""
+    x_min, y_min, x_max, y_max = boxes.T
+    return image[::-1], np.stack([x_min, 1 - y_max, x_max, 1 - y_min], axis=1)
 
 
 def _windows(image_hw: HW, rng: Rng, min_side: float) -> Array:
@@ -102,47 +107,12 @@ def zoom_out(
     return np.asarray(canvas), moved.astype(np.float32)
 
 
-def colour_matrix(brightness: float, contrast: float, saturation: float, hue: float) -> Array:
-    """Four changes as one affine map, so that a picture is passed over only once.
-
-    `brightness` levels are added, `contrast` is a factor about mid grey, `saturation` one about the
-    pixel's own grey, `hue` a turn about the grey axis in degrees (Rodrigues' formula). Returns
-    (3, 4), a row for each of R, G, B; the last column is the constant.
-    """
-    cosine, sine = math.cos(math.radians(hue)), math.sin(math.radians(hue))
-    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
-    turn = cosine * np.eye(3) + (1 - cosine) / 3 + sine * cross
-    fade = saturation * np.eye(3) + (1 - saturation) * LUMA  # every row: LUMA
-    constant = np.full((3, 1), 128 * (1 - contrast) + brightness)
-    return np.concatenate([contrast * fade @ turn, constant], axis=1)
-
-
-def photometric(
-    image: Array, rng: Rng, *, brightness=32, contrast=0.5, saturation=0.5, hue=18, noise=6
-) -> Array:
-    """Other light and another camera; each strength is the greatest change, 0 for none.
-
-    Contrast and saturation of 0.5 mean factors from 0.5 to 1.5; noise is in levels, and uniform,
-    which costs a tenth of normal noise. The units of the others: see `colour_matrix`.
-    """
-    add, more, vivid, turn, level = rng.uniform(-1, 1, 5)
-    if brightness or contrast or saturation or hue:
-        factors = 1 + more * contrast, 1 + vivid * saturation
-        matrix = colour_matrix(add * brightness, *factors, turn * hue)
-        picture = Image.fromarray(np.ascontiguousarray(image))
-        image = np.asarray(picture.convert("RGB", tuple(matrix.ravel())))
-    peak = round(abs(level) * noise)
-    if peak:
-        grain = rng.integers(-peak, peak + 1, image.shape, dtype=np.int16)
-        image = np.clip(image + grain, 0, 255).astype(np.uint8)
-    return image
-
-
 @dataclass(frozen=True)
 class Augmentation:
     """What happens to a training picture, and how often; calling it does everything."""
 
     horizontal_flip: float = 0.5  # probability; 0 where left and right differ, as in digits
+    vertical_flip: float = 0.0  # probability; most pictures have an up, a microscope's have none
     crop: float = 0.5  # probability; large objects, and other surroundings
     zoom_out: float = 0.3  # probability; what is left, a fifth, stays as the device sees it
     colour: float = 0.8  # probability of `photometric`; the rest keeps true colours in sight
@@ -156,7 +126,7 @@ class Augmentation:
     noise: float = 6  # levels; what a small camera adds indoors
 
     def __post_init__(self) -> None:
-        chances = "horizontal_flip", "crop", "zoom_out", "colour"
+        chances = "horizontal_flip", "vertical_flip", "crop", "zoom_out", "colour"
         for name in (*chances, "min_side", "min_visible", "contrast", "saturation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} from 0 to 1 expected, got {getattr(self, name)}")
@@ -182,6 +152,9 @@ class Augmentation:
             image = resize(image, input_hw)
         if rng.random() < self.horizontal_flip:
             image, boxes = flip(image, boxes)
+        # Asked only where wanted: a draw more would change every later one of older recipes.
+        if self.vertical_flip and rng.random() < self.vertical_flip:
+            image, boxes = flip_upside_down(image, boxes)
         solid = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_SIDE).all(axis=1)
         return image, boxes[solid], class_ids[solid]
 

@@ -118,21 +118,3 @@ def backbone_names(model: keras.Model) -> list[str]:
     return [
         layer.name for layer in model.layers if layer.weights and layer.name.startswith(prefixes)
     ]
-
-
-class SlowerBackboneAdam(keras.optimizers.Adam):
-    """Adam with a smaller learning rate for the backbone's variables.
-
-    Args:
-        backbone: names of the layers that move at `rate` times the learning rate.
-    """
-
-    def __init__(self, learning_rate, backbone: list[str], rate: float) -> None:
-        super().__init__(learning_rate)
-        self.backbone, self.rate = frozenset(backbone), rate
-
-    def update_step(self, gradient, variable, learning_rate):
-        # TensorFlow hands over its own variable, whose name is Keras's path.
-        path = getattr(variable, "path", variable.name)
-        slow = path.split("/")[-2] in self.backbone
-        super().update_step(gradient, variable, learning_rate * (self.rate if slow else 1.0))

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from edge_runtime.files import atomic_path
+from edge_runtime.files import atomic_path, remove_leftovers
 from edge_runtime.spec import DetectorSpec, embed, read_spec
 
 
@@ -41,7 +41,7 @@ def load_weights(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a training writes: a model and, beside it, log, curves and the state to resume from."""
+    """What a training writes: a model, and beside it log, pictures and the state to resume from."""
 
     model: Path
 
@@ -54,8 +54,21 @@ class TrainingFiles:
         return self.model.with_suffix(".png")
 
     @property
+    def sheet(self) -> Path:
+        return self.model.with_name(f"{self.model.stem}_validation.jpg")
+
+    @property
+    def events(self) -> Path:
+        return self.model.with_suffix(".tensorboard")
+
+    @property
     def state(self) -> Path:
         return self.model.with_suffix(".resume.npz")
+
+    def remove_leftovers(self) -> None:
+        """What a killed training was writing at that moment."""
+        for path in (self.model, self.log, self.curves, self.sheet, self.state):
+            remove_leftovers(path)
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,33 @@ class Progress:
     best_ap: float
     recipe: dict
     history: list[dict]
+
+
+def begin(recipe: dict, files: TrainingFiles, resume: bool, overwrite: bool) -> Progress:
+    """Where a training begins: at its start, or where it was interrupted.
+
+    Raises: ValueError rather than lose an earlier result or mix two trainings.
+    """
+    state = files.state
+    if resume:
+        if not state.is_file():
+            raise ValueError(f"--resume expects {state}, which is not there; start without it")
+        progress = read_progress(state)
+        changed = {k for k in recipe if recipe[k] != progress.recipe.get(k)}
+        if changed:
+            raise ValueError(
+                f"{state} belongs to another recipe (different: {sorted(changed)}); give the "
+                "flags and data of the interrupted training, or start again with --overwrite"
+            )
+        return progress
+    for path in (state, files.model):
+        if path.exists() and not overwrite:
+            what = "an interrupted training" if path == state else "an earlier model"
+            cure = "go on with --resume, or " if path == state else ""
+            raise ValueError(
+                f"{path} holds {what}; {cure}choose another --out, or replace it with --overwrite"
+            )
+    return Progress(0, -1.0, recipe, [])
 
 
 def save_state(path: Path, model: keras.Model, progress: Progress) -> None:

@@ -17,6 +17,10 @@ def setting(default, reason: str, **metadata):
 class TrainConfig:
     """What a training run is made of; the defaults suit a few thousand pictures."""
 
+    train_split: str = setting("train", "split to learn from; trainval for the last training")
+    val_split: str = setting(
+        "val", "split that picks the best epoch; none: the last epoch, as after tuning"
+    )
     preset: str = setting(
         "fpnlite", "levels, anchors and width of the net", choices=sorted(PRESETS)
     )
@@ -34,6 +38,9 @@ class TrainConfig:
     warmup_epochs: float = setting(
         1.0, "rise from zero to the peak, before batch norm's statistics can be trusted"
     )
+    weight_decay: float = setting(
+        0.0, "share of a weight lost a step at learning rate 1 (AdamW); spares biases, batch norm"
+    )
     backbone_rate: float = setting(
         0.15, "learning rate of a pretrained backbone relative to the heads': it knows much already"
     )
@@ -41,6 +48,7 @@ class TrainConfig:
         3, "first blocks of a pretrained backbone that stay as they are: edges and colours; faster"
     )
     horizontal_flip: float = setting(0.5, "probability; 0 where left and right matter, as in text")
+    vertical_flip: float = setting(0.0, "probability; 0.5 where there is no up, as in microscopy")
     crop: float = setting(0.5, "probability of a random crop, which makes objects larger")
     min_crop: float = setting(0.3, "smallest side of a crop, as a fraction of the picture's")
     zoom_out: float = setting(0.3, "probability of a larger canvas, which makes objects smaller")
@@ -56,7 +64,7 @@ class TrainConfig:
             raise ValueError(
                 f"--stop-after is 0 to {self.epochs} (--epochs), got {self.stop_after}"
             )
-        for name in ("horizontal_flip", "crop", "zoom_out"):
+        for name in ("horizontal_flip", "vertical_flip", "crop", "zoom_out"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
                     f"--{_flag(name)} is a probability in [0, 1], got {getattr(self, name)}"

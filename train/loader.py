@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import keras
 import numpy as np
 
@@ -45,6 +47,7 @@ class TrainingBatches(keras.utils.PyDataset):
         self.batch_size, self.seed, self.epochs = batch_size, seed, epochs
         self.steps_per_epoch = len(dataset) // batch_size
         self.encoder = TargetEncoder(spec)
+        self._made_at: dict[int, float] = {}
 
     def __len__(self) -> int:
         return len(self.epochs) * self.steps_per_epoch
@@ -61,10 +64,13 @@ class TrainingBatches(keras.utils.PyDataset):
         ]
         images, classes, offsets = (np.stack(parts) for parts in zip(*samples, strict=True))
         positive = (classes > 0)[..., None].astype(np.float32)
-        return images, {
-            "logits": classes,
-            "offsets": np.concatenate([offsets, positive], axis=-1),
-        }
+        targets = {"logits": classes, "offsets": np.concatenate([offsets, positive], axis=-1)}
+        self._made_at[index] = time.perf_counter()
+        return images, targets
+
+    def made_at(self, index: int) -> float:
+        """When a batch was ready, by time.perf_counter(); to be asked once."""
+        return self._made_at.pop(index)
 
     def _sample(self, example: Example, rng: np.random.Generator):
         image = read_image(example.image_path)

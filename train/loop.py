@@ -12,17 +12,20 @@ import keras
 from edge_runtime.spec import DetectorSpec
 from train.anchors import load_levels, unreachable_classes
 from train.augment import Augmentation
-from train.backbone import SlowerBackboneAdam, backbone_names, freeze
+from train.backbone import freeze
 from train.batch_norm import with_fused_batch_norm
 from train.callbacks import Keeper, Validation
-from train.checkpoint import Progress, TrainingFiles, read_progress, restore_state
+from train.checkpoint import TrainingFiles, begin, restore_state
 from train.config import TrainConfig
 from train.data import VocDataset, load_voc
+from train.event_log import EventLog, open_writer
 from train.initial import Initial
 from train.loader import TrainingBatches
 from train.loss import box_loss, class_loss
 from train.model import build_ssd, multiply_adds
+from train.optimizer import build_optimizer
 from train.presets import PRESETS
+from train.speed import Speed
 
 
 def train(
@@ -32,57 +35,73 @@ def train(
     initial: Initial,
     resume: bool = False,
     overwrite: bool = False,
-) -> float:
-    """Train a detector on a VOC folder's train split, keep the best by AP on its val split.
+    tensorboard: bool = False,
+) -> list[dict]:
+    """Train a detector on one split of a VOC folder, keep the best by AP on another.
 
-    Beside `out` (a .keras file) stand a CSV log, a PNG of the curves and, until the training has
-    ended, the state from which `resume` goes on.
+    Beside `out` (a .keras file) stand a CSV log, pictures of the curves and of what the best model
+    finds, and, until the training has ended, the state from which `resume` goes on.
 
     Args:
         initial: where the first weights come from. A pretrained backbone moves more slowly, and
             its batch norm and first blocks not at all.
+        tensorboard: write the curves for TensorBoard, too.
 
-    Returns: the best validation AP.
-    Raises: ValueError for data, a recipe or files that do not fit, before anything is written.
+    Returns: the log, a row an epoch.
+    Raises: ValueError for data, a recipe or files that do not fit, before anything is written;
+        OSError where a file cannot be written, with what is left.
     """
     files = TrainingFiles(out)
-    training, validation = load_voc(data, "train"), load_voc(data, "val")
+    training, validation = _load_splits(config, data)
     spec = make_spec(config, training.class_names)
     recipe = _recipe(config, spec, initial, len(training))
-    start = _start(recipe, files, resume, overwrite)
+    start = begin(recipe, files, resume, overwrite)
+    files.remove_leftovers()
+    writer = open_writer(files.events) if tensorboard else None
     keras.utils.set_random_seed(config.seed)
     plain = _build(config, spec, initial, fresh=not start.epochs)
-    batches = TrainingBatches(
-        training,
-        spec,
-        _augmentation(config),
-        config.batch_size,
-        config.seed,
-        range(start.epochs, config.epochs_trained),
-    )
+    epochs = range(start.epochs, config.epochs_trained)
+    augmentation = _augmentation(config)
+    batches = TrainingBatches(training, spec, augmentation, config.batch_size, config.seed, epochs)
     model = with_fused_batch_norm(plain)
     _compile(model, config, initial, batches.steps_per_epoch)
     if start.epochs:
         restore_state(files.state, model)
     _describe(plain, spec, training, validation)
-    keeper = Keeper(plain, spec, files, start)
-    if len(batches):
+    measure = Validation(validation, spec, config.validate_every, config.epochs_trained)
+    keeper = Keeper(plain, measure, files, start)
+    callbacks = [Speed(batches), measure, keeper]
+    if writer:
+        callbacks.append(EventLog(writer, start.history))
+    if epochs:
         model.fit(
             batches,
             epochs=config.epochs_trained,
             initial_epoch=start.epochs,
             steps_per_epoch=batches.steps_per_epoch,
             shuffle=False,  # the batches come shuffled
-            callbacks=[
-                Validation(validation, spec, config.validate_every, config.epochs_trained),
-                keeper,
-            ],
+            callbacks=callbacks,
             verbose=1 if sys.stdout.isatty() else 2,
         )
     else:  # only the tidying up was interrupted
         keeper.write_history()
     files.state.unlink()
-    return keeper.progress.best_ap
+    return keeper.progress.history
+
+
+def _load_splits(config: TrainConfig, data: Path) -> tuple[VocDataset, VocDataset | None]:
+    training = load_voc(data, config.train_split)
+    if config.val_split == "none":
+        return training, None
+    validation = load_voc(data, config.val_split)
+    shared = {e.image_id for e in training} & {e.image_id for e in validation}
+    if shared:
+        raise ValueError(
+            f"splits without a common picture expected, got {len(shared)} of "
+            f"{config.val_split!r} in {config.train_split!r} as well: an accuracy on pictures "
+            "that were learnt means nothing; give another --val-split, or none"
+        )
+    return training, validation
 
 
 def make_spec(config: TrainConfig, class_names: tuple[str, ...]) -> DetectorSpec:
@@ -106,6 +125,7 @@ def _build(config: TrainConfig, spec: DetectorSpec, initial: Initial, fresh: boo
 def _augmentation(config: TrainConfig) -> Augmentation:
     return Augmentation(
         horizontal_flip=config.horizontal_flip,
+        vertical_flip=config.vertical_flip,
         crop=config.crop,
         min_side=config.min_crop,
         zoom_out=config.zoom_out,
@@ -119,45 +139,11 @@ def _recipe(config: TrainConfig, spec: DetectorSpec, initial: Initial, pictures:
     return {**parts, "spec": json.loads(spec.to_json())}
 
 
-def _start(recipe: dict, files: TrainingFiles, resume: bool, overwrite: bool) -> Progress:
-    """Where to begin; refuses to lose an earlier result or to mix two trainings."""
-    state = files.state
-    if resume:
-        if not state.is_file():
-            raise ValueError(f"--resume expects {state}, which is not there; start without it")
-        progress = read_progress(state)
-        changed = {k for k in recipe if recipe[k] != progress.recipe.get(k)}
-        if changed:
-            raise ValueError(
-                f"{state} belongs to another recipe (different: {sorted(changed)}); give the "
-                "flags and data of the interrupted training, or start again with --overwrite"
-            )
-        return progress
-    for path in (state, files.model):
-        if path.exists() and not overwrite:
-            what = "an interrupted training" if path == state else "an earlier model"
-            cure = "go on with --resume, or " if path == state else ""
-            raise ValueError(
-                f"{path} holds {what}; {cure}choose another --out, or replace it with --overwrite"
-            )
-    return Progress(0, -1.0, recipe, [])
-
-
 def _compile(
     model: keras.Model, config: TrainConfig, initial: Initial, steps_per_epoch: int
 ) -> None:
-    warmup = max(1, round(config.warmup_epochs * steps_per_epoch))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=config.learning_rate / 100,
-        warmup_target=config.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=max(1, config.epochs * steps_per_epoch - warmup),
-    )
-    optimizer = keras.optimizers.Adam(schedule)
-    if initial.pretrained_backbone:
-        optimizer = SlowerBackboneAdam(schedule, backbone_names(model), config.backbone_rate)
     model.compile(
-        optimizer,
+        build_optimizer(model, config, initial.pretrained_backbone, steps_per_epoch),
         loss={"logits": class_loss, "offsets": box_loss},
         # XLA on a CPU made TensorFlow's training several times slower; JAX needs it.
         jit_compile=keras.backend.backend() != "tensorflow",
@@ -165,7 +151,7 @@ def _compile(
 
 
 def _describe(
-    model: keras.Model, spec: DetectorSpec, training: VocDataset, validation: VocDataset
+    model: keras.Model, spec: DetectorSpec, training: VocDataset, validation: VocDataset | None
 ) -> None:
     height, width = spec.input_hw
     print(
@@ -173,7 +159,7 @@ def _describe(
         f"{multiply_adds(model) / 1e9:.2f} G multiply-adds at {width}x{height}, "
         f"{model.output['logits'].shape[1]} anchors"
     )
-    for dataset in (training, validation):
+    for dataset in filter(None, (training, validation)):
         print(f"{dataset.split}: {len(dataset)} pictures, {dataset.box_count} boxes")
     missed = [f"{name} {share:.0%}" for name, share in unreachable_classes(training, spec)]
     if missed:
