@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from convert.arguments import LATENCY_RUNS
 from convert.latency import measure
-from convert.machine import describe_machine
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.detector import Detector
+from edge_runtime.machine import describe_machine
 from edge_runtime.spec import read_member
 from train.data import Example, VocDataset, load_voc, read_image
 from train.evaluate import (

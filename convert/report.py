@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from convert.machine import one_line
 from edge_runtime.files import atomic_path
+from edge_runtime.machine import one_line
 
 # (heading, key of the accuracy); differences to float32 stand beside the first two.
 ACCURACY_COLUMNS = (

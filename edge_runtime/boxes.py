@@ -11,6 +11,8 @@ import numpy as np
 
 # exp() of more than this makes any anchor larger than any picture; it only guards against overflow.
 MAX_LOG_SCALE = 10.0
+# From 0.5 to 0.8 the AP of two detectors rose by 0.01 to 0.02 on validation pictures, most at 0.7.
+VOTE_IOU = 0.7
 
 
 def cxcywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
@@ -100,3 +102,35 @@ def nms(
         duplicate = iou(boxes[best : best + 1], boxes[rest])[0] > iou_threshold
         order = rest[~(duplicate & (class_ids[rest] == class_ids[best]))]
     return np.asarray(keep, dtype=np.int64)
+
+
+def vote(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    class_ids: np.ndarray,
+    keep: np.ndarray,
+    iou_threshold: float,
+) -> np.ndarray:
+    """Kept boxes, each moved to the mean of the duplicates that agree with it, weighted by score.
+
+    Neighbouring anchors answer for the same object with errors of their own, which a mean evens
+    out, and with them the rounding of an int8 model (box voting: Gidaris and Komodakis 2015,
+    section 4.2).
+
+    Args:
+        boxes: (N, 4) xyxy. scores: (N,). class_ids: (N,). keep: (K,) row numbers of `nms`.
+        iou_threshold: of the suppression. Those of a box's class that overlap it by more, and by
+            VOTE_IOU at least, agree with it.
+
+    Returns: (K, 4), of the type of `boxes`. A box that none agrees with stays as it is.
+    """
+    best = boxes[keep]
+    overlap = iou(best, boxes)
+    agree = (overlap >= VOTE_IOU) & (overlap > iou_threshold)
+    agree &= class_ids[keep][:, None] == class_ids[None, :]
+    agree[np.arange(len(keep)), keep] = True  # whatever the threshold
+    weights = (agree * scores).astype(boxes.dtype, copy=False)
+    total = weights.sum(axis=1, keepdims=True)
+    # Of the differences, so that a box that none agrees with comes back to the last bit.
+    shift = weights @ boxes - total * best
+    return best + np.divide(shift, total, out=np.zeros_like(shift), where=total > 0)

@@ -31,7 +31,7 @@ def decode_outputs(
     logits_quantization: tuple[float, int] = FLOAT,
     offsets_quantization: tuple[float, int] = FLOAT,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Decode one picture's outputs and suppress duplicates.
+    """Decode one picture's outputs and merge duplicates: the best one's score, all their boxes.
 
     An anchor may stand for several classes at once, as in SSD. Boxes are clipped to the picture;
     those without area are dropped. Of the candidates, the best max(1000, 10 * max_detections)
@@ -71,7 +71,8 @@ def decode_outputs(
     best = np.argsort(-scores, kind="stable")[:most]
     boxes, scores, class_ids = boxes[picked[best]], scores[best], class_ids[best]
     keep = box_ops.nms(boxes, scores, class_ids, iou_threshold, max_detections)
-    return boxes[keep], scores[keep], class_ids[keep].astype(np.int64)
+    voted = box_ops.vote(boxes, scores, class_ids, keep, iou_threshold)
+    return voted, scores[keep], class_ids[keep].astype(np.int64)
 
 
 def dequantize(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:

@@ -28,6 +28,21 @@ def nms(boxes, scores, class_ids, iou_threshold, max_detections) -> list[int]:
     return kept[:max_detections]
 
 
+def vote(boxes, scores, class_ids, kept, iou_threshold, vote_iou=0.7):
+    """The box of each kept row, moved to the weighted mean of those that agree with it."""
+    result = []
+    for row in kept:
+        sums, total = [0.0] * 4, 0.0
+        for other, box in enumerate(boxes):
+            overlap = iou(boxes[row], box)
+            agrees = overlap >= vote_iou and overlap > iou_threshold
+            if other == row or (agrees and class_ids[other] == class_ids[row]):
+                total += scores[other]
+                sums = [s + scores[other] * side for s, side in zip(sums, box, strict=True)]
+        result.append([s / total for s in sums] if total else list(boxes[row]))
+    return result
+
+
 def anchors(spec) -> list[tuple[float, float, float, float]]:
     """(cx, cy, w, h) of every anchor, in the order of the network's rows."""
     input_height, input_width = spec.input_hw
@@ -72,4 +87,5 @@ def decode_outputs(logits, offsets, anchors, variances, score_threshold, iou_thr
                 scores.append(score)
                 class_ids.append(class_id)
     kept = nms(boxes, scores, class_ids, iou_threshold, most)
-    return [[values[row] for row in kept] for values in (boxes, scores, class_ids)]
+    voted = vote(boxes, scores, class_ids, kept, iou_threshold)
+    return [voted, *([values[row] for row in kept] for values in (scores, class_ids))]

@@ -124,3 +124,33 @@ def test_nms_takes_the_earlier_of_equals():
 def test_nms_of_nothing():
     kept = box_ops.nms(np.empty((0, 4)), np.empty(0), np.empty(0, int), 0.5, 10)
     assert kept.shape == (0,) and kept.dtype == np.int64
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("iou_threshold", [0.0, 0.5, 0.8, 1.0])
+def test_vote_against_loops(seed, iou_threshold):
+    random = np.random.default_rng(seed)
+    boxes = random_boxes(random, 80, steps=6)  # a coarse grid: many boxes agree
+    scores = random.uniform(0, 1, 80).astype(np.float32)
+    class_ids = random.integers(0, 2, 80)
+    keep = box_ops.nms(boxes, scores, class_ids, iou_threshold, 80)
+    expected = reference.vote(
+        boxes.tolist(), scores.tolist(), class_ids.tolist(), keep, iou_threshold
+    )
+    voted = box_ops.vote(boxes, scores, class_ids, keep, iou_threshold)
+    assert voted.dtype == boxes.dtype
+    np.testing.assert_allclose(voted, expected, atol=1e-6)
+
+
+def test_vote_by_hand():
+    boxes = np.asarray([[0, 0, 1, 1], [0, 0, 0.8, 1], [0, 0, 0.9, 1], [0, 0, 0.6, 1]], np.float32)
+    scores = np.asarray([0.9, 0.3, 0.5, 0.4], np.float32)
+    class_ids = np.asarray([0, 0, 1, 0])  # the third is of another class, the last too far off
+    voted = box_ops.vote(boxes, scores, class_ids, np.asarray([0, 2]), 0.45)
+    np.testing.assert_allclose(voted, [[0, 0, 0.95, 1], [0, 0, 0.9, 1]], atol=1e-7)
+    np.testing.assert_array_equal(voted[1], boxes[2])  # alone: to the last bit
+
+
+def test_vote_of_nothing():
+    empty = np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, int)
+    assert box_ops.vote(*empty, np.empty(0, int), 0.5).shape == (0, 4)
