@@ -32,6 +32,7 @@ from convert.versions import minimum_runtime
 from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
 from edge_runtime.spec import DetectorSpec, embed, read_spec
 from train.data import load_voc, plain_warnings
+from train.record import read_training
 
 
 class VerificationError(RuntimeError):
@@ -137,6 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths = _convert_all(args.model, spec, frames, args.out)
         command = shlex.join(["python", "-m", "convert", *given])
         report = run_benchmark(paths, args.data, args.split, args.threads, command=command)
+        report["training"] = read_training(args.model)
         report_path = args.out / "report.json"
         write_report(report_path, report)
         print(format_report(report))

@@ -14,8 +14,8 @@ _BOARD = Path("/proc/device-tree/model")
 _CPU = Path("/proc/cpuinfo")
 
 
-def describe_machine() -> dict[str, str | int | None]:
-    """Platform, board, CPU, governor, Python, interpreter and date; None where not known.
+def describe_hardware() -> dict[str, str | int | None]:
+    """Platform, board, CPU, governor, Python and date; None where not known.
 
     cores: those this process may use.
     """
@@ -26,9 +26,13 @@ def describe_machine() -> dict[str, str | int | None]:
         "cores": available_cores(),
         "governor": _text(_GOVERNOR),
         "python": platform.python_version(),
-        "interpreter": str(find_runtime()),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def describe_machine() -> dict[str, str | int | None]:
+    """The hardware and the interpreter that runs models on it. Raises: ImportError without one."""
+    return {**describe_hardware(), "interpreter": str(find_runtime())}
 
 
 def one_line(machine: dict[str, str | int | None]) -> str:

@@ -18,6 +18,7 @@ from train.digits import write_digits
 from train.evaluate import evaluate
 from train.loop import make_spec
 from train.presets import PRESETS, Preset
+from train.record import read_training
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,12 @@ def test_training_writes_model_log_and_curves_and_lowers_the_loss(scenes, tmp_pa
     history = losses(out)
     assert len(history) == 8
     assert history[-1] < 0.8 * history[0]
-    assert f"make convert MODEL={out}" in capsys.readouterr().out
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last.startswith("best validation AP ")
+    assert f"next: make convert MODEL={out}" in last
+    record = read_training(out)
+    assert "--epochs=8" in record["command"] and record["machine"]["cores"] > 0
+    assert (record["split"], record["images"], record["seed"]) == ("train", 8, 0)
 
 
 def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tensorboard", action="store_true", help="curves for TensorBoard, too")
     add_flags(parser)
     arguments = parser.parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
     plain_warnings()
     try:
         config = from_flags(arguments)
@@ -43,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
             resume=arguments.resume,
             overwrite=arguments.overwrite,
             tensorboard=arguments.tensorboard,
+            command=shlex.join(["python", "-m", "train", *given]),
         )
     except (ValueError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)

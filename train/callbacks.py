@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -23,6 +26,7 @@ from train.evaluate import (
     evaluate,
 )
 from train.history import draw_curves, write_log
+from train.record import MEMBER
 
 
 def detect_all(
@@ -87,14 +91,23 @@ class Keeper(keras.callbacks.Callback):
         plain: the model of standard layers that takes over the trained weights for saving.
         validation: has run before, at every epoch's end.
         start: where the training begins.
+        describe: makes of the log what the model's file says of its training.
     """
 
     def __init__(
-        self, plain: keras.Model, validation: Validation, files: TrainingFiles, start: Progress
+        self,
+        plain: keras.Model,
+        validation: Validation,
+        files: TrainingFiles,
+        start: Progress,
+        describe: Callable[[list[dict]], dict],
     ) -> None:
         super().__init__()
         self.plain, self.validation, self.files = plain, validation, files
-        self.progress = start
+        self.progress, self.describe = start, describe
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.last = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         try:
@@ -103,28 +116,27 @@ class Keeper(keras.callbacks.Callback):
             raise _explained(error, self.files.state, self.progress.epochs) from error
 
     def _keep(self, epoch: int, logs: dict) -> None:
-        best = self.progress.best_ap
-        last = epoch + 1 == self.validation.epochs
-        if logs["val_ap"] > best or (last and not self.validation.dataset):
-            best = float(logs["val_ap"]) if self.validation.dataset else best
-            self._save()
+        best, now = self.progress.best_ap, time.perf_counter()
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        row["seconds"], self.last = now - self.last, now  # all of it, validation included
         history = [*self.progress.history, row]
+        last = epoch + 1 == self.validation.epochs
+        if row["val_ap"] > best or (last and not self.validation.dataset):
+            best = row["val_ap"] if self.validation.dataset else best
+            self._save(history)
         progress = Progress(epoch + 1, best, self.progress.recipe, history)
         save_state(self.files.state, self.model, progress)
         self.progress = progress
         self.write_history()
 
-    def _save(self) -> None:
+    def _save(self, history: list[dict]) -> None:
         self.plain.set_weights(self.model.get_weights())
-        save_detector(self.plain, self.validation.spec, self.files.model)
-        if self.validation.dataset:
-            draw_contact_sheet(
-                self.validation.dataset.examples,
-                self.validation.detections,
-                self.validation.spec.class_names,
-                self.files.sheet,
-            )
+        spec, dataset = self.validation.spec, self.validation.dataset
+        record = json.dumps(self.describe(history), indent=1)
+        save_detector(self.plain, spec, self.files.model, {MEMBER: record})
+        if dataset:
+            found = self.validation.detections
+            draw_contact_sheet(dataset.examples, found, spec.class_names, self.files.sheet)
 
     def write_history(self) -> None:
         write_log(self.progress.history, self.files.log)

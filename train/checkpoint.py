@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from edge_runtime.files import atomic_path, remove_leftovers
 from edge_runtime.spec import DetectorSpec, embed, read_spec
 
 
-def save_detector(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
-    """Write a .keras file with the spec inside, whole or not at all."""
+def save_detector(
+    model: keras.Model, spec: DetectorSpec, path: Path, members: Mapping[str, str] | None = None
+) -> None:
+    """Write a .keras file with the spec and further text members inside, whole or not at all."""
     with atomic_path(path) as temporary:
         model.save(temporary)
-        embed(temporary, spec)
+        embed(temporary, spec, members)
 
 
 def load_weights(model: keras.Model, spec: DetectorSpec, path: Path) -> None:

@@ -25,6 +25,7 @@ from train.loss import box_loss, class_loss
 from train.model import build_ssd, multiply_adds
 from train.optimizer import build_optimizer
 from train.presets import PRESETS
+from train.record import describe_training
 from train.speed import Speed
 
 
@@ -36,6 +37,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     tensorboard: bool = False,
+    command: str = "",
 ) -> list[dict]:
     """Train a detector on one split of a VOC folder, keep the best by AP on another.
 
@@ -46,6 +48,7 @@ def train(
         initial: where the first weights come from. A pretrained backbone moves more slowly, and
             its batch norm and first blocks not at all.
         tensorboard: write the curves for TensorBoard, too.
+        command: what the user typed, for the model's record.
 
     Returns: the log, a row an epoch.
     Raises: ValueError for data, a recipe or files that do not fit, before anything is written;
@@ -69,7 +72,11 @@ def train(
         restore_state(files.state, model)
     _describe(plain, spec, training, validation)
     measure = Validation(validation, spec, config.validate_every, config.epochs_trained)
-    keeper = Keeper(plain, measure, files, start)
+
+    def describe(history: list[dict]) -> dict:
+        return describe_training(config, training, history, command)
+
+    keeper = Keeper(plain, measure, files, start, describe)
     callbacks = [Speed(batches), measure, keeper]
     if writer:
         callbacks.append(EventLog(writer, start.history))

@@ -1,0 +1,64 @@
+"""Where a model comes from, written into its file: command, data, commit, hardware, minutes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+
+from edge_runtime.machine import describe_hardware
+from edge_runtime.spec import read_member
+from train.config import TrainConfig
+from train.data import VocDataset
+
+MEMBER = "training.json"
+
+
+def describe_training(
+    config: TrainConfig, dataset: VocDataset, history: Sequence[dict], command: str
+) -> dict:
+    """What a reader needs to do it again.
+
+    Args:
+        history: the log, a row an epoch; its seconds are those of all epochs, resumed or not.
+        command: as it was typed.
+    """
+    backend = keras.backend.backend()
+    return {
+        "command": command,
+        "commit": _commit(),
+        "seed": config.seed,
+        "data": Path(dataset.root).resolve().name,
+        "split": dataset.split,
+        "images": len(dataset),
+        "epochs": len(history),
+        "minutes": round(sum(row["seconds"] for row in history) / 60, 1),
+        "keras": version("keras"),
+        "backend": f"{backend} {version(backend)}",
+        "machine": describe_hardware(),
+    }
+
+
+def read_training(path: Path) -> dict | None:
+    """What `describe_training` wrote into a .keras file; None for a file without it."""
+    text = read_member(path, MEMBER)
+    return None if text is None else json.loads(text)
+
+
+def _commit() -> str | None:
+    """Of the checkout that this file is in; marked where the code differs from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None  # a download without its history
+    return f"{commit} with changes" if changed else commit
