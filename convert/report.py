@@ -73,14 +73,14 @@ def _main_table(models: Sequence[dict]) -> str:
             latency = (model["latency_ms"] or {}).get(step, {})
             row += [_number(latency.get("median")), _number(latency.get("p90"))]
         rows.append([*row, str(model["threads"]), model["file"]])
-    return _align(rows, left=(0, len(heading) - 1))
+    return align(rows, left=(0, len(heading) - 1))
 
 
 def _class_table(models: Sequence[dict]) -> str:
     rows = [["AP50", *(model["variant"] or model["file"] for model in models)]]
     for name in models[0]["ap50_per_class"]:
         rows.append([name, *(_points(model["ap50_per_class"][name]) for model in models)])
-    return _align(rows, left=(0,))
+    return align(rows, left=(0,))
 
 
 def _difference(model: dict, reference: dict | None, key: str) -> str:
@@ -98,7 +98,8 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _align(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+def align(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+    """Columns as wide as their widest cell; those in `left` are set left, numbers right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

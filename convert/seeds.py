@@ -1,0 +1,176 @@
+"""Several trainings of one recipe that differ in their seed: mean and spread of what they reach.
+
+    python -m convert.seeds build/a0/report.json build/a1/report.json --out results/a
+
+Takes the reports of `python -m convert`, writes report.json, which is the first one's with the
+figures of all under "seeds", and seeds.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from convert.report import align, write_report
+from edge_runtime.files import atomic_path
+
+METRICS = {"ap": "AP", "ap50": "AP50"}
+
+
+def combine(reports: Sequence[dict]) -> dict:
+    """The first report, with mean, spread and every seed's figures for each variant.
+
+    The spread is the sample's standard deviation. "difference" is to float32, seed by seed.
+
+    Raises: ValueError unless there are two at least, of the same data and variants, each with its
+        training's record, of different seeds.
+    """
+    _check(reports)
+    variants = {}
+    for variant in [model["variant"] for model in reports[0]["models"]]:
+        rows = {}
+        for key in METRICS:
+            values = [_value(report, variant, key) for report in reports]
+            floats = [_value(report, "float32", key) for report in reports]
+            changes = [v - f for v, f in zip(values, floats, strict=True)]
+            rows[key] = _summary(values)
+            rows[f"{key}_difference"] = _summary(changes)
+        variants[variant] = rows
+    trainings = [report["training"] for report in reports]
+    return {
+        **reports[0],
+        "seeds": {
+            "seeds": [training["seed"] for training in trainings],
+            "minutes": [training["minutes"] for training in trainings],
+            "variants": variants,
+        },
+    }
+
+
+def _check(reports: Sequence[dict]) -> None:
+    if len(reports) < 2:
+        raise ValueError(f"two reports at least expected, got {len(reports)}; train another --seed")
+    first = reports[0]
+    names = [model["variant"] for model in first["models"]]
+    if "float32" not in names:
+        raise ValueError(f"reports with a float32 row expected, got {names}; write them by convert")
+    for report in reports:
+        if not report.get("training"):
+            raise ValueError(
+                f"reports that tell of their training expected, got none in {report['command']!r}; "
+                "convert a model of `python -m train`"
+            )
+        if [model["variant"] for model in report["models"]] != names:
+            raise ValueError(f"the variants {names} in every report expected; convert all alike")
+        for part in (("data",), ("training", "split"), ("training", "epochs")):
+            ours, theirs = _part(report, part), _part(first, part)
+            if ours != theirs:
+                raise ValueError(
+                    f"one recipe on the same data expected, got {ours} and {theirs} as "
+                    f"{' '.join(part)}; compare trainings that differ in --seed only"
+                )
+    seeds = [report["training"]["seed"] for report in reports]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"different seeds expected, got {seeds}; train with another --seed")
+
+
+def _part(report: dict, keys: tuple[str, ...]):
+    for key in keys:
+        report = report[key]
+    return report
+
+
+def _value(report: dict, variant: str, key: str) -> float:
+    return next(model[key] for model in report["models"] if model["variant"] == variant)
+
+
+def _summary(values: list[float]) -> dict:
+    return {
+        "mean": statistics.mean(values),
+        "spread": statistics.stdev(values),
+        "values": values,
+    }
+
+
+def format_seeds(report: dict) -> str:
+    """A table in points (hundredths): mean ± spread."""
+    seeds = report["seeds"]
+    rows = [["variant", *(part for name in METRICS.values() for part in (name, "diff"))]]
+    for variant, row in seeds["variants"].items():
+        cells = []
+        for key in METRICS:
+            cells.append(_points(row[key], ".2f"))
+            cells.append(_points(row[f"{key}_difference"], "+.2f") if variant != "float32" else "")
+        rows.append([variant, *cells])
+    minutes = ", ".join(f"{value:.0f}" for value in seeds["minutes"])
+    head = f"seeds {', '.join(map(str, seeds['seeds']))}; minutes of training {minutes}"
+    return f"{head}; mean ± standard deviation\n\n{align(rows, left=(0,))}"
+
+
+def _points(summary: dict, form: str) -> str:
+    return f"{100 * summary['mean']:{form}} ± {100 * summary['spread']:.2f}"
+
+
+def draw_seeds(report: dict, path: Path) -> None:
+    """AP and AP50 of every seed by variant, and AP of each class of the first, as a PNG."""
+    from matplotlib.figure import Figure  # the object interface needs no display
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    accuracy, classes = figure.subplots(1, 2)
+    variants = report["seeds"]["variants"]
+    for offset, (key, name) in zip((-0.12, 0.12), METRICS.items(), strict=True):
+        for place, row in enumerate(variants.values()):
+            values = [100 * value for value in row[key]["values"]]
+            colour = f"C{int(offset > 0)}"
+            label = name if place == 0 else None
+            accuracy.scatter([place + offset] * len(values), values, s=18, color=colour)
+            mean = 100 * row[key]["mean"]
+            accuracy.hlines(mean, place + offset - 0.1, place + offset + 0.1, colour, label=label)
+    accuracy.set_xticks(range(len(variants)), list(variants))
+    accuracy.set(ylabel="points", title="every seed, and their mean")
+    for offset, variant in ((-0.2, "float32"), (0.2, "int8")):
+        model = next((m for m in report["models"] if m["variant"] == variant), None)
+        if model:
+            names = list(model["ap_per_class"])
+            values = [100 * (model["ap_per_class"][name] or 0) for name in names]
+            bars = classes.bar([n + offset for n in range(len(names))], values, 0.4, label=variant)
+            classes.bar_label(bars, fmt="%.1f", fontsize=8)
+    classes.set_xticks(range(len(names)), names)
+    classes.set(ylabel="AP in points", title=f"each class, seed {report['seeds']['seeds'][0]}")
+    for axes in (accuracy, classes):
+        axes.grid(alpha=0.3, axis="y")
+        axes.legend(loc="lower right")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m convert.seeds", description=__doc__)
+    parser.add_argument("reports", nargs="+", type=Path, metavar="REPORT", help="of convert")
+    parser.add_argument("--out", type=Path, required=True, help="folder for report.json and PNG")
+    args = parser.parse_args(arguments)
+    try:
+        report = combine([_read(path) for path in args.reports])
+        write_report(args.out / "report.json", report)
+        draw_seeds(report, args.out / "seeds.png")
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(format_seeds(report))
+    print(args.out / "report.json")
+    return 0
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: a report of convert expected, got {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
