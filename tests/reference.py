@@ -28,7 +28,7 @@ def nms(boxes, scores, class_ids, iou_threshold, max_detections) -> list[int]:
     return kept[:max_detections]
 
 
-def vote(boxes, scores, class_ids, kept, iou_threshold, vote_iou=0.7):
+def vote(boxes, scores, class_ids, kept, iou_threshold, vote_iou=0.75):
     """The box of each kept row, moved to the weighted mean of those that agree with it."""
     result = []
     for row in kept:
@@ -37,8 +37,9 @@ def vote(boxes, scores, class_ids, kept, iou_threshold, vote_iou=0.7):
             overlap = iou(boxes[row], box)
             agrees = overlap >= vote_iou and overlap > iou_threshold
             if other == row or (agrees and class_ids[other] == class_ids[row]):
-                total += scores[other]
-                sums = [s + scores[other] * side for s, side in zip(sums, box, strict=True)]
+                weight = scores[other] ** 2
+                total += weight
+                sums = [s + weight * side for s, side in zip(sums, box, strict=True)]
         result.append([s / total for s in sums] if total else list(boxes[row]))
     return result
 

@@ -31,7 +31,9 @@ class TrainConfig:
     stop_after: int = setting(
         0, "epochs after which to stop, the learning rate still high, for a next stage; 0: all"
     )
-    batch_size: int = setting(32, "pictures a step; 32 keeps batch statistics steady")
+    batch_size: int = setting(
+        8, "pictures a step; few pictures need many steps, thousands from scratch rather 16 to 32"
+    )
     learning_rate: float = setting(
         2e-3, "Adam's peak; lower trains too slowly from scratch, higher shakes the statistics"
     )
