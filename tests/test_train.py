@@ -16,8 +16,8 @@ from train.config import TrainConfig
 from train.data import load_voc
 from train.digits import write_digits
 from train.evaluate import evaluate
-from train.loop import make_spec
 from train.presets import PRESETS, Preset
+from train.recipe import make_spec
 from train.record import read_training
 
 

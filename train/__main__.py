@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         config = from_flags(arguments)
         if arguments.out.suffix != ".keras":
             raise ValueError(f"--out is a .keras file, got {arguments.out}")
-        train, initial_from_flags = _load()
+        train, initial_from_flags, hosts = _load()
         history = train(
             config,
             arguments.data,
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
             overwrite=arguments.overwrite,
             tensorboard=arguments.tensorboard,
             command=shlex.join(["python", "-m", "train", *given]),
+            hosts=hosts,
         )
     except (ValueError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
@@ -53,8 +54,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ntrain: stopped; --resume goes on after the last whole epoch", file=sys.stderr)
         return 130
-    command = f"make convert MODEL={arguments.out} DATA={arguments.data}"
-    print(f"{_result(history)}: {arguments.out}; next: {command}")
+    if hosts.first:
+        command = f"make convert MODEL={arguments.out} DATA={arguments.data}"
+        print(f"{_result(history)}: {arguments.out}; next: {command}")
     return 0
 
 
@@ -77,11 +79,13 @@ def _load():
     with captured_output():
         import keras
 
+        from train.hosts import join
         from train.initial import initial_from_flags
         from train.loop import train
-
+    hosts = join()  # before the first operation
+    with captured_output():
         keras.ops.zeros(1)  # the backend greets at its first operation
-    return train, initial_from_flags
+    return train, initial_from_flags, hosts
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ class Validation(keras.callbacks.Callback):
     """Adds `val_ap` and `val_ap50` to the logs every few epochs, and after the last one.
 
     Args:
+        plain: the model that takes over the trained weights; not spread over devices, it predicts
+            without the help of other hosts.
         dataset: None to measure nothing; both columns are there all the same, since the log is a
             table.
 
@@ -66,16 +68,23 @@ class Validation(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, dataset: VocDataset | None, spec: DetectorSpec, every: int, epochs: int
+        self,
+        plain: keras.Model,
+        dataset: VocDataset | None,
+        spec: DetectorSpec,
+        every: int,
+        epochs: int,
     ) -> None:
         super().__init__()
-        self.dataset, self.spec, self.every, self.epochs = dataset, spec, every, epochs
+        self.plain, self.dataset, self.spec = plain, dataset, spec
+        self.every, self.epochs = every, epochs
         self.detections: list[PictureDetections] = []
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         logs |= {"val_ap": float("nan"), "val_ap50": float("nan")}
         if self.dataset and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
-            self.detections = detect_all(self.model, self.dataset, self.spec)
+            self.plain.set_weights(self.model.get_weights())
+            self.detections = detect_all(self.plain, self.dataset, self.spec)
             accuracy = evaluate(self.dataset.examples, self.detections, self.spec.class_names)
             logs |= {"val_ap": accuracy.ap or 0.0, "val_ap50": accuracy.ap50 or 0.0}
 

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import keras
 import numpy as np
@@ -107,6 +108,7 @@ def begin(recipe: dict, files: TrainingFiles, resume: bool, overwrite: bool) -> 
                 f"{state} belongs to another recipe (different: {sorted(changed)}); give the "
                 "flags and data of the interrupted training, or start again with --overwrite"
             )
+        files.remove_leftovers()
         return progress
     for path in (state, files.model):
         if path.exists() and not overwrite:
@@ -115,6 +117,7 @@ def begin(recipe: dict, files: TrainingFiles, resume: bool, overwrite: bool) -> 
             raise ValueError(
                 f"{path} holds {what}; {cure}choose another --out, or replace it with --overwrite"
             )
+    files.remove_leftovers()
     return Progress(0, -1.0, recipe, [])
 
 
@@ -139,7 +142,7 @@ def read_progress(path: Path) -> Progress:
         ) from error
 
 
-def restore_state(path: Path, model: keras.Model) -> None:
+def restore_state(path: Path | BinaryIO, model: keras.Model) -> None:
     """Put weights and optimizer state back into a compiled model of the same shape."""
     model.optimizer.build(model.trainable_variables)
     with np.load(path) as state:

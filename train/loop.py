@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import keras
 
 from edge_runtime.spec import DetectorSpec
-from train.anchors import load_levels, unreachable_classes
-from train.augment import Augmentation
-from train.backbone import freeze
+from train.anchors import unreachable_classes
 from train.batch_norm import with_fused_batch_norm
 from train.callbacks import Keeper, Validation
-from train.checkpoint import TrainingFiles, begin, restore_state
+from train.checkpoint import Progress, TrainingFiles, begin, restore_state
 from train.config import TrainConfig
 from train.data import VocDataset, load_voc
 from train.event_log import EventLog, open_writer
+from train.hosts import ALONE, Hosts
 from train.initial import Initial
 from train.loader import TrainingBatches
 from train.loss import box_loss, class_loss
-from train.model import build_ssd, multiply_adds
+from train.model import multiply_adds
 from train.optimizer import build_optimizer
-from train.presets import PRESETS
+from train.recipe import augmentation_of, build_net, describe_recipe, make_spec
 from train.record import describe_training
 from train.speed import Speed
+from train.spread import replicated, share_file, share_progress, spread
 
 
 def train(
@@ -38,6 +39,7 @@ def train(
     overwrite: bool = False,
     tensorboard: bool = False,
     command: str = "",
+    hosts: Hosts = ALONE,
 ) -> list[dict]:
     """Train a detector on one split of a VOC folder, keep the best by AP on another.
 
@@ -49,51 +51,81 @@ def train(
             its batch norm and first blocks not at all.
         tensorboard: write the curves for TensorBoard, too.
         command: what the user typed, for the model's record.
+        hosts: the processes that train together. All read the data; the first one alone reads
+            weights, validates and writes.
 
     Returns: the log, a row an epoch.
     Raises: ValueError for data, a recipe or files that do not fit, before anything is written;
         OSError where a file cannot be written, with what is left.
     """
     files = TrainingFiles(out)
-    training, validation = _load_splits(config, data)
-    spec = make_spec(config, training.class_names)
-    recipe = _recipe(config, spec, initial, len(training))
-    start = begin(recipe, files, resume, overwrite)
-    files.remove_leftovers()
-    writer = open_writer(files.events) if tensorboard else None
+    with hosts.all_or_none():
+        training, validation = _load_splits(config, data)
+        spec = make_spec(config, training.class_names)
+        recipe = describe_recipe(config, spec, initial, len(training))
+        distribution = spread(config.batch_size)
+        writer = open_writer(files.events) if tensorboard and hosts.first else None
+    start = share_progress(hosts, recipe, lambda: begin(recipe, files, resume, overwrite))
     keras.utils.set_random_seed(config.seed)
-    plain = _build(config, spec, initial, fresh=not start.epochs)
+    plain = build_net(config, spec, initial, hosts, fresh=not start.epochs)
     epochs = range(start.epochs, config.epochs_trained)
-    augmentation = _augmentation(config)
-    batches = TrainingBatches(training, spec, augmentation, config.batch_size, config.seed, epochs)
-    model = with_fused_batch_norm(plain)
-    _compile(model, config, initial, batches.steps_per_epoch)
-    if start.epochs:
-        restore_state(files.state, model)
-    _describe(plain, spec, training, validation)
-    measure = Validation(validation, spec, config.validate_every, config.epochs_trained)
-
-    def describe(history: list[dict]) -> dict:
-        return describe_training(config, training, history, command)
-
+    batches = TrainingBatches(
+        training,
+        spec,
+        augmentation_of(config),
+        config.batch_size,
+        config.seed,
+        epochs,
+        (hosts.index, hosts.count),
+    )
+    measure = Validation(plain, validation, spec, config.validate_every, config.epochs_trained)
+    describe = partial(describe_training, config, training, command)
     keeper = Keeper(plain, measure, files, start, describe)
     callbacks = [Speed(batches), measure, keeper]
     if writer:
         callbacks.append(EventLog(writer, start.history))
-    if epochs:
+    if hosts.first:
+        _describe(plain, spec, training, validation)
+    with distribution.scope() if distribution else nullcontext():
+        model = replicated(plain) if distribution else with_fused_batch_norm(plain)
+        _compile(model, config, initial, batches.steps_per_epoch)
+        if start.epochs:
+            restore_state(share_file(hosts, files.state), model)
+        if epochs:
+            _fit(model, batches, config, start, callbacks, hosts)
+    return _finish(keeper, files, hosts)
+
+
+def _fit(
+    model: keras.Model,
+    batches: TrainingBatches,
+    config: TrainConfig,
+    start: Progress,
+    callbacks: list[keras.callbacks.Callback],
+    hosts: Hosts,
+) -> None:
+    bar = 1 if sys.stdout.isatty() else 2
+    with hosts.losses_named():
         model.fit(
             batches,
             epochs=config.epochs_trained,
             initial_epoch=start.epochs,
             steps_per_epoch=batches.steps_per_epoch,
             shuffle=False,  # the batches come shuffled
-            callbacks=callbacks,
-            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=callbacks if hosts.first else [],
+            verbose=bar if hosts.first else 0,
         )
-    else:  # only the tidying up was interrupted
-        keeper.write_history()
-    files.state.unlink()
-    return keeper.progress.history
+
+
+def _finish(keeper: Keeper, files: TrainingFiles, hosts: Hosts) -> list[dict]:
+    """The log, on all hosts: the others wait here for the first one's last validation."""
+
+    def tidied_up() -> bytes:
+        keeper.write_history()  # where only the tidying up was interrupted
+        files.state.unlink()
+        return json.dumps(keeper.progress.history).encode()
+
+    return json.loads(hosts.from_first(tidied_up))
 
 
 def _load_splits(config: TrainConfig, data: Path) -> tuple[VocDataset, VocDataset | None]:
@@ -109,41 +141,6 @@ def _load_splits(config: TrainConfig, data: Path) -> tuple[VocDataset, VocDatase
             "that were learnt means nothing; give another --val-split, or none"
         )
     return training, validation
-
-
-def make_spec(config: TrainConfig, class_names: tuple[str, ...]) -> DetectorSpec:
-    """The spec that a recipe asks for. Raises: ValueError, FileNotFoundError for its anchors."""
-    side = config.input_size
-    spec = PRESETS[config.preset].spec(class_names, (side, side) if side else None)
-    return replace(spec, levels=load_levels(config.anchors)) if config.anchors else spec
-
-
-def _build(config: TrainConfig, spec: DetectorSpec, initial: Initial, fresh: bool) -> keras.Model:
-    preset = PRESETS[config.preset]
-    alpha = config.alpha or preset.alpha
-    model = build_ssd(spec, alpha, preset.top_down_channels)
-    if fresh:  # a resumed training brings its own weights
-        initial.apply(model, spec, alpha)
-    if initial.pretrained_backbone:
-        freeze(model, config.frozen_blocks)
-    return model
-
-
-def _augmentation(config: TrainConfig) -> Augmentation:
-    return Augmentation(
-        horizontal_flip=config.horizontal_flip,
-        vertical_flip=config.vertical_flip,
-        crop=config.crop,
-        min_side=config.min_crop,
-        zoom_out=config.zoom_out,
-        max_zoom=config.max_zoom,
-    )
-
-
-def _recipe(config: TrainConfig, spec: DetectorSpec, initial: Initial, pictures: int) -> dict:
-    """What must be the same for an interrupted training to go on, as JSON gives it back."""
-    parts = {**asdict(config), "initial": initial.describe(), "pictures": pictures}
-    return {**parts, "spec": json.loads(spec.to_json())}
 
 
 def _compile(

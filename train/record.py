@@ -19,13 +19,13 @@ MEMBER = "training.json"
 
 
 def describe_training(
-    config: TrainConfig, dataset: VocDataset, history: Sequence[dict], command: str
+    config: TrainConfig, dataset: VocDataset, command: str, history: Sequence[dict]
 ) -> dict:
     """What a reader needs to do it again.
 
     Args:
-        history: the log, a row an epoch; its seconds are those of all epochs, resumed or not.
         command: as it was typed.
+        history: the log, a row an epoch; its seconds are those of all epochs, resumed or not.
     """
     backend = keras.backend.backend()
     return {

@@ -1,0 +1,63 @@
+"""What a recipe stands for: the spec, the net with its first weights, the augmentation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import keras
+
+from edge_runtime.spec import DetectorSpec
+from train.anchors import load_levels
+from train.augment import Augmentation
+from train.backbone import freeze
+from train.config import TrainConfig
+from train.hosts import Hosts
+from train.initial import Initial
+from train.model import build_ssd
+from train.presets import PRESETS
+from train.spread import share_weights
+
+
+def make_spec(config: TrainConfig, class_names: tuple[str, ...]) -> DetectorSpec:
+    """The spec that a recipe asks for. Raises: ValueError, FileNotFoundError for its anchors."""
+    side = config.input_size
+    spec = PRESETS[config.preset].spec(class_names, (side, side) if side else None)
+    return replace(spec, levels=load_levels(config.anchors)) if config.anchors else spec
+
+
+def build_net(
+    config: TrainConfig, spec: DetectorSpec, initial: Initial, hosts: Hosts, fresh: bool
+) -> keras.Model:
+    """The net, of standard layers, with its first weights where it starts `fresh`.
+
+    A resumed training brings its own. A pretrained backbone is frozen in part, see `freeze`.
+    Raises: ValueError, FileNotFoundError, on all hosts, for weights that do not fit.
+    """
+    preset = PRESETS[config.preset]
+    alpha = config.alpha or preset.alpha
+    model = build_ssd(spec, alpha, preset.top_down_channels)
+    if fresh:
+        share_weights(hosts, model, lambda: initial.apply(model, spec, alpha))
+    if initial.pretrained_backbone:
+        freeze(model, config.frozen_blocks)
+    return model
+
+
+def augmentation_of(config: TrainConfig) -> Augmentation:
+    return Augmentation(
+        horizontal_flip=config.horizontal_flip,
+        vertical_flip=config.vertical_flip,
+        crop=config.crop,
+        min_side=config.min_crop,
+        zoom_out=config.zoom_out,
+        max_zoom=config.max_zoom,
+    )
+
+
+def describe_recipe(
+    config: TrainConfig, spec: DetectorSpec, initial: Initial, pictures: int
+) -> dict:
+    """What must be the same for an interrupted training to go on, as JSON gives it back."""
+    parts = {**asdict(config), "initial": initial.describe(), "pictures": pictures}
+    return {**parts, "spec": json.loads(spec.to_json())}
