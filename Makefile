@@ -30,7 +30,8 @@ stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
 # The figures of results/bccd: the recipe was tuned on train and val, then learns from both.
 # Blood cells look alike upside down and are always equally large: little cropping and zooming.
 bccd_recipe := --train-split trainval --val-split none --input-size 300 --epochs 80 --batch-size 8 \
-  --warmup-epochs 2 --vertical-flip 0.5 --min-crop 0.6 --zoom-out 0.2 --max-zoom 1.3
+  --warmup-epochs 2 --vertical-flip 0.5 --min-crop 0.6 --zoom-out 0.2 --max-zoom 1.3 \
+  --anchors build/bccd_anchors.json
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data check-data train bccd convert benchmark detect test lint clean
@@ -63,6 +64,8 @@ bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=f
 	@test -d "$(BCCD)/ImageSets" || { echo "BCCD= names the data set's folder, with ImageSets/"; exit 2; }
 	@mkdir -p build/data && ln -sfn "$(abspath $(BCCD))" build/data/BCCD
 	@$(if $(WEIGHTS),ln -sfn "$(abspath $(WEIGHTS))" build/imagenet.weights.h5)
+	@$(python) -m train.anchors --data build/data/BCCD --split trainval --input-size 300 --per-level 4 \
+	  --out build/bccd_anchors.json --picture build/bccd_anchors.png
 	@for seed in 0 1 2; do \
 	  $(call stage,bccd_$$seed,--data build/data/BCCD $(bccd_recipe) --seed $$seed \
 	    $(if $(WEIGHTS),--backbone-weights build/imagenet.weights.h5)) || exit; \
