@@ -16,7 +16,8 @@ needs := $(installed) $(if $(filter $(digits),$(DATA:/=)),data)
 
 # The shipped detector: most of the way at 256 pixels, then at 320, where small digits are found.
 # Digits are not mirrored, and the scenes have every size already: little cropping and zooming.
-digits_recipe := --data $(digits) --preset digits --batch-size 16 --horizontal-flip 0
+digits_recipe := --data $(digits) --preset digits --batch-size 16 --horizontal-flip 0 \
+  --weight-decay 0
 coarse := --from-scratch --input-size 256 --epochs 30 --stop-after 10 \
   --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
 fine := --start-from build/digits_256.keras --epochs 18 --learning-rate 0.0015 \

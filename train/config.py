@@ -41,7 +41,7 @@ class TrainConfig:
         1.0, "rise from zero to the peak, before batch norm's statistics can be trusted"
     )
     weight_decay: float = setting(
-        0.0, "share of a weight lost a step at learning rate 1 (AdamW); spares biases, batch norm"
+        0.05, "share of a weight lost a step at learning rate 1 (AdamW); spares biases, batch norm"
     )
     backbone_rate: float = setting(
         0.15, "learning rate of a pretrained backbone relative to the heads': it knows much already"
