@@ -94,21 +94,22 @@ def _check_trained(source: keras.Model, weights: Path | None) -> None:
         )
 
 
-def freeze(model: keras.Model, blocks: int) -> None:
-    """Keep a pretrained backbone's first blocks and all its batch norm as they are.
+def freeze(model: keras.Model, blocks: int, batch_norm: bool = True) -> None:
+    """Keep a pretrained backbone's first blocks and, if wanted, all its batch norm as they are.
 
     The statistics of a million pictures beat those of a few hundred; and a frozen batch norm
     trains twice as fast.
 
     Args:
         blocks: inverted bottlenecks that stay, with everything before them; 0 for none.
+        batch_norm: whether that of the later blocks stays, too.
     """
     last = f"block_{blocks - 1}_project_BN" if blocks > 1 else "expanded_conv_project_BN"
     names = [layer.name for layer in model.layers]
     early = names[: names.index(last) + 1] if blocks else []
     for name in backbone_names(model):
         layer = model.get_layer(name)
-        if name in early or isinstance(layer, keras.layers.BatchNormalization):
+        if name in early or (batch_norm and isinstance(layer, keras.layers.BatchNormalization)):
             layer.trainable = False
 
 

@@ -49,6 +49,9 @@ class TrainConfig:
     frozen_blocks: int = setting(
         3, "first blocks of a pretrained backbone that stay as they are: edges and colours; faster"
     )
+    freeze_batch_norm: bool = setting(
+        True, "keep a pretrained backbone's statistics: better than those of a few hundred pictures"
+    )
     horizontal_flip: float = setting(0.5, "probability; 0 where left and right matter, as in text")
     vertical_flip: float = setting(0.0, "probability; 0.5 where there is no up, as in microscopy")
     crop: float = setting(0.5, "probability of a random crop, which makes objects larger")
@@ -71,6 +74,8 @@ class TrainConfig:
                 raise ValueError(
                     f"--{_flag(name)} is a probability in [0, 1], got {getattr(self, name)}"
                 )
+        if not 0 <= self.weight_decay < 1:
+            raise ValueError(f"--weight-decay is 0 to below 1, got {self.weight_decay}")
         if not 0 <= self.backbone_rate <= 1:
             raise ValueError(f"--backbone-rate is 0 to 1, got {self.backbone_rate}")
         if not 0 <= self.frozen_blocks <= 16:
@@ -95,13 +100,11 @@ def _flag(name: str) -> str:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """One flag for each field of TrainConfig."""
     for item in fields(TrainConfig):
-        parser.add_argument(
-            f"--{_flag(item.name)}",
-            type=type(item.default),
-            default=item.default,
-            choices=item.metadata.get("choices"),
-            help=item.metadata["help"],
-        )
+        common = {"default": item.default, "help": item.metadata["help"]}
+        kind = {"type": type(item.default), "choices": item.metadata.get("choices")}
+        if isinstance(item.default, bool):
+            kind = {"action": argparse.BooleanOptionalAction}
+        parser.add_argument(f"--{_flag(item.name)}", **common, **kind)
 
 
 def from_flags(arguments: argparse.Namespace) -> TrainConfig:

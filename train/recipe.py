@@ -40,7 +40,7 @@ def build_net(
     if fresh:
         share_weights(hosts, model, lambda: initial.apply(model, spec, alpha))
     if initial.pretrained_backbone:
-        freeze(model, config.frozen_blocks)
+        freeze(model, config.frozen_blocks, config.freeze_batch_norm)
     return model
 
 
