@@ -13,11 +13,12 @@ import keras
 import numpy as np
 import pytest
 
-from edge_runtime.spec import read_spec
+from edge_runtime.spec import DetectorSpec, read_spec
 from tests.conftest import ROOT
+from tests.tiny_training import LEVELS, tiny_ssd
 from train import hosts as hosts_module
 from train.augment import Augmentation
-from train.checkpoint import read_progress
+from train.checkpoint import read_progress, save_detector
 from train.data import load_voc
 from train.digits import write_digits
 from train.hosts import ADDRESSES, ALONE, COUNT, INDEX, Hosts, from_environment, join
@@ -25,7 +26,7 @@ from train.loader import TrainingBatches
 from train.presets import PRESETS
 from train.spread import spread
 
-RECIPE = ["--preset=digits", "--from-scratch", "--batch-size=4", "--validate-every=1", "--epochs=3"]
+RECIPE = ["--preset=digits", "--batch-size=4", "--validate-every=1", "--epochs=3"]
 # Compiling takes most of the time.
 HASTY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 PROGRAM = """
@@ -41,6 +42,15 @@ def scenes(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "digits"
     write_digits(root, {"train": 8, "val": 4, "test": 4}, workers=1)
     return root
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A model to start from, so that the hosts have weights to share."""
+    path = tmp_path_factory.mktemp("begun") / "begun.keras"
+    spec = DetectorSpec((64, 64), tuple("0123456789"), LEVELS)
+    save_detector(tiny_ssd(spec), spec, path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +80,11 @@ def start(processes, scenes, out, *flags, **environment):
     return process
 
 
-def start_two(processes, scenes, folder, *flags, dying=()):
-    """Both hosts, each with a disk of its own: FOLDER/0 and FOLDER/1. dying: of the second."""
+def start_two(processes, scenes, begun, folder, *flags, dying=()):
+    """Both hosts, each with a disk of its own, FOLDER/0 and FOLDER/1; the first has `begun`.
+
+    dying: environment of the second.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -82,7 +95,8 @@ def start_two(processes, scenes, folder, *flags, dying=()):
         environment = {**common, INDEX: str(index), **(dict(dying) if index else {})}
         out = folder / str(index) / "model.keras"
         out.parent.mkdir(parents=True, exist_ok=True)
-        pair.append(start(processes, scenes, out, *flags, **environment))
+        first = f"--start-from={out.parent / begun.name if index else begun}"
+        pair.append(start(processes, scenes, out, first, *flags, **environment))
     return pair
 
 
@@ -98,12 +112,13 @@ def losses(out: Path):
 
 
 @pytest.fixture(scope="module")
-def alone(scenes, tmp_path_factory, processes):
+def alone(scenes, begun, tmp_path_factory, processes):
     """Output files of single processes, by name; they run side by side to save time."""
+    tiny = f"--start-from={begun}"
     runs = {
-        "tiny": ([], {}),
-        "two devices": ([], {"XLA_FLAGS": f"{HASTY} --xla_force_host_platform_device_count=2"}),
-        "real net": (["--epochs=1"], {"TINY_NET": "0"}),
+        "tiny": ([tiny], {}),
+        "two devices": ([tiny], {"XLA_FLAGS": f"{HASTY} --xla_force_host_platform_device_count=2"}),
+        "real net": (["--from-scratch", "--epochs=1"], {"TINY_NET": "0"}),
     }
     outs = {name: tmp_path_factory.mktemp("alone") / "model.keras" for name in runs}
     started = {
@@ -133,36 +148,36 @@ def test_one_process_spreads_over_its_devices(alone, expected):
     np.testing.assert_allclose(losses(alone["two devices"]), expected, rtol=1e-3)
 
 
-def test_two_hosts_learn_what_one_learns(scenes, expected, tmp_path, processes):
-    (status, output), (other, silence) = map(end, start_two(processes, scenes, tmp_path))
+def test_two_hosts_learn_what_one_learns(scenes, begun, expected, tmp_path, processes):
+    (status, output), (other, silence) = map(end, start_two(processes, scenes, begun, tmp_path))
     assert (status, other) == (0, 0), output + silence
     np.testing.assert_allclose(losses(tmp_path / "0" / "model.keras"), expected, rtol=1e-3)
     names = {path.name for path in (tmp_path / "0").iterdir()}
-    assert names == {"model.keras", "model.csv", "model.png"}
+    assert names == {"model.keras", "model.csv", "model.png", "model_validation.jpg"}
     assert not list((tmp_path / "1").iterdir())
     assert "best validation AP" in output
     assert "epoch" not in silence.lower() and "best" not in silence
 
 
-def test_a_killed_host_ends_the_other_and_both_resume(scenes, expected, tmp_path, processes):
+def test_a_killed_host_ends_the_other_and_both_resume(scenes, begun, expected, tmp_path, processes):
     # In the middle of the second epoch, of two batches.
-    pair = start_two(processes, scenes, tmp_path, dying={"DIE_AT": "3"}.items())
+    pair = start_two(processes, scenes, begun, tmp_path, dying={"DIE_AT": "3"}.items())
     (status, output), (other, _) = map(end, pair)
     assert other == -signal.SIGKILL
-    assert status == 2 and "lost another one" in output, output
+    assert status == 2 and "start all of them again with --resume" in output, output
     out = tmp_path / "0" / "model.keras"
     assert read_progress(out.with_suffix(".resume.npz")).epochs == 1
     (status, output), (other, silence) = map(
-        end, start_two(processes, scenes, tmp_path, "--resume")
+        end, start_two(processes, scenes, begun, tmp_path, "--resume")
     )
     assert (status, other) == (0, 0), output + silence
     np.testing.assert_allclose(losses(out), expected, rtol=1e-3)
 
 
-def test_a_host_that_gives_up_stops_all(scenes, tmp_path, processes):
+def test_a_host_that_gives_up_stops_all(scenes, begun, tmp_path, processes):
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "model.keras").write_bytes(b"precious")
-    (status, output), (other, reason) = map(end, start_two(processes, scenes, tmp_path))
+    (status, output), (other, reason) = map(end, start_two(processes, scenes, begun, tmp_path))
     assert (status, other) == (2, 2), output + reason
     assert "--overwrite" in output
     assert "all 2 hosts are needed, host 0 gave up" in reason

@@ -77,7 +77,13 @@ def _load():
     from train.quiet import captured_output
 
     with captured_output():
-        import keras
+        try:
+            import keras
+        except ImportError as error:  # of the backend; TensorFlow's by default
+            raise ValueError(
+                f"TensorFlow or another backend of Keras expected, got: {error}; install "
+                "'.[train]', or '.[jax]' and set KERAS_BACKEND=jax"
+            ) from error
 
         from train.hosts import join
         from train.initial import initial_from_flags

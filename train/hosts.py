@@ -68,10 +68,11 @@ class Hosts:
         return broadcast_one_to_all(sent).tobytes()
 
     @contextmanager
-    def losses_named(self) -> Iterator[None]:
-        """Raises ConnectionError where the block fails in a process of several.
+    def in_step(self) -> Iterator[None]:
+        """For a block in which the hosts compute together: ConnectionError if another one is lost.
 
-        What the backend raises when another host is gone says it in the words of its transport.
+        The backend says it in the words of its transport only, and this process must then leave at
+        once, without waiting for the others.
         """
         try:
             yield
@@ -80,8 +81,8 @@ class Hosts:
                 raise
             atexit.register(_leave)
             raise ConnectionError(
-                f"all {self.count} hosts are needed, lost another one ({error}); "
-                "--resume on all of them goes on after the last whole epoch"
+                f"all {self.count} hosts are needed, it seems that one is lost ({error}); start "
+                "all of them again with --resume, which goes on after the last whole epoch"
             ) from error
 
     def _gather(self, failed: bool) -> np.ndarray:
@@ -98,10 +99,10 @@ ALONE = Hosts()
 def join() -> Hosts:
     """Meet the other processes that Keras's environment variables name; `ALONE` without them.
 
-    To be called before the backend's first operation. Waits until all have come.
+    To be called before the backend's first operation. Waits until all have come; where they have
+    not after five minutes, JAX ends the process.
 
-    Raises: ValueError for settings that do not fit each other or the backend; RuntimeError where
-        the others do not come within five minutes.
+    Raises: ValueError for settings that do not fit each other or the backend.
     """
     hosts = from_environment(os.environ)
     if hosts.count > 1:
@@ -110,6 +111,9 @@ def join() -> Hosts:
                 f"several hosts train on JAX, got the backend {keras.backend.backend()}; set "
                 f"KERAS_BACKEND=jax, or unset {COUNT}"
             )
+        print(
+            f"host {hosts.index} of {hosts.count}: meeting at {os.environ[ADDRESSES]}", flush=True
+        )
         keras.distribution.initialize()
         # JAX catches it to tell of a coming end; it would be lost, since nothing here asks.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -86,13 +86,15 @@ def train(
         callbacks.append(EventLog(writer, start.history))
     if hosts.first:
         _describe(plain, spec, training, validation)
-    with distribution.scope() if distribution else nullcontext():
-        model = replicated(plain) if distribution else with_fused_batch_norm(plain)
+    with hosts.in_step(), distribution.scope() if distribution else nullcontext():
+        model = replicated(plain, config.seed) if distribution else with_fused_batch_norm(plain)
         _compile(model, config, initial, batches.steps_per_epoch)
         if start.epochs:
             restore_state(share_file(hosts, files.state), model)
         if epochs:
             _fit(model, batches, config, start, callbacks, hosts)
+        elif hosts.first:  # only the tidying up was interrupted
+            keeper.write_history()
     return _finish(keeper, files, hosts)
 
 
@@ -105,23 +107,21 @@ def _fit(
     hosts: Hosts,
 ) -> None:
     bar = 1 if sys.stdout.isatty() else 2
-    with hosts.losses_named():
-        model.fit(
-            batches,
-            epochs=config.epochs_trained,
-            initial_epoch=start.epochs,
-            steps_per_epoch=batches.steps_per_epoch,
-            shuffle=False,  # the batches come shuffled
-            callbacks=callbacks if hosts.first else [],
-            verbose=bar if hosts.first else 0,
-        )
+    model.fit(
+        batches,
+        epochs=config.epochs_trained,
+        initial_epoch=start.epochs,
+        steps_per_epoch=batches.steps_per_epoch,
+        shuffle=False,  # the batches come shuffled
+        callbacks=callbacks if hosts.first else [],
+        verbose=bar if hosts.first else 0,
+    )
 
 
 def _finish(keeper: Keeper, files: TrainingFiles, hosts: Hosts) -> list[dict]:
     """The log, on all hosts: the others wait here for the first one's last validation."""
 
     def tidied_up() -> bytes:
-        keeper.write_history()  # where only the tidying up was interrupted
         files.state.unlink()
         return json.dumps(keeper.progress.history).encode()
 
