@@ -26,7 +26,9 @@ fine := --start-from build/digits_256.keras --epochs 18 --learning-rate 0.0015 \
 stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
   $(python) -m train --out build/$(1).keras $(2) $(FLAGS) \
   $$(test ! -e build/$(1).resume.npz || echo --resume); \
-  else echo "build/$(1).keras is there: remove it to train again"; fi
+  else echo "build/$(1).keras is there: remove build/$(1)[._]* to train again"; fi
+# $(call link,TARGET,NAME): build/NAME points at a user's file or folder, whatever stood there before.
+link = [ "$(1)" -ef "build/$(2)" ] || { rm -f "build/$(2)" && ln -s "$(abspath $(1))" "build/$(2)"; }
 
 # The figures of results/bccd: the recipe was tuned on train and val, then learns from both.
 # Blood cells look alike upside down and are always equally large: little cropping and zooming.
@@ -63,8 +65,9 @@ train: $(installed) data ## train the shipped detector again, from scratch, over
 
 bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=folder, WEIGHTS=file
 	@test -d "$(BCCD)/ImageSets" || { echo "BCCD= names the data set's folder, with ImageSets/"; exit 2; }
-	@mkdir -p build/data && ln -sfn "$(abspath $(BCCD))" build/data/BCCD
-	@$(if $(WEIGHTS),ln -sfn "$(abspath $(WEIGHTS))" build/imagenet.weights.h5)
+	@mkdir -p build/data
+	@$(call link,$(BCCD),data/BCCD)
+	@$(if $(WEIGHTS),$(call link,$(WEIGHTS),imagenet.weights.h5))
 	@$(python) -m train.anchors --data build/data/BCCD --split trainval --input-size 300 --per-level 4 \
 	  --out build/bccd_anchors.json --picture build/bccd_anchors.png
 	@for seed in 0 1 2; do \

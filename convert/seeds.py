@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import statistics
 import sys
 from collections.abc import Sequence
@@ -66,22 +67,26 @@ def _check(reports: Sequence[dict]) -> None:
             )
         if [model["variant"] for model in report["models"]] != names:
             raise ValueError(f"the variants {names} in every report expected; convert all alike")
-        for part in (("data",), ("training", "split"), ("training", "epochs")):
-            ours, theirs = _part(report, part), _part(first, part)
+        for part in ("data", "recipe"):
+            ours, theirs = (_recipe(r) if part == "recipe" else r[part] for r in (report, first))
             if ours != theirs:
                 raise ValueError(
-                    f"one recipe on the same data expected, got {ours} and {theirs} as "
-                    f"{' '.join(part)}; compare trainings that differ in --seed only"
+                    f"one recipe on the same data expected, got {theirs} and {ours}; compare "
+                    "trainings that differ in --seed only"
                 )
     seeds = [report["training"]["seed"] for report in reports]
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"different seeds expected, got {seeds}; train with another --seed")
 
 
-def _part(report: dict, keys: tuple[str, ...]):
-    for key in keys:
-        report = report[key]
-    return report
+def _recipe(report: dict) -> list[str]:
+    """The training's command without what two seeds may differ in."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for flag in ("--seed", "--out"):
+        parser.add_argument(flag)
+    for flag in ("--resume", "--overwrite", "--tensorboard"):
+        parser.add_argument(flag, action="store_true")
+    return parser.parse_known_args(shlex.split(report["training"]["command"]))[1]
 
 
 def _value(report: dict, variant: str, key: str) -> float:
@@ -154,22 +159,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for report.json and PNG")
     args = parser.parse_args(arguments)
     try:
+        target = args.out / "report.json"
+        if target.resolve() in [path.resolve() for path in args.reports]:
+            raise ValueError(f"another folder than those of the reports expected, got {args.out}")
         report = combine([_read(path) for path in args.reports])
-        write_report(args.out / "report.json", report)
+        write_report(target, report)
         draw_seeds(report, args.out / "seeds.png")
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(format_seeds(report))
-    print(args.out / "report.json")
+    print(target)
     return 0
 
 
 def _read(path: Path) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        report = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: a report of convert expected, got {error}") from error
+    if not isinstance(report, dict) or not {"models", "data", "command"} <= set(report):
+        raise ValueError(f"{path}: a report of convert expected, got another JSON file")
+    return report
 
 
 if __name__ == "__main__":

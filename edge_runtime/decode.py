@@ -72,7 +72,8 @@ def decode_outputs(
     boxes, scores, class_ids = boxes[picked[best]], scores[best], class_ids[best]
     keep = box_ops.nms(boxes, scores, class_ids, iou_threshold, max_detections)
     voted = box_ops.vote(boxes, scores, class_ids, keep, iou_threshold)
-    return voted, scores[keep], class_ids[keep].astype(np.int64)
+    # A mean of boxes in the picture may leave it by a rounding.
+    return np.clip(voted, 0, 1), scores[keep], class_ids[keep].astype(np.int64)
 
 
 def dequantize(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:

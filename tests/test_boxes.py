@@ -151,6 +151,17 @@ def test_vote_by_hand():
     np.testing.assert_array_equal(voted[1], boxes[2])  # alone: to the last bit
 
 
+def test_vote_keeps_boxes_of_the_whole_picture_in_it():
+    from edge_runtime.decode import decode_outputs
+
+    anchors = np.full((300, 4), 0.5, np.float32)
+    offsets = np.full((300, 4), 9.0, np.float32)  # all are clipped to the picture
+    logits = np.tile(np.asarray([0, 3], np.float32), (300, 1))
+    logits[:, 1] += np.linspace(0, 1, 300)
+    boxes = decode_outputs(logits, offsets, anchors, (0.1, 0.2), 0.3, 0.45, 10)[0]
+    assert len(boxes) and boxes.min() >= 0 and boxes.max() <= 1
+
+
 def test_vote_of_nothing():
     empty = np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, int)
     assert box_ops.vote(*empty, np.empty(0, int), 0.5).shape == (0, 4)

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from train.checkpoint import read_progress
 from train.digits import write_digits
 
-EPOCHS = 4
+EPOCHS = 6
 RECIPE = (
     f"--preset digits --from-scratch --input-size 64 --alpha 0.35 --batch-size 4 --epochs {EPOCHS} "
     "--horizontal-flip 0 --validate-every 1 --tensorboard"
@@ -98,7 +98,7 @@ def test_a_killed_training_resumes_and_ends_as_an_uninterrupted_one(scenes, tmp_
     assert 1 <= done < EPOCHS
     parts = training(scenes, tmp_path / "parts.keras", "--resume")
     parts.wait_for_epoch(done + 1)
-    time.sleep(random.uniform(0, 0.5))  # anywhere
+    time.sleep(random.Random(os.getpid()).uniform(0, 0.3))  # anywhere
     parts.kill()
     code, output = training(scenes, tmp_path / "parts.keras", "--resume").end()
     assert code == 0, output
@@ -108,8 +108,11 @@ def test_a_killed_training_resumes_and_ends_as_an_uninterrupted_one(scenes, tmp_
     for column in ("loss", "val_ap"):
         ours, theirs = ([float(row[column]) for row in rows(run.out)] for run in (parts, whole))
         np.testing.assert_allclose(ours, theirs, rtol=5e-3, atol=1e-3)
-    ours, theirs = (keras.saving.load_model(run.out, compile=False) for run in (parts, whole))
-    assert ours.count_params() == theirs.count_params()
+    ours, theirs = (
+        np.concatenate([w.ravel() for w in keras.saving.load_model(run.out).get_weights()])
+        for run in (parts, whole)
+    )
+    assert np.linalg.norm(ours - theirs) < 0.02 * np.linalg.norm(theirs)
     # Neither the state nor what was half written stays behind.
     left = {path.name for path in tmp_path.iterdir() if path.name.startswith((".parts", "parts"))}
     results = ["parts.keras", "parts.csv", "parts.png", "parts.tensorboard"]

@@ -18,7 +18,11 @@ def report(seed, ap, int8_ap):
         "command": f"python -m convert {seed}.keras",
         "data": {"root": "pets", "split": "test", "images": 9},
         "models": [model("float32", ap), model("int8", int8_ap)],
-        "training": {"seed": seed, "minutes": 10 + seed, "split": "trainval", "epochs": 5},
+        "training": {
+            "command": f"python -m train --out {seed}.keras --epochs 5 --seed {seed}",
+            "seed": seed,
+            "minutes": 10 + seed,
+        },
     }
 
 
@@ -53,7 +57,7 @@ def changed(part, key, value):
         (None, "two reports at least"),
         (REPORTS[0], "different seeds"),
         (changed("data", "split", "val"), "the same data"),
-        (changed("training", "epochs", 6), "training epochs"),
+        (changed("training", "command", "python -m train --epochs 6 --seed 1"), "one recipe"),
         ({**REPORTS[1], "training": None}, "tell of their training"),
         ({**REPORTS[1], "models": REPORTS[1]["models"][:1]}, "the variants"),
     ],
@@ -76,3 +80,8 @@ def test_command_line(tmp_path, capsys):
     paths[0].write_text("{")
     assert main([*map(str, paths), "--out", str(out)]) == 2
     assert "a report of convert expected" in capsys.readouterr().err
+    paths[0].write_text("[]")
+    assert main([*map(str, paths), "--out", str(out)]) == 2
+    assert "another JSON file" in capsys.readouterr().err
+    assert main([str(out / "report.json"), str(paths[1]), "--out", str(out)]) == 2
+    assert "another folder" in capsys.readouterr().err

@@ -73,9 +73,10 @@ def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monk
 
     save = callbacks.save_state
 
-    def save_then_stop(*arguments):
-        save(*arguments)
-        raise KeyboardInterrupt
+    def save_then_stop(path, model, progress):
+        save(path, model, progress)
+        if progress.epochs:
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(callbacks, "save_state", save_then_stop)
@@ -153,11 +154,15 @@ def test_a_damaged_state_is_named(scenes, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--epochs", "0"], "--epochs must be positive, got 0"),
+        (["--epochs", "0"], "--epochs is 1 or more, got 0"),
         (["--stop-after", "61"], "--stop-after is 0 to 60 (--epochs), got 61"),
-        (["--crop", "1.5"], r"--crop is a probability in [0, 1], got 1.5"),
-        (["--input-size", "8"], "--input-size is 64 to 2048 pixels, got 8"),
+        (["--crop", "1.5"], "--crop is 0 to 1, got 1.5"),
+        (["--input-size", "8"], "--input-size is 64 to 2048, or 0 for the preset's, got 8"),
         (["--batch-size", "100"], "lower --batch-size"),
+        (["--learning-rate", "nan"], "--learning-rate is 1e-09 to 1, got nan"),
+        (["--warmup-epochs", "61"], "--warmup-epochs is --epochs (60) at most, got 61.0"),
+        (["--max-zoom", "0.5"], "--max-zoom is 1 to 100, got 0.5"),
+        (["--crop", "0.8", "--zoom-out", "0.5"], "got 0.8 + 0.5"),
         (["--resume"], "--resume expects"),
     ],
 )

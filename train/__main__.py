@@ -55,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         print("\ntrain: stopped; --resume goes on after the last whole epoch", file=sys.stderr)
         return 130
     if hosts.first:
-        command = f"make convert MODEL={arguments.out} DATA={arguments.data}"
+        model, data = (shlex.quote(str(path)) for path in (arguments.out, arguments.data))
+        command = f"make convert MODEL={model} DATA={data}"
         print(f"{_result(history)}: {arguments.out}; next: {command}")
     return 0
 

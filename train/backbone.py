@@ -29,7 +29,7 @@ def load_backbone(model: keras.Model, alpha: float, weights: Path | None = None)
     Raises: ValueError where the weights cannot be had, do not fit or look untrained.
     """
     source = _reference(alpha, weights)
-    loaded = 0
+    loaded = set()
     for layer in source.layers:
         if not layer.weights:
             continue
@@ -38,8 +38,14 @@ def load_backbone(model: keras.Model, alpha: float, weights: Path | None = None)
         except ValueError:
             continue  # the detector reads a block's expansion and may need nothing behind it
         target.set_weights(layer.get_weights())
-        loaded += 1
-    return loaded
+        loaded.add(layer.name)
+    missing = [name for name in backbone_names(model) if name not in loaded]
+    if missing:
+        raise ValueError(
+            f"ImageNet weights for every layer of the backbone expected, got none for {missing[0]} "
+            f"and {len(missing) - 1} more; {CURE}"
+        )
+    return len(loaded)
 
 
 def _reference(alpha: float, weights: Path | None) -> keras.Model:
@@ -106,7 +112,9 @@ def freeze(model: keras.Model, blocks: int, batch_norm: bool = True) -> None:
     """
     last = f"block_{blocks - 1}_project_BN" if blocks > 1 else "expanded_conv_project_BN"
     names = [layer.name for layer in model.layers]
-    early = names[: names.index(last) + 1] if blocks else []
+    # A net that reads fine maps only may end before that block: then all of it stays.
+    end = names.index(last) + 1 if last in names else len(names)
+    early = names[:end] if blocks else []
     for name in backbone_names(model):
         layer = model.get_layer(name)
         if name in early or (batch_norm and isinstance(layer, keras.layers.BatchNormalization)):

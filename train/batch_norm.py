@@ -10,7 +10,10 @@ import keras
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras's layer with TensorFlow's fused operation in training; same weights, same results."""
+    """Keras's layer with TensorFlow's fused operation in training; same weights, same outputs.
+
+    Its moving variance is that of n - 1 values, as the operation gives it, Keras's of n.
+    """
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import json
+import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -26,7 +25,7 @@ from train.evaluate import (
     evaluate,
 )
 from train.history import draw_curves, write_log
-from train.record import MEMBER
+from train.record import MEMBER, complete
 
 
 def detect_all(
@@ -60,8 +59,7 @@ class Validation(keras.callbacks.Callback):
     Args:
         plain: the model that takes over the trained weights; not spread over devices, it predicts
             without the help of other hosts.
-        dataset: None to measure nothing; both columns are there all the same, since the log is a
-            table.
+        dataset: None to measure nothing.
 
     Attributes:
         detections: of the last measurement, for each picture.
@@ -81,7 +79,6 @@ class Validation(keras.callbacks.Callback):
         self.detections: list[PictureDetections] = []
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        logs |= {"val_ap": float("nan"), "val_ap50": float("nan")}
         if self.dataset and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
             self.plain.set_weights(self.model.get_weights())
             self.detections = detect_all(self.plain, self.dataset, self.spec)
@@ -100,7 +97,7 @@ class Keeper(keras.callbacks.Callback):
         plain: the model of standard layers that takes over the trained weights for saving.
         validation: has run before, at every epoch's end.
         start: where the training begins.
-        describe: makes of the log what the model's file says of its training.
+        record: what the model's file says of its training, see train/record.py.
     """
 
     def __init__(
@@ -109,16 +106,23 @@ class Keeper(keras.callbacks.Callback):
         validation: Validation,
         files: TrainingFiles,
         start: Progress,
-        describe: Callable[[list[dict]], dict],
+        record: dict,
     ) -> None:
         super().__init__()
         self.plain, self.validation, self.files = plain, validation, files
-        self.progress, self.describe = start, describe
+        self.progress, self.record = start, record
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.last = time.perf_counter()
+        if not self.progress.epochs:  # so that until the end there is something to resume from
+            save_state(self.files.state, self.model, self.progress)
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"a loss that is a number expected, got {logs['loss']} in epoch {epoch + 1}; start "
+                "again with a lower --learning-rate or more --warmup-epochs"
+            )
         try:
             self._keep(epoch, logs)
         except OSError as error:
@@ -127,6 +131,8 @@ class Keeper(keras.callbacks.Callback):
     def _keep(self, epoch: int, logs: dict) -> None:
         best, now = self.progress.best_ap, time.perf_counter()
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        for name in ("val_ap", "val_ap50"):  # measured or not: the log is a table
+            row.setdefault(name, float("nan"))
         row["seconds"], self.last = now - self.last, now  # all of it, validation included
         history = [*self.progress.history, row]
         last = epoch + 1 == self.validation.epochs
@@ -141,8 +147,8 @@ class Keeper(keras.callbacks.Callback):
     def _save(self, history: list[dict]) -> None:
         self.plain.set_weights(self.model.get_weights())
         spec, dataset = self.validation.spec, self.validation.dataset
-        record = json.dumps(self.describe(history), indent=1)
-        save_detector(self.plain, spec, self.files.model, {MEMBER: record})
+        members = {MEMBER: complete(self.record, history)}
+        save_detector(self.plain, spec, self.files.model, members)
         if dataset:
             found = self.validation.detections
             draw_contact_sheet(dataset.examples, found, spec.class_names, self.files.sheet)
@@ -155,11 +161,10 @@ class Keeper(keras.callbacks.Callback):
 def _explained(error: OSError, state: Path, epochs: int) -> OSError:
     """The same error with what is left, since it comes hours after the command was typed."""
     cure = {errno.ENOSPC: "free some space", errno.EDQUOT: "free some of your quota"}
-    kept = f"{state} still holds epoch {epochs}" if epochs else "no epoch was kept yet"
+    kept = f"{state} still holds epoch {epochs}"
     what = error.strerror or str(error)
     return OSError(
         error.errno,
         f"{what} while writing beside {state}; {kept}: "
-        f"{cure.get(error.errno, 'make room or rights')} and "
-        f"{'go on with --resume' if epochs else 'start again'}",
+        f"{cure.get(error.errno, 'make room or rights')} and go on with --resume",
     )

@@ -108,15 +108,22 @@ def begin(recipe: dict, files: TrainingFiles, resume: bool, overwrite: bool) -> 
                 f"{state} belongs to another recipe (different: {sorted(changed)}); give the "
                 "flags and data of the interrupted training, or start again with --overwrite"
             )
+        if progress.best_ap >= 0 and not files.model.is_file():
+            raise ValueError(
+                f"{files.model} expected, the best model before the interruption, got no such "
+                "file; put it back beside the state, or start again with --overwrite"
+            )
         files.remove_leftovers()
         return progress
-    for path in (state, files.model):
+    for path in (state, files.model, files.log, files.curves, files.sheet):
         if path.exists() and not overwrite:
-            what = "an interrupted training" if path == state else "an earlier model"
+            what = "an interrupted training" if path == state else "an earlier result"
             cure = "go on with --resume, or " if path == state else ""
             raise ValueError(
                 f"{path} holds {what}; {cure}choose another --out, or replace it with --overwrite"
             )
+    for path in (state, files.sheet):  # else they would be taken for the new training's
+        path.unlink(missing_ok=True)
     files.remove_leftovers()
     return Progress(0, -1.0, recipe, [])
 
@@ -135,7 +142,7 @@ def read_progress(path: Path) -> Progress:
     try:
         with np.load(path) as state:
             return Progress(**json.loads(str(state["progress"])))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path}: the state of an interrupted training expected, found something else "
             f"({error}); delete it and train from the start"

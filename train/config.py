@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -11,6 +12,27 @@ from train.presets import PRESETS
 
 def setting(default, reason: str, **metadata):
     return field(default=default, metadata={"help": reason, **metadata})
+
+
+# What a field may be, both ends included.
+RANGES = (
+    ("epochs", 1, math.inf),
+    ("stop_after", 0, math.inf),
+    ("batch_size", 1, math.inf),
+    ("learning_rate", 1e-9, 1),
+    ("warmup_epochs", 0, math.inf),
+    ("weight_decay", 0, 0.99),
+    ("backbone_rate", 1e-6, 1),  # --frozen-blocks keeps layers as they are
+    ("frozen_blocks", 0, 16),
+    ("horizontal_flip", 0, 1),
+    ("vertical_flip", 0, 1),
+    ("crop", 0, 1),
+    ("min_crop", 0.05, 1),
+    ("zoom_out", 0, 1),
+    ("max_zoom", 1, 100),
+    ("validate_every", 1, math.inf),
+    ("seed", 0, 2**32 - 1),
+)
 
 
 @dataclass(frozen=True)
@@ -62,30 +84,37 @@ class TrainConfig:
     seed: int = setting(0, "of weights, order and augmentation")
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "validate_every"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"--{_flag(name)} must be positive, got {getattr(self, name)}")
-        if not 0 <= self.stop_after <= self.epochs:
+        for name, lowest, highest in RANGES:
+            value = getattr(self, name)
+            if not lowest <= value <= highest:  # also false for what is not a number
+                raise ValueError(
+                    f"--{_flag(name)} is {lowest:g} to {highest:g}, got {value}"
+                    if math.isfinite(highest)
+                    else f"--{_flag(name)} is {lowest:g} or more, got {value}"
+                )
+        if self.stop_after > self.epochs:
             raise ValueError(
                 f"--stop-after is 0 to {self.epochs} (--epochs), got {self.stop_after}"
             )
-        for name in ("horizontal_flip", "vertical_flip", "crop", "zoom_out"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"--{_flag(name)} is a probability in [0, 1], got {getattr(self, name)}"
-                )
-        if not 0 <= self.weight_decay < 1:
-            raise ValueError(f"--weight-decay is 0 to below 1, got {self.weight_decay}")
-        if not 0 <= self.backbone_rate <= 1:
-            raise ValueError(f"--backbone-rate is 0 to 1, got {self.backbone_rate}")
-        if not 0 <= self.frozen_blocks <= 16:
-            raise ValueError(f"--frozen-blocks is 0 to 16, got {self.frozen_blocks}")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"--warmup-epochs is --epochs ({self.epochs}) at most, got {self.warmup_epochs}; "
+                "the learning rate would never reach its peak"
+            )
+        if self.crop + self.zoom_out > 1:
+            raise ValueError(
+                f"--crop and --zoom-out are 1 together at most, since a picture gets one of them, "
+                f"got {self.crop} + {self.zoom_out}"
+            )
         if self.preset not in PRESETS:
             raise ValueError(f"--preset is one of {sorted(PRESETS)}, got {self.preset!r}")
-        if self.input_size and not 64 <= self.input_size <= 2048:
-            raise ValueError(f"--input-size is 64 to 2048 pixels, got {self.input_size}")
-        if self.alpha and not 0.1 <= self.alpha <= 2:
-            raise ValueError(f"--alpha is 0.1 to 2, got {self.alpha}")
+        for name, lowest, highest in (("input_size", 64, 2048), ("alpha", 0.1, 2)):
+            value = getattr(self, name)
+            if value and not lowest <= value <= highest:
+                raise ValueError(
+                    f"--{_flag(name)} is {lowest:g} to {highest:g}, or 0 for the preset's, "
+                    f"got {value}"
+                )
 
     @property
     def epochs_trained(self) -> int:

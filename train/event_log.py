@@ -8,18 +8,25 @@ from pathlib import Path
 
 import keras
 
+from train.quiet import captured_output
+
 INSTALL = "pip install tensorboard"
 
 
-def open_writer(folder: Path):
-    """A writer into a new run below `folder`; every run starts with the whole history.
+def check_installed() -> None:
+    """Raises: ValueError where TensorBoard is not installed."""
+    with captured_output():  # it loads TensorFlow where that is installed
+        try:
+            import tensorboard.summary
+        except ImportError as error:
+            raise ValueError(f"--tensorboard needs TensorBoard ({error}); {INSTALL}") from error
+        assert tensorboard.summary.Writer
 
-    Raises: ValueError where TensorBoard is not installed.
-    """
-    try:
-        from tensorboard.summary import Writer
-    except ImportError as error:
-        raise ValueError(f"--tensorboard needs TensorBoard ({error}); {INSTALL}") from error
+
+def open_writer(folder: Path):
+    """A writer into a new run below `folder`; every run starts with the whole history."""
+    from tensorboard.summary import Writer
+
     return Writer(str(folder / time.strftime("%Y%m%d-%H%M%S")))
 
 
@@ -38,8 +45,15 @@ class EventLog(keras.callbacks.Callback):
             self._write(row["epoch"], row)
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        self._write(epoch + 1, logs)
-        self.writer.flush()
+        try:
+            self._write(epoch + 1, logs)
+            self.writer.flush()
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror} while writing for TensorBoard; epoch {epoch + 1} is kept: make "
+                "room and go on with --resume",
+            ) from error
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.writer.close()

@@ -28,6 +28,7 @@ class TrainingBatches(keras.utils.PyDataset):
 
     Attributes:
         steps_per_epoch: batches in an epoch.
+        failure: why a batch could not be made, None as long as all could.
 
     Raises: ValueError if the data set holds less than one batch.
     """
@@ -54,6 +55,7 @@ class TrainingBatches(keras.utils.PyDataset):
         index, count = part
         self.part = slice(index * batch_size // count, (index + 1) * batch_size // count)
         self.encoder = TargetEncoder(spec)
+        self.failure: Exception | None = None
         self._made_at: dict[int, float] = {}
         # Threads do: Pillow and NumPy let others run. Half the cores are left to the net.
         threads = max(1, available_cores() // 2)
@@ -74,6 +76,13 @@ class TrainingBatches(keras.utils.PyDataset):
         return self._coming.pop(index).result()
 
     def _make(self, index: int):
+        try:
+            return self._batch(index)
+        except Exception as error:  # Keras and its backend would rewrite it
+            self.failure = error
+            raise
+
+    def _batch(self, index: int):
         nth, step = divmod(index, self.steps_per_epoch)
         epoch = self.epochs[nth]
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
@@ -86,6 +95,7 @@ class TrainingBatches(keras.utils.PyDataset):
         positive = (classes > 0)[..., None].astype(np.float32)
         targets = {"logits": classes, "offsets": np.concatenate([offsets, positive], axis=-1)}
         self._made_at[index] = time.perf_counter()
+        self._made_at.pop(index - 1000, None)  # where none asks
         return images, targets
 
     def made_at(self, index: int) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -16,8 +15,8 @@ from train.batch_norm import with_fused_batch_norm
 from train.callbacks import Keeper, Validation
 from train.checkpoint import Progress, TrainingFiles, begin, restore_state
 from train.config import TrainConfig
-from train.data import VocDataset, load_voc
-from train.event_log import EventLog, open_writer
+from train.data import VocDataset, load_voc, read_image
+from train.event_log import EventLog, check_installed, open_writer
 from train.hosts import ALONE, Hosts
 from train.initial import Initial
 from train.loader import TrainingBatches
@@ -62,9 +61,10 @@ def train(
     with hosts.all_or_none():
         training, validation = _load_splits(config, data)
         spec = make_spec(config, training.class_names)
-        recipe = describe_recipe(config, spec, initial, len(training))
+        recipe = describe_recipe(config, spec, initial, training)
         distribution = spread(config.batch_size)
-        writer = open_writer(files.events) if tensorboard and hosts.first else None
+        if tensorboard:
+            check_installed()
     start = share_progress(hosts, recipe, lambda: begin(recipe, files, resume, overwrite))
     keras.utils.set_random_seed(config.seed)
     plain = build_net(config, spec, initial, hosts, fresh=not start.epochs)
@@ -79,11 +79,11 @@ def train(
         (hosts.index, hosts.count),
     )
     measure = Validation(plain, validation, spec, config.validate_every, config.epochs_trained)
-    describe = partial(describe_training, config, training, command)
-    keeper = Keeper(plain, measure, files, start, describe)
+    record = describe_training(config, training, command)
+    keeper = Keeper(plain, measure, files, start, record)
     callbacks = [Speed(batches), measure, keeper]
-    if writer:
-        callbacks.append(EventLog(writer, start.history))
+    if tensorboard and hosts.first:
+        callbacks.append(EventLog(open_writer(files.events), start.history))
     if hosts.first:
         _describe(plain, spec, training, validation)
     with hosts.in_step(), distribution.scope() if distribution else nullcontext():
@@ -107,15 +107,21 @@ def _fit(
     hosts: Hosts,
 ) -> None:
     bar = 1 if sys.stdout.isatty() else 2
-    model.fit(
-        batches,
-        epochs=config.epochs_trained,
-        initial_epoch=start.epochs,
-        steps_per_epoch=batches.steps_per_epoch,
-        shuffle=False,  # the batches come shuffled
-        callbacks=callbacks if hosts.first else [],
-        verbose=bar if hosts.first else 0,
-    )
+    try:
+        model.fit(
+            batches,
+            epochs=config.epochs_trained,
+            initial_epoch=start.epochs,
+            steps_per_epoch=batches.steps_per_epoch,
+            shuffle=False,  # the batches come shuffled
+            callbacks=callbacks if hosts.first else [],
+            verbose=bar if hosts.first else 0,
+        )
+    except Exception as error:
+        if batches.failure is None:
+            raise
+        # An OSError: of a ValueError several hosts would say that one of them was lost.
+        raise OSError(f"{batches.failure}; mend the data and go on with --resume") from error
 
 
 def _finish(keeper: Keeper, files: TrainingFiles, hosts: Hosts) -> list[dict]:
@@ -140,6 +146,14 @@ def _load_splits(config: TrainConfig, data: Path) -> tuple[VocDataset, VocDatase
             f"{config.val_split!r} in {config.train_split!r} as well: an accuracy on pictures "
             "that were learnt means nothing; give another --val-split, or none"
         )
+    if not any((~example.difficult).any() for example in validation):
+        raise ValueError(
+            f"a validation split with objects that are not difficult expected, got none in "
+            f"{config.val_split!r}: no epoch could be told from another; give another --val-split, "
+            "or none"
+        )
+    for example in validation:  # in seconds, what would else end the training after hours
+        read_image(example.image_path)
     return training, validation
 
 
@@ -150,7 +164,7 @@ def _compile(
         build_optimizer(model, config, initial.pretrained_backbone, steps_per_epoch),
         loss={"logits": class_loss, "offsets": box_loss},
         # XLA on a CPU made TensorFlow's training several times slower; JAX needs it.
-        jit_compile=keras.backend.backend() != "tensorflow",
+        jit_compile=keras.backend.backend() == "jax",
     )
 
 

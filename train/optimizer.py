@@ -32,8 +32,10 @@ def build_optimizer(
 class SlowerBackboneAdam(keras.optimizers.Adam):
     """Adam with a smaller learning rate for the backbone's variables.
 
+    Weight decay is not slowed: it goes by the whole learning rate in every layer.
+
     Args:
-        backbone: names of the layers that move at `rate` times the learning rate.
+        backbone: names of the layers whose gradients move them at `rate` times the learning rate.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, replace
 
@@ -12,6 +13,7 @@ from train.anchors import load_levels
 from train.augment import Augmentation
 from train.backbone import freeze
 from train.config import TrainConfig
+from train.data import VocDataset
 from train.hosts import Hosts
 from train.initial import Initial
 from train.model import build_ssd
@@ -56,8 +58,18 @@ def augmentation_of(config: TrainConfig) -> Augmentation:
 
 
 def describe_recipe(
-    config: TrainConfig, spec: DetectorSpec, initial: Initial, pictures: int
+    config: TrainConfig, spec: DetectorSpec, initial: Initial, dataset: VocDataset
 ) -> dict:
     """What must be the same for an interrupted training to go on, as JSON gives it back."""
-    parts = {**asdict(config), "initial": initial.describe(), "pictures": pictures}
+    parts = {**asdict(config), "initial": initial.describe(), "data": _fingerprint(dataset)}
     return {**parts, "spec": json.loads(spec.to_json())}
+
+
+def _fingerprint(dataset: VocDataset) -> str:
+    """Of the pictures' names, in order, and their boxes; the pixels are not looked at."""
+    digest = hashlib.sha256()
+    for example in dataset:
+        digest.update(example.image_id.encode())
+        digest.update(example.boxes.tobytes())
+        digest.update(example.class_ids.tobytes())
+    return digest.hexdigest()[:16]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import keras
@@ -18,15 +18,8 @@ from train.data import VocDataset
 MEMBER = "training.json"
 
 
-def describe_training(
-    config: TrainConfig, dataset: VocDataset, command: str, history: Sequence[dict]
-) -> dict:
-    """What a reader needs to do it again.
-
-    Args:
-        command: as it was typed.
-        history: the log, a row an epoch; its seconds are those of all epochs, resumed or not.
-    """
+def describe_training(config: TrainConfig, dataset: VocDataset, command: str) -> dict:
+    """What a reader needs to do it again, as it is when a training starts; command: as typed."""
     backend = keras.backend.backend()
     return {
         "command": command,
@@ -35,16 +28,21 @@ def describe_training(
         "data": Path(dataset.root).resolve().name,
         "split": dataset.split,
         "images": len(dataset),
-        "epochs": len(history),
-        "minutes": round(sum(row["seconds"] for row in history) / 60, 1),
-        "keras": version("keras"),
-        "backend": f"{backend} {version(backend)}",
+        "keras": keras.__version__,
+        # Not by the package's name: TensorFlow comes under several.
+        "backend": f"{backend} {getattr(sys.modules.get(backend), '__version__', '')}".strip(),
         "machine": describe_hardware(),
     }
 
 
+def complete(record: dict, history: Sequence[dict]) -> str:
+    """The record with the epochs and minutes of a log, resumed or not, as JSON."""
+    minutes = round(sum(row["seconds"] for row in history) / 60, 1)
+    return json.dumps({**record, "epochs": len(history), "minutes": minutes}, indent=1)
+
+
 def read_training(path: Path) -> dict | None:
-    """What `describe_training` wrote into a .keras file; None for a file without it."""
+    """The record in a .keras file; None for a file without it."""
     text = read_member(path, MEMBER)
     return None if text is None else json.loads(text)
 

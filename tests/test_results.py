@@ -1,0 +1,46 @@
+"""What results/ says is what the README says, and names how it was reached."""
+
+import csv
+import json
+
+import pytest
+
+from tests.conftest import ROOT
+
+BCCD = ROOT / "results" / "bccd"
+
+
+@pytest.fixture(scope="module")
+def report():
+    """Written by `make bccd`."""
+    return json.loads((BCCD / "report.json").read_text(encoding="utf-8"))
+
+
+def test_the_report_names_its_data_command_and_hardware(report):
+    assert (report["data"]["root"], report["data"]["split"]) == ("BCCD", "test")
+    assert (report["data"]["images"], report["training"]["images"]) == (72, 292)
+    training = report["training"]
+    assert training["split"] == "trainval"
+    assert training["command"].startswith("python -m train --out build/bccd_0.keras")
+    assert training["commit"] and "changes" not in training["commit"]
+    assert training["machine"]["cpu"] and report["machine"]["cpu"]
+    assert report["seeds"]["seeds"] == [0, 1, 2]
+    assert max(report["seeds"]["minutes"]) <= 60
+    assert "/" not in report["data"]["root"]
+
+
+def test_the_readme_has_the_row(report):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for variant, row in report["seeds"]["variants"].items():
+        model = next(model for model in report["models"] if model["variant"] == variant)
+        cells = [f"BCCD, {variant}", f"{model['bytes'] / 1e6:.2f}"]
+        for key in ("ap", "ap50"):
+            cells.append(f"{100 * row[key]['mean']:.2f} ± {100 * row[key]['spread']:.2f}")
+        assert f"| {' | '.join(cells)} |" in readme
+
+
+def test_the_log_shows_that_the_net_did_not_wait_for_pictures():
+    with (BCCD / "training.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    waiting = sorted(float(row["waiting"]) for row in rows)
+    assert waiting[len(waiting) // 2] < 0.05
