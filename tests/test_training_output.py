@@ -83,7 +83,7 @@ class Batches:
     batch_size = 10
 
     def __init__(self, ready):
-        self.ready = ready
+        self.ready, self.cpu_seconds = ready, 3.0
 
     def made_at(self, index):
         return self.ready[index]
@@ -104,9 +104,11 @@ def test_waiting_is_the_share_of_time_in_which_no_batch_was_ready(monkeypatch):
     logs = {}
     for step in range(4):
         speed.on_train_batch_end(step, logs)
+        speed.batches.cpu_seconds += 0.5
     assert logs["images_per_second"] == pytest.approx(3 * 10 / 4)
     speed.on_epoch_end(0, logs)
     assert logs["waiting"] == pytest.approx(1 / 4)
+    assert logs["pipeline"] == pytest.approx(2 / 4)
     assert logs["learning_rate"] == 0.25
 
 

@@ -28,6 +28,7 @@ class TrainingBatches(keras.utils.PyDataset):
 
     Attributes:
         steps_per_epoch: batches in an epoch.
+        cpu_seconds: that pictures and targets have taken up to now, without the waiting for a core.
         failure: why a batch could not be made, None as long as all could.
 
     Raises: ValueError if the data set holds less than one batch.
@@ -56,6 +57,7 @@ class TrainingBatches(keras.utils.PyDataset):
         self.part = slice(index * batch_size // count, (index + 1) * batch_size // count)
         self.encoder = TargetEncoder(spec)
         self.failure: Exception | None = None
+        self.cpu_seconds = 0.0
         self._made_at: dict[int, float] = {}
         # Threads do: Pillow and NumPy let others run. Half the cores are left to the net.
         threads = max(1, available_cores() // 2)
@@ -76,11 +78,14 @@ class TrainingBatches(keras.utils.PyDataset):
         return self._coming.pop(index).result()
 
     def _make(self, index: int):
+        start = time.thread_time()
         try:
             return self._batch(index)
         except Exception as error:  # Keras and its backend would rewrite it
             self.failure = error
             raise
+        finally:
+            self.cpu_seconds += time.thread_time() - start
 
     def _batch(self, index: int):
         nth, step = divmod(index, self.steps_per_epoch)

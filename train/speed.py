@@ -10,11 +10,12 @@ from train.loader import TrainingBatches
 
 
 class Speed(keras.callbacks.Callback):
-    """Adds `images_per_second`, `waiting` and `learning_rate` to the logs.
+    """Adds `images_per_second`, `waiting`, `pipeline` and `learning_rate` to the logs.
 
     `waiting` is a share of the epoch's time in [0, 1]: of each step, how long after the end of the
-    last one its batch was still being made. Both figures leave out an epoch's first step, in which
-    a net is compiled and the first batch cannot have been made ahead.
+    last one its batch was still being made. `pipeline` is how many cores were busy with pictures.
+    All three leave out an epoch's first step, in which a net is compiled and the first batch cannot
+    have been made ahead.
     """
 
     def __init__(self, batches: TrainingBatches) -> None:
@@ -29,7 +30,7 @@ class Speed(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
         now = time.perf_counter()
         if self.start is None:
-            self.start = now
+            self.start, self.busy = now, self.batches.cpu_seconds
         else:
             self.counted += 1
             self.waited += max(0.0, self.batches.made_at(self.steps) - self.last)
@@ -40,7 +41,9 @@ class Speed(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         seconds = self.last - self.start
         logs["images_per_second"] = self._rate(self.last)
+        busy = self.batches.cpu_seconds - self.busy
         logs["waiting"] = self.waited / seconds if self.counted else float("nan")
+        logs["pipeline"] = busy / seconds if self.counted else float("nan")
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
     def _rate(self, now: float) -> float:
