@@ -11,7 +11,7 @@ from edge_runtime.images import read_image
 from train import contact_sheet
 from train.contact_sheet import draw_contact_sheet, outcome
 from train.data import Example
-from train.event_log import EventLog, open_writer
+from train.event_log import EventLog, check_installed, open_writer
 from train.history import draw_curves
 from train.speed import Speed
 
@@ -142,7 +142,8 @@ def test_tensorboard_reads_what_was_written(tmp_path):
     assert [e.step for e in events.Tensors("validation/ap")] == [2]  # blank cells stay blank
 
 
-def test_tensorboard_missing_says_how_to_get_it(tmp_path, monkeypatch):
+def test_tensorboard_missing_says_how_to_get_it(monkeypatch):
+    check_installed()
     monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
     with pytest.raises(ValueError, match="pip install tensorboard"):
-        open_writer(tmp_path)
+        check_installed()

@@ -17,10 +17,9 @@ def check_installed() -> None:
     """Raises: ValueError where TensorBoard is not installed."""
     with captured_output():  # it loads TensorFlow where that is installed
         try:
-            import tensorboard.summary
+            from tensorboard.summary import Writer  # noqa: F401
         except ImportError as error:
             raise ValueError(f"--tensorboard needs TensorBoard ({error}); {INSTALL}") from error
-        assert tensorboard.summary.Writer
 
 
 def open_writer(folder: Path):
