@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
-
 from edge_runtime.machine import describe_hardware
 from edge_runtime.spec import read_member
 from train.config import TrainConfig
@@ -20,6 +18,8 @@ MEMBER = "training.json"
 
 def describe_training(config: TrainConfig, dataset: VocDataset, command: str) -> dict:
     """What a reader needs to do it again, as it is when a training starts; command: as typed."""
+    import keras  # here, since the converter reads records before it chooses a backend
+
     backend = keras.backend.backend()
     return {
         "command": command,
