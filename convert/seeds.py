@@ -124,33 +124,36 @@ def draw_seeds(report: dict, path: Path) -> None:
     """AP and AP50 of every seed by variant, and AP of each class of the first, as a PNG."""
     from matplotlib.figure import Figure  # the object interface needs no display
 
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    accuracy, classes = figure.subplots(1, 2)
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    *accuracy, classes = figure.subplots(1, 3, width_ratios=(1, 1, 1.3))
     variants = report["seeds"]["variants"]
-    for offset, (key, name) in zip((-0.12, 0.12), METRICS.items(), strict=True):
+    for axes, (key, name) in zip(accuracy, METRICS.items(), strict=True):
         for place, row in enumerate(variants.values()):
             values = [100 * value for value in row[key]["values"]]
-            colour = f"C{int(offset > 0)}"
-            label = name if place == 0 else None
-            accuracy.scatter([place + offset] * len(values), values, s=18, color=colour)
-            mean = 100 * row[key]["mean"]
-            accuracy.hlines(mean, place + offset - 0.1, place + offset + 0.1, colour, label=label)
-    accuracy.set_xticks(range(len(variants)), list(variants))
-    accuracy.set(ylabel="points", title="every seed, and their mean")
+            axes.scatter([place] * len(values), values, s=22)
+            axes.hlines(100 * row[key]["mean"], place - 0.25, place + 0.25, f"C{place}")
+        axes.set_xticks(range(len(variants)), list(variants))
+        axes.set(ylabel="points", title=f"{name}: every seed, and their mean")
+        axes.margins(y=0.3)
+    _draw_classes(classes, report)
+    for axes in (*accuracy, classes):
+        axes.grid(alpha=0.3, axis="y")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def _draw_classes(axes, report: dict) -> None:
+    names = list(report["models"][0]["ap_per_class"])
     for offset, variant in ((-0.2, "float32"), (0.2, "int8")):
         model = next((m for m in report["models"] if m["variant"] == variant), None)
         if model:
-            names = list(model["ap_per_class"])
             values = [100 * (model["ap_per_class"][name] or 0) for name in names]
-            bars = classes.bar([n + offset for n in range(len(names))], values, 0.4, label=variant)
-            classes.bar_label(bars, fmt="%.1f", fontsize=8)
-    classes.set_xticks(range(len(names)), names)
-    classes.set(ylabel="AP in points", title=f"each class, seed {report['seeds']['seeds'][0]}")
-    for axes in (accuracy, classes):
-        axes.grid(alpha=0.3, axis="y")
-        axes.legend(loc="lower right")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+            bars = axes.bar([n + offset for n in range(len(names))], values, 0.4, label=variant)
+            axes.bar_label(bars, fmt="%.1f", fontsize=8)
+    axes.set_xticks(range(len(names)), names)
+    axes.set(ylabel="points", title=f"AP of each class, seed {report['seeds']['seeds'][0]}")
+    axes.margins(y=0.2)
+    axes.legend(loc="upper left", ncols=2, frameon=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
