@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from train.checkpoint import read_progress
 from train.digits import write_digits
 
-EPOCHS = 6
+EPOCHS = 5
 RECIPE = (
     f"--preset digits --from-scratch --input-size 64 --alpha 0.35 --batch-size 4 --epochs {EPOCHS} "
     "--horizontal-flip 0 --validate-every 1 --tensorboard"
@@ -127,7 +127,8 @@ def test_a_full_disk_is_an_error_that_says_what_is_left(scenes, tmp_path, traini
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
     code, output = run.end()
     assert code == 2, output
-    last = output.strip().splitlines()[-1]
+    # Not always the last line: TensorFlow may complain that its generator is gone.
+    last = next(line for line in output.splitlines() if line.startswith("train: "))
     done = read_progress(run.state).epochs
     assert done >= 1
     assert f"File too large while writing beside {run.state}" in last

@@ -72,9 +72,12 @@ class TrainingBatches(keras.utils.PyDataset):
 
         The next ones are begun meanwhile: Keras prefetches on TensorFlow only.
         """
-        for number in range(index, min(index + 1 + self._ahead, len(self))):
-            if number not in self._coming:
-                self._coming[number] = self._pool.submit(self._make, number)
+        try:
+            for number in range(index, min(index + 1 + self._ahead, len(self))):
+                if number not in self._coming:
+                    self._coming[number] = self._pool.submit(self._make, number)
+        except RuntimeError:  # the interpreter is ending, and TensorFlow still asks
+            return self._make(index)
         return self._coming.pop(index).result()
 
     def _make(self, index: int):
