@@ -37,7 +37,11 @@ RANGES = (
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a training run is made of; the defaults suit a few thousand pictures."""
+    """What a training run is made of; the defaults suit a few hundred pictures or thousands.
+
+    A moving average of the weights is not among it: on blood cells' validation pictures one over
+    100 steps had an AP of .453 at the end of a short training, the weights themselves .474.
+    """
 
     train_split: str = setting("train", "split to learn from; trainval for the last training")
     val_split: str = setting(
