@@ -1,6 +1,7 @@
 """The training loop: it learns, keeps the best, resumes, and refuses what would lose a result."""
 
 import csv
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -44,6 +45,21 @@ def run(scenes, out, *flags):
     return main(["--data", str(scenes), "--out", str(out), *recipe, *flags])
 
 
+@contextmanager
+def stopped_after_an_epoch(monkeypatch):
+    """Ctrl-C as soon as the state of an epoch is on the disk."""
+    save = callbacks.save_state
+
+    def save_then_stop(path, model, progress):
+        save(path, model, progress)
+        if progress.epochs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "save_state", save_then_stop)
+        yield
+
+
 def losses(out):
     with out.with_suffix(".csv").open(newline="") as file:
         return [float(row["loss"]) for row in csv.DictReader(file)]
@@ -71,15 +87,7 @@ def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monk
     whole, parts = tmp_path / "whole.keras", tmp_path / "parts.keras"
     assert run(scenes, whole, "--epochs", "2") == 0
 
-    save = callbacks.save_state
-
-    def save_then_stop(path, model, progress):
-        save(path, model, progress)
-        if progress.epochs:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "save_state", save_then_stop)
+    with stopped_after_an_epoch(monkeypatch):
         assert run(scenes, parts, "--epochs", "2") == 130
     assert read_progress(parts.with_suffix(".resume.npz")).epochs == 1
     assert run(scenes, parts, "--epochs", "2") == 2  # neither --resume nor --overwrite

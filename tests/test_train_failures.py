@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.spec import AnchorLevel
-from tests.test_train import run, scenes, tiny_preset  # noqa: F401
+from tests.test_train import run, scenes, stopped_after_an_epoch, tiny_preset  # noqa: F401
 from train import callbacks, loop
 from train.checkpoint import read_progress
 from train.data import load_voc
@@ -64,15 +64,8 @@ def test_a_loss_that_is_no_number_ends_the_training(scenes, tmp_path, monkeypatc
 
 def test_overwriting_forgets_the_earlier_training(scenes, tmp_path, monkeypatch, capsys):  # noqa: F811
     out = tmp_path / "model.keras"
-    state, save = out.with_suffix(".resume.npz"), callbacks.save_state
-
-    def save_then_stop(path, model, progress):
-        save(path, model, progress)
-        if progress.epochs:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "save_state", save_then_stop)
+    state = out.with_suffix(".resume.npz")
+    with stopped_after_an_epoch(monkeypatch):
         assert run(scenes, out, "--epochs=2") == 130
     assert read_progress(state).epochs == 1
     with monkeypatch.context() as patch:  # stopped before its first epoch has ended
@@ -92,15 +85,7 @@ def test_overwriting_forgets_the_earlier_training(scenes, tmp_path, monkeypatch,
 
 def test_resuming_needs_the_best_model_so_far(scenes, tmp_path, monkeypatch, capsys):  # noqa: F811
     out = tmp_path / "model.keras"
-    save = callbacks.save_state
-
-    def save_then_stop(path, model, progress):
-        save(path, model, progress)
-        if progress.epochs:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "save_state", save_then_stop)
+    with stopped_after_an_epoch(monkeypatch):
         assert run(scenes, out, "--epochs=2") == 130
     out.unlink()
     assert run(scenes, out, "--epochs=2", "--resume") == 2
