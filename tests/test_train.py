@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.spec import AnchorLevel, read_spec
-from train import callbacks
+from tests.tiny_training import tiny_ssd
+from train import callbacks, recipe
 from train.__main__ import main
 from train.anchors import save_levels
 from train.callbacks import detect_all
@@ -35,6 +36,12 @@ def tiny_preset(monkeypatch):
     """A net that trains in seconds; the shipped presets are tested in test_model."""
     levels = (AnchorLevel(16, (0.2, 0.4), (0.6, 0.6)),)
     monkeypatch.setitem(PRESETS, "digits", Preset(levels, 0, 0.35, (64, 64)))
+
+
+@pytest.fixture
+def tiny_net(monkeypatch):
+    """A net of a few layers, for tests of all that is around it: the real one takes ten seconds."""
+    monkeypatch.setattr(recipe, "build_ssd", tiny_ssd)
 
 
 def run(scenes, out, *flags):
@@ -83,7 +90,7 @@ def test_training_writes_model_log_and_curves_and_lowers_the_loss(scenes, tmp_pa
     assert (record["split"], record["images"], record["seed"]) == ("train", 8, 0)
 
 
-def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monkeypatch):
+def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monkeypatch, tiny_net):
     whole, parts = tmp_path / "whole.keras", tmp_path / "parts.keras"
     assert run(scenes, whole, "--epochs", "2") == 0
 
@@ -124,7 +131,9 @@ def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp
     assert 0 < moved["block_3_expand"] < 0.15 * 2e-3 * 3
 
 
-def test_a_training_interrupted_after_its_last_epoch_only_tidies_up(scenes, tmp_path, monkeypatch):
+def test_a_training_interrupted_after_its_last_epoch_only_tidies_up(
+    scenes, tmp_path, monkeypatch, tiny_net
+):
     out = tmp_path / "model.keras"
     with monkeypatch.context() as patch:
         patch.setattr(callbacks, "write_log", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -202,7 +211,7 @@ def test_validation_measures_what_the_model_finds(scenes):
     assert TrainConfig().epochs > 0  # the defaults themselves are a valid recipe
 
 
-def test_the_last_training_needs_no_validation_split(scenes, tmp_path, capsys):
+def test_the_last_training_needs_no_validation_split(scenes, tmp_path, capsys, tiny_net):
     both = (scenes / "ImageSets/Main/train.txt", scenes / "ImageSets/Main/val.txt")
     lines = "".join(path.read_text() for path in both)
     (scenes / "ImageSets/Main/trainval.txt").write_text(lines)

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 
 from edge_runtime.spec import AnchorLevel
-from tests.test_train import run, scenes, stopped_after_an_epoch, tiny_preset  # noqa: F401
+from tests.test_train import (  # noqa: F401
+    run,
+    scenes,
+    stopped_after_an_epoch,
+    tiny_net,
+    tiny_preset,
+)
 from train import callbacks, loop
 from train.checkpoint import read_progress
 from train.data import load_voc
 from train.presets import PRESETS
+
+pytestmark = pytest.mark.usefixtures("tiny_net")
 
 
 @pytest.fixture
