@@ -36,8 +36,17 @@ bccd_recipe := --train-split trainval --val-split none --input-size 300 --epochs
   --warmup-epochs 2 --vertical-flip 0.5 --min-crop 0.6 --zoom-out 0.2 --max-zoom 1.3 \
   --anchors build/bccd_anchors.json
 
+# The digits detector at every width of the backbone and size of the input, on a small budget: each
+# has seen 24000 scenes, two thirds of them at 224 pixels, which the sizes of a width share.
+WIDTHS ?= 0.35 0.5 0.75 1.0
+SIZES ?= 160 224 300
+family_width := --from-scratch --input-size 224 --epochs 4 --stop-after 2 --validate-every 4 \
+  --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
+family_size := --epochs 1 --learning-rate 0.0015 --warmup-epochs 0.1 \
+  --crop 0.25 --min-crop 0.5 --zoom-out 0.1 --max-zoom 1.25
+
 .DEFAULT_GOAL := help
-.PHONY: help setup data check-data train bccd convert benchmark detect test lint clean
+.PHONY: help setup data check-data train bccd family convert benchmark detect test lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +86,16 @@ bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=f
 	done
 	@$(python) -m convert.seeds build/bccd_0/report.json build/bccd_1/report.json \
 	  build/bccd_2/report.json --out build/bccd
+
+family: $(installed) data ## results/family again: the digits detector at several widths and sizes, hours
+	@mkdir -p build/family
+	@for width in $(WIDTHS); do \
+	  $(call stage,family/digits_$$width,$(digits_recipe) $(family_width) --alpha $$width) || exit; \
+	  for size in $(SIZES); do \
+	    $(call stage,family/digits_$${width}_$$size,$(digits_recipe) $(family_size) \
+	      --alpha $$width --input-size $$size --start-from build/family/digits_$$width.keras) || exit; \
+	  done; \
+	done
 
 convert: $(needs) ## float32, float16, dynamic and int8 .tflite files, and what they cost
 	@$(python) -m convert $(MODEL) --data $(DATA) --out $(OUT) $(FLAGS)
