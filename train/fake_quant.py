@@ -1,0 +1,113 @@
+"""Layers that compute in float what int8 arithmetic gives (Jacob et al. 2018, section 3)."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+Range = tuple[float, float]
+
+# keras.quantizers divides by the width of a range; a channel without weights has none.
+NARROWEST = 1e-12
+
+
+class FakeQuant(keras.Layer):
+    """Rounds an activation to the 256 steps of one range.
+
+    Gradients pass as if nothing had been rounded; of what lies outside, they move the end that
+    clipped it, so that the range can be learnt. TensorFlow's converter takes over the range.
+
+    Args:
+        start: (low, high) to begin with; 0 lies between them.
+        trainable: learn the range.
+    """
+
+    def __init__(self, start: Range, name: str, trainable: bool = False) -> None:
+        super().__init__(name=name, trainable=trainable)
+        self.start = start
+
+    def build(self, input_shape) -> None:
+        self.low, self.high = (
+            self.add_weight(shape=(), name=end, initializer=keras.initializers.Constant(value))
+            for end, value in zip(("low", "high"), map(float, self.start), strict=True)
+        )
+
+    def call(self, x):
+        return keras.quantizers.fake_quant_with_min_max_vars(x, self.low, self.high)
+
+    def range(self) -> Range:
+        return float(self.low), float(self.high)
+
+
+class FoldedConvolution(keras.Layer):
+    """A convolution with the batch norm behind it folded into its weights, as the converter does.
+
+    It uses the variables of the original layers, so that training it trains them. The statistics
+    stay as they are: the weights that are rounded must not depend on the batch.
+
+    Args:
+        convolution: a Conv2D or DepthwiseConv2D.
+        batch_norm: the layer behind it; None where there is none.
+        rounds: whether weights are rounded to 255 steps, symmetric about 0, with a scale for each
+            output channel.
+        shift: (channels,) that the bias is moved by, see convert/bias_correction.py; None: 0.
+    """
+
+    def __init__(
+        self,
+        convolution: keras.Layer,
+        batch_norm: keras.layers.BatchNormalization | None,
+        rounds: bool,
+        shift: np.ndarray | None = None,
+    ) -> None:
+        super().__init__(name=f"{convolution.name}_folded")
+        self.convolution, self.batch_norm = convolution, batch_norm
+        self.rounds, self.shift = rounds, 0.0 if shift is None else shift
+        self.depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+        self.channel_axis = 2 if self.depthwise else 3
+        self.built = True  # with the layers it uses
+
+    def folded(self):
+        """(kernel, bias) before rounding: those of convolution and batch norm in one."""
+        kernel, bias = self.convolution.kernel, 0.0
+        if self.convolution.use_bias:
+            bias = self.convolution.bias
+        if self.batch_norm is not None:
+            norm = self.batch_norm
+            factor = ops.rsqrt(norm.moving_variance + norm.epsilon)
+            factor = factor * norm.gamma if norm.scale else factor
+            bias = (bias - norm.moving_mean) * factor
+            bias = bias + norm.beta if norm.center else bias
+            kernel = kernel * (factor[:, None] if self.depthwise else factor)
+        return kernel, bias + self.shift
+
+    def rounded(self, kernel):
+        """The kernel on the steps of int8; gradients pass as if it had not been rounded."""
+        axes = [axis for axis in range(4) if axis != self.channel_axis]
+        limit = ops.stop_gradient(ops.max(ops.abs(kernel), axis=axes))
+        limit = ops.maximum(limit, NARROWEST)
+        return keras.quantizers.fake_quant_with_min_max_vars(
+            kernel, -limit, limit, narrow_range=True, axis=self.channel_axis
+        )
+
+    def call(self, x):
+        return self.convolution.activation(self.convolve(x))
+
+    def convolve(self, x):
+        """What comes out before an activation of the convolution's own."""
+        kernel, bias = self.folded()
+        if self.rounds:
+            kernel = self.rounded(kernel)
+        convolve = ops.depthwise_conv if self.depthwise else ops.conv
+        y = convolve(
+            x,
+            kernel,
+            strides=self.convolution.strides,
+            padding=self.convolution.padding,
+            dilation_rate=self.convolution.dilation_rate,
+        )
+        return y + bias
+
+    def compute_output_shape(self, input_shape):
+        return self.convolution.compute_output_shape(input_shape)
