@@ -74,4 +74,4 @@ def _batched(layer: Callable, inputs: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _rounded(x: np.ndarray, ranges: Mapping[str, Range], name: str) -> np.ndarray:
-    return _batched(FakeQuant(ranges[name], name), [x]) if name in ranges else x
+    return _batched(FakeQuant(name, ranges[name]), [x]) if name in ranges else x

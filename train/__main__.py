@@ -14,12 +14,13 @@ from pathlib import Path
 
 
 def main(argv: list[str] | None = None) -> int:
-    from train.config import add_flags, add_initial_flags, from_flags
+    from train.config import QAT_DEFAULTS, add_flags, add_initial_flags, from_flags
     from train.data import plain_warnings
 
     parser = argparse.ArgumentParser(
         prog="python -m train",
         description="Train a MobileNetV2-SSD on a PASCAL VOC folder.",
+        allow_abbrev=False,  # --qa would not find the defaults of --qat
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--data", type=Path, required=True, help="VOC folder with train and val")
@@ -29,13 +30,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace what --out names")
     parser.add_argument("--tensorboard", action="store_true", help="curves for TensorBoard, too")
     add_flags(parser)
-    arguments = parser.parse_args(argv)
     given = sys.argv[1:] if argv is None else argv
+    if "--qat" in given:
+        parser.set_defaults(**QAT_DEFAULTS)
+    arguments = parser.parse_args(argv)
     plain_warnings()
     try:
         config = from_flags(arguments)
         if arguments.out.suffix != ".keras":
             raise ValueError(f"--out is a .keras file, got {arguments.out}")
+        if config.qat and not arguments.start_from:
+            raise ValueError(
+                "--qat goes on from a trained float detector, got none; give --start-from FILE"
+            )
         train, initial_from_flags, hosts = _load()
         history = train(
             config,

@@ -25,6 +25,7 @@ from train.evaluate import (
     evaluate,
 )
 from train.history import draw_curves, write_log
+from train.nets import Nets
 from train.record import MEMBER, complete
 
 
@@ -57,8 +58,7 @@ class Validation(keras.callbacks.Callback):
     """Adds `val_ap` and `val_ap50` to the logs every few epochs, and after the last one.
 
     Args:
-        plain: the model that takes over the trained weights; not spread over devices, it predicts
-            without the help of other hosts.
+        nets: the detector's faces; the one to be measured is.
         dataset: None to measure nothing.
 
     Attributes:
@@ -67,21 +67,21 @@ class Validation(keras.callbacks.Callback):
 
     def __init__(
         self,
-        plain: keras.Model,
+        nets: Nets,
         dataset: VocDataset | None,
         spec: DetectorSpec,
         every: int,
         epochs: int,
     ) -> None:
         super().__init__()
-        self.plain, self.dataset, self.spec = plain, dataset, spec
+        self.nets, self.dataset, self.spec = nets, dataset, spec
         self.every, self.epochs = every, epochs
         self.detections: list[PictureDetections] = []
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         if self.dataset and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
-            self.plain.set_weights(self.model.get_weights())
-            self.detections = detect_all(self.plain, self.dataset, self.spec)
+            self.nets.sync(self.model)
+            self.detections = detect_all(self.nets.measured, self.dataset, self.spec)
             accuracy = evaluate(self.dataset.examples, self.detections, self.spec.class_names)
             logs |= {"val_ap": accuracy.ap or 0.0, "val_ap50": accuracy.ap50 or 0.0}
 
@@ -94,7 +94,7 @@ class Keeper(keras.callbacks.Callback):
     twice.
 
     Args:
-        plain: the model of standard layers that takes over the trained weights for saving.
+        nets: the detector's faces; the plain one is saved.
         validation: has run before, at every epoch's end.
         start: where the training begins.
         record: what the model's file says of its training, see train/record.py.
@@ -102,14 +102,14 @@ class Keeper(keras.callbacks.Callback):
 
     def __init__(
         self,
-        plain: keras.Model,
+        nets: Nets,
         validation: Validation,
         files: TrainingFiles,
         start: Progress,
         record: dict,
     ) -> None:
         super().__init__()
-        self.plain, self.validation, self.files = plain, validation, files
+        self.nets, self.validation, self.files = nets, validation, files
         self.progress, self.record = start, record
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -145,10 +145,10 @@ class Keeper(keras.callbacks.Callback):
         self.write_history()
 
     def _save(self, history: list[dict]) -> None:
-        self.plain.set_weights(self.model.get_weights())
+        self.nets.sync(self.model)
         spec, dataset = self.validation.spec, self.validation.dataset
-        members = {MEMBER: complete(self.record, history)}
-        save_detector(self.plain, spec, self.files.model, members)
+        members = {MEMBER: complete(self.record, history), **self.nets.members()}
+        save_detector(self.nets.plain, spec, self.files.model, members)
         if dataset:
             found = self.validation.detections
             draw_contact_sheet(dataset.examples, found, spec.class_names, self.files.sheet)

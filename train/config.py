@@ -14,6 +14,16 @@ def setting(default, reason: str, **metadata):
     return field(default=default, metadata={"help": reason, **metadata})
 
 
+# With --qat: a trained detector only has to settle on int8's steps; much more would undo what it
+# knows.
+QAT_DEFAULTS = {
+    "epochs": 10,
+    "learning_rate": 1e-4,
+    "warmup_epochs": 0.5,
+    "weight_decay": 0.0,
+    "validate_every": 1,
+}
+
 # What a field may be, both ends included.
 RANGES = (
     ("epochs", 1, math.inf),
@@ -85,6 +95,11 @@ class TrainConfig:
     zoom_out: float = setting(0.3, "probability of a larger canvas, which makes objects smaller")
     max_zoom: float = setting(2.5, "largest canvas side; small objects vanish above it")
     validate_every: int = setting(2, "epochs between measurements of validation AP")
+    qat: bool = setting(
+        False,
+        "quantisation-aware: the float detector of --start-from learns to live with int8; sets "
+        "other defaults, shown by --qat --help",
+    )
     seed: int = setting(0, "of weights, order and augmentation")
 
     def __post_init__(self) -> None:
@@ -119,6 +134,18 @@ class TrainConfig:
                     f"--{_flag(name)} is {lowest:g} to {highest:g}, or 0 for the preset's, "
                     f"got {value}"
                 )
+
+        self._check_qat()
+
+    def _check_qat(self) -> None:
+        """A net that goes on learning has its shape already."""
+        shape = {name: getattr(self, name) for name in ("preset", "anchors", "input_size", "alpha")}
+        given = [name for name, value in shape.items() if value != getattr(TrainConfig, name)]
+        if self.qat and given:
+            raise ValueError(
+                f"--qat takes the net from --start-from, got --{_flag(given[0])} as well; leave "
+                "it out"
+            )
 
     @property
     def epochs_trained(self) -> int:

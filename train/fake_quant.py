@@ -19,25 +19,31 @@ class FakeQuant(keras.Layer):
     clipped it, so that the range can be learnt. TensorFlow's converter takes over the range.
 
     Args:
-        start: (low, high) to begin with; 0 lies between them.
-        trainable: learn the range.
+        of: name of the tensor.
+        start: (low, high) to begin with, low <= 0 <= high, not both 0.
+        learn: whether training moves the range. What moves are factors that begin at 1, so that
+            one learning rate suits wide and narrow ranges; an end at 0 stays there.
     """
 
-    def __init__(self, start: Range, name: str, trainable: bool = False) -> None:
-        super().__init__(name=name, trainable=trainable)
-        self.start = start
+    def __init__(self, of: str, start: Range, learn: bool = False) -> None:
+        super().__init__(name=f"{of}_range", trainable=learn)
+        self.of, self.start = of, start
 
     def build(self, input_shape) -> None:
-        self.low, self.high = (
-            self.add_weight(shape=(), name=end, initializer=keras.initializers.Constant(value))
-            for end, value in zip(("low", "high"), map(float, self.start), strict=True)
+        self.factors = self.add_weight(
+            shape=(2,), name="factors", initializer="ones", constraint=keras.constraints.NonNeg()
         )
 
+    def ends(self):
+        """(low, high) as tensors."""
+        return self.factors[0] * self.start[0], self.factors[1] * self.start[1]
+
     def call(self, x):
-        return keras.quantizers.fake_quant_with_min_max_vars(x, self.low, self.high)
+        return keras.quantizers.fake_quant_with_min_max_vars(x, *self.ends())
 
     def range(self) -> Range:
-        return float(self.low), float(self.high)
+        low, high = self.ends()
+        return float(low), float(high)
 
 
 class FoldedConvolution(keras.Layer):

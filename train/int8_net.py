@@ -175,7 +175,7 @@ def build_int8_net(
     def rounded(x, name: str):
         if name in keep_float or name not in quantization.ranges:
             return x
-        return FakeQuant(quantization.ranges[name], f"{name}_range", learn_ranges)(x)
+        return FakeQuant(name, quantization.ranges[name], learn_ranges)(x)
 
     picture = keras.Input(model.input_shape[1:], name="image")
     tensors = {0: rounded(picture, INPUT)}

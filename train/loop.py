@@ -22,8 +22,9 @@ from train.initial import Initial
 from train.loader import TrainingBatches
 from train.loss import box_loss, class_loss
 from train.model import multiply_adds
+from train.nets import Nets
 from train.optimizer import build_optimizer
-from train.recipe import augmentation_of, build_net, describe_recipe, make_spec
+from train.recipe import augmentation_of, build_nets, describe_recipe, make_spec
 from train.record import describe_training
 from train.speed import Speed
 from train.spread import replicated, share_file, share_progress, spread
@@ -60,14 +61,16 @@ def train(
     files = TrainingFiles(out)
     with hosts.all_or_none():
         training, validation = _load_splits(config, data)
-        spec = make_spec(config, training.class_names)
+        spec = make_spec(config, training.class_names, initial)
         recipe = describe_recipe(config, spec, initial, training)
         distribution = spread(config.batch_size)
+        if config.qat and distribution:
+            raise ValueError("--qat trains on one device, got several; hide all but one")
         if tensorboard:
             check_installed()
     start = share_progress(hosts, recipe, lambda: begin(recipe, files, resume, overwrite))
     keras.utils.set_random_seed(config.seed)
-    plain = build_net(config, spec, initial, hosts, fresh=not start.epochs)
+    nets = build_nets(config, spec, initial, training, hosts, fresh=not start.epochs)
     epochs = range(start.epochs, config.epochs_trained)
     batches = TrainingBatches(
         training,
@@ -78,16 +81,16 @@ def train(
         epochs,
         (hosts.index, hosts.count),
     )
-    measure = Validation(plain, validation, spec, config.validate_every, config.epochs_trained)
+    measure = Validation(nets, validation, spec, config.validate_every, config.epochs_trained)
     record = describe_training(config, training, command)
-    keeper = Keeper(plain, measure, files, start, record)
+    keeper = Keeper(nets, measure, files, start, record)
     callbacks = [Speed(batches), measure, keeper]
     if tensorboard and hosts.first:
         callbacks.append(EventLog(open_writer(files.events), start.history))
     if hosts.first:
-        _describe(plain, spec, training, validation)
+        _describe(nets.plain, spec, training, validation)
     with hosts.in_step(), distribution.scope() if distribution else nullcontext():
-        model = replicated(plain, config.seed) if distribution else with_fused_batch_norm(plain)
+        model = _to_train(nets, config, spread_out=distribution is not None)
         _compile(model, config, initial, batches.steps_per_epoch)
         if start.epochs:
             restore_state(share_file(hosts, files.state), model)
@@ -96,6 +99,12 @@ def train(
         elif hosts.first:  # only the tidying up was interrupted
             keeper.write_history()
     return _finish(keeper, files, hosts)
+
+
+def _to_train(nets: Nets, config: TrainConfig, spread_out: bool) -> keras.Model:
+    if nets.shared:
+        return nets.measured
+    return replicated(nets.plain, config.seed) if spread_out else with_fused_batch_norm(nets.plain)
 
 
 def _fit(

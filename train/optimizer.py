@@ -14,7 +14,7 @@ def build_optimizer(
     """The optimizer of a recipe: the learning rate rises linearly, then falls as half a cosine.
 
     Weight decay is decoupled from the gradient (AdamW, Loshchilov and Hutter 2019) and spares
-    biases and batch norm, which it would only push towards a net that does nothing.
+    biases, batch norm and int8 ranges, which it would only push towards a net that does nothing.
     """
     warmup = max(1, round(config.warmup_epochs * steps_per_epoch))
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -25,7 +25,7 @@ def build_optimizer(
     )
     slow = backbone_names(model) if pretrained_backbone else []
     optimizer = SlowerBackboneAdam(schedule, slow, config.backbone_rate, config.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "factors"])
     return optimizer
 
 

@@ -17,15 +17,37 @@ from train.data import VocDataset
 from train.hosts import Hosts
 from train.initial import Initial
 from train.model import build_ssd
+from train.nets import Nets
 from train.presets import PRESETS
+from train.qat import make_int8_nets, read_float_spec
 from train.spread import share_weights
 
 
-def make_spec(config: TrainConfig, class_names: tuple[str, ...]) -> DetectorSpec:
-    """The spec that a recipe asks for. Raises: ValueError, FileNotFoundError for its anchors."""
+def make_spec(config: TrainConfig, class_names: tuple[str, ...], initial: Initial) -> DetectorSpec:
+    """The spec that a recipe asks for, or that it finds in the detector that goes on learning.
+
+    Raises: ValueError, FileNotFoundError for anchors or a detector that do not fit.
+    """
+    if config.qat:
+        return read_float_spec(initial.start_from, class_names)
     side = config.input_size
     spec = PRESETS[config.preset].spec(class_names, (side, side) if side else None)
     return replace(spec, levels=load_levels(config.anchors)) if config.anchors else spec
+
+
+def build_nets(
+    config: TrainConfig,
+    spec: DetectorSpec,
+    initial: Initial,
+    training: VocDataset,
+    hosts: Hosts,
+    fresh: bool,
+) -> Nets:
+    """The detector's faces before the first step. Raises: as `build_net`."""
+    if config.qat:
+        return make_int8_nets(initial.start_from, spec, training, config.seed)
+    plain = build_net(config, spec, initial, hosts, fresh)
+    return Nets(plain, plain)
 
 
 def build_net(

@@ -1,0 +1,39 @@
+"""The int8 ranges that a training has learnt, as a member of its .keras file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge_runtime.spec import read_member
+
+RANGES_MEMBER = "int8_ranges.json"
+
+
+def ranges_to_json(ranges: Mapping[str, tuple[float, float]]) -> str:
+    return json.dumps({name: list(ends) for name, ends in ranges.items()}, indent=1)
+
+
+def read_ranges(path: Path) -> dict[str, tuple[float, float]] | None:
+    """(low, high) by name of the unit, see train/int8_net.py; None for a file without them.
+
+    Raises: ValueError for ranges that are none; FileNotFoundError.
+    """
+    text = read_member(path, RANGES_MEMBER)
+    if text is None:
+        return None
+    try:
+        ranges = {name: (float(low), float(high)) for name, (low, high) in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: {RANGES_MEMBER} holds no ranges ({error}); train again"
+        ) from error
+    for name, (low, high) in ranges.items():
+        if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high and low < high):
+            raise ValueError(
+                f"{path}: the range of {name} must be finite and hold 0, got {low:g} to {high:g}; "
+                "train again"
+            )
+    return ranges
