@@ -2,8 +2,8 @@
 
     python -m convert models/digits.keras --data data/digits --out build/digits
 
-Writes NAME_float32.tflite, NAME_float16.tflite, NAME_dynamic.tflite and NAME_int8.tflite, each
-with its spec and labels inside, and report.json. All four appear, or none: after an error the
+Writes NAME_float32.tflite, NAME_int8.tflite and the other variants of convert/variants.py, each
+with its spec and labels inside, and report.json. All of them appear, or none: after an error the
 files of an earlier run are still there.
 """
 
@@ -24,14 +24,17 @@ from convert import representative
 from convert.arguments import whole_number
 from convert.comparison import run_benchmark
 from convert.quiet import ConversionError, hidden_output
+from convert.recipes import RECIPES, Source
 from convert.report import format_report, write_report
-from convert.tflite import convert, export
-from convert.variants import VARIANT_MEMBER, VARIANTS
+from convert.second_opinion import check_installed
+from convert.variants import OPTIONAL, VARIANT_MEMBER, VARIANTS
 from convert.verify import find_problems, read_model
 from convert.versions import minimum_runtime
 from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
-from edge_runtime.spec import DetectorSpec, embed, read_spec
+from edge_runtime.spec import DetectorSpec, embed, read_member, read_spec
 from train.data import load_voc, plain_warnings
+from train.ranges import read_ranges
+from train.record import MEMBER as TRAINING_MEMBER
 from train.record import read_training
 
 
@@ -42,7 +45,7 @@ class VerificationError(RuntimeError):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m convert",
-        description="Convert a trained .keras detector to TFLite: float32, float16, dynamic, int8.",
+        description="Convert a trained .keras detector to TFLite and measure what that cost.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -54,6 +57,22 @@ def _parser() -> argparse.ArgumentParser:
         type=whole_number(1),
         default=200,
         help=f"int8 ranges are measured on so many, at least {representative.MIN_IMAGES}",
+    )
+    add(
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        metavar="VARIANT",
+        help=f"which files to make, of {', '.join(VARIANTS)}; None: all that MODEL allows",
+    )
+    add("--qat", type=Path, help=".keras file of `python -m train --qat`, for int8_qat")
+    add(
+        "--keep-float",
+        nargs="+",
+        default=[],
+        metavar="LAYER",
+        help="layers of int8_mixed that stay in float, such as those that `python -m "
+        "convert.explain` names; block_6_* is all of a block",
     )
     add("--calibration-split", default="train", help="where they are drawn from")
     add("--split", default="test", help="the benchmark's; training has not seen it")
@@ -82,34 +101,57 @@ def _calibration(args: argparse.Namespace, spec: DetectorSpec) -> list[np.ndarra
     return representative.load_frames(examples, spec)
 
 
-def _convert_all(
-    model_path: Path, spec: DetectorSpec, frames: Sequence[np.ndarray], out: Path
-) -> list[Path]:
-    """Write all variants into `out`, or none."""
-    with _work_folder(out) as folder:
-        work = Path(folder)
-        start = time.perf_counter()
-        saved_model = export(model_path, spec, work)
-        print(f"export: {time.perf_counter() - start:.1f} s", flush=True)
-        written = []
-        for variant in VARIANTS:
-            start = time.perf_counter()
-            path = work / f"{model_path.stem}_{variant}.tflite"
-            convert(saved_model, variant, path, spec, frames)
-            runtime = minimum_runtime(read_model(path))
-            embed(path, spec, {RUNTIME_VERSION_MEMBER: runtime, VARIANT_MEMBER: variant})
-            with hidden_output(f"checking {path.name}"):  # the interpreter has a greeting, too
-                problems = find_problems(path, variant)
-            if problems:
-                raise VerificationError(f"{path.name} is unusable:\n  " + "\n  ".join(problems))
-            seconds = time.perf_counter() - start
-            megabytes = path.stat().st_size / 1e6
-            print(
-                f"{path.name}: {megabytes:.2f} MB, {seconds:.1f} s, for runtimes from {runtime} on",
-                flush=True,
+def _choose_variants(args: argparse.Namespace, spec: DetectorSpec) -> list[str]:
+    """The variants to make, in the order of the table; float32, which others are made of, first.
+
+    Raises: ValueError for files and flags that do not go together.
+    """
+    given = {"int8_qat": args.qat, "int8_mixed": args.keep_float}
+    chosen = args.variants or [name for name in VARIANTS if given.get(name, True)]
+    for name, flag in OPTIONAL.items():
+        if bool(given[name]) != (name in chosen):
+            raise ValueError(f"the variant {name} and {flag} go together; give both or neither")
+    if args.qat:
+        if read_spec(args.qat) != spec:
+            raise ValueError(
+                f"a detector with the spec of {args.model} expected, got another in {args.qat}; "
+                "train it with --qat --start-from that model"
             )
-            written.append(path)
-        return [path.replace(out / path.name) for path in written]
+        if read_ranges(args.qat) is None:
+            raise ValueError(f"{args.qat} has learnt no int8 ranges; train it with --qat")
+    if {"int16x8", "aeq_int8"} & set(chosen):
+        check_installed()
+    return [name for name in VARIANTS if name in {"float32", *chosen}]
+
+
+def _convert_all(source: Source, variants: Sequence[str], out: Path) -> list[Path]:
+    """Write the variants into `out`, or none."""
+    written = []
+    for variant in variants:
+        start = time.perf_counter()
+        path = source.target(variant)
+        RECIPES[variant](source, path)
+        runtime = minimum_runtime(read_model(path))
+        embed(path, source.spec, _members(source, variant, runtime))
+        with hidden_output(f"checking {path.name}"):  # the interpreter has a greeting, too
+            problems = find_problems(path, variant)
+        if problems:
+            raise VerificationError(f"{path.name} is unusable:\n  " + "\n  ".join(problems))
+        seconds = time.perf_counter() - start
+        megabytes = path.stat().st_size / 1e6
+        print(
+            f"{path.name}: {megabytes:.2f} MB, {seconds:.1f} s, for runtimes from {runtime} on",
+            flush=True,
+        )
+        written.append(path)
+    return [path.replace(out / path.name) for path in written]
+
+
+def _members(source: Source, variant: str, runtime: str) -> dict[str, str]:
+    """What a .tflite file says of itself, beside its spec."""
+    members = {RUNTIME_VERSION_MEMBER: runtime, VARIANT_MEMBER: variant}
+    training = read_member(source.qat if variant == "int8_qat" else source.path, TRAINING_MEMBER)
+    return members | ({TRAINING_MEMBER: training} if training else {})
 
 
 def _work_folder(out: Path) -> tempfile.TemporaryDirectory:
@@ -134,8 +176,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
         _work_folder(args.out).cleanup()  # before reading pictures, not after
         spec = read_spec(args.model)
+        variants = _choose_variants(args, spec)
         frames = _calibration(args, spec)
-        paths = _convert_all(args.model, spec, frames, args.out)
+        with _work_folder(args.out) as work:
+            source = Source(args.model, spec, frames, Path(work), args.qat)
+            paths = _convert_all(source, variants, args.out)
         command = shlex.join(["python", "-m", "convert", *given])
         report = run_benchmark(paths, args.data, args.split, args.threads, command=command)
         report["training"] = read_training(args.model)

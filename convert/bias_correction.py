@@ -16,7 +16,8 @@ from tqdm import tqdm
 from edge_runtime.preprocess import preprocess
 from edge_runtime.spec import DetectorSpec
 from train.fake_quant import FakeQuant, Range
-from train.int8_net import INPUT, Quantization, Unit, find_units, fold
+from train.int8_net import INPUT, Quantization, fold
+from train.units import Unit, find_units
 
 IMAGES = 32  # means settle early; all activations of a layer are in memory at once
 BATCH = 8

@@ -1,1 +1,1 @@
-from train.calibrate import measure_ranges, observe, pixel_range  # noqa: F401
+from train.calibrate import measure_ranges, observe  # noqa: F401

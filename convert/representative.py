@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from edge_runtime.preprocess import pixel_table, preprocess, resize
+from edge_runtime.preprocess import resize
 from edge_runtime.spec import DetectorSpec
 from train.data import Example, VocDataset, read_image
 
@@ -91,30 +91,3 @@ def load_frames(examples: Sequence[Example], spec: DetectorSpec) -> list[np.ndar
     Raises: ValueError, FileNotFoundError naming the picture that cannot be read.
     """
     return [resize(read_image(example.image_path), spec.input_hw) for example in examples]
-
-
-def tensors(frames: Sequence[np.ndarray], spec: DetectorSpec) -> Iterator[list[np.ndarray]]:
-    """The calibration inputs, [(1, input_h, input_w, 3) float32] each, as TFLiteConverter wants.
-
-    The converter takes the input's int8 range from the smallest and largest number it sees, so
-    bright pictures would clip the device's dark pixels. The first picture therefore carries both
-    ends of the pixel range. A fake-quantisation operation on the input would say the range too,
-    but where calibration measures another one the converter keeps both: a float DEQUANTIZE and
-    QUANTIZE at the entrance.
-    """
-    for number, frame in enumerate(frames):
-        tensor = preprocess(frame, spec)
-        yield [_with_full_range(tensor, spec) if number == 0 else tensor]
-
-
-def _with_full_range(tensor: np.ndarray, spec: DetectorSpec) -> np.ndarray:
-    """Move the darkest number to pixel 0 and the brightest to 255, one number each.
-
-    They are closest already, so the picture, and with it all other ranges, stays what it was.
-    """
-    table = pixel_table(spec)
-    flat = tensor.ravel()  # `preprocess` made a fresh array
-    darkest = int(flat.argmin())
-    brightest = flat.size - 1 - int(flat[::-1].argmax())  # the last one: a grey picture needs two
-    flat[darkest], flat[brightest] = table[0], table[255]
-    return tensor

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from convert.quiet import ModelError, hidden_output
-from convert.representative import tensors
 from edge_runtime.anchors import make_anchors
 from edge_runtime.spec import DetectorSpec
 
@@ -18,18 +14,28 @@ SIGNATURE = "serving_default"
 INPUT_NAME = "image"
 
 
-def export(model_path: Path, spec: DetectorSpec, directory: Path) -> Path:
-    """Write a .keras detector as a SavedModel of fixed shape (batch 1) into a directory.
+def load_model(path: Path, spec: DetectorSpec):
+    """The Keras model of a detector. Raises: ModelError if it does not load or fit its spec."""
+    with hidden_output(f"loading {path}"):
+        _, keras = import_tensorflow()
+        try:
+            model = keras.models.load_model(path, compile=False)
+        except Exception as error:  # Keras raises what its layers happen to raise
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(
+                f"{path}: a Keras model of standard layers expected, cannot load it ({first}); "
+                "train it again with `python -m train`"
+            ) from error
+        _check_shapes(model, spec, path)
+    return model
 
-    Raises: ModelError if the model does not load or does not fit its spec; ConversionError.
-    """
-    target = directory / "saved_model"
-    with hidden_output(f"exporting {model_path}"):
-        tf, keras = _import_tensorflow()
-        model = _load(keras, model_path)
-        _check_shapes(model, spec, model_path)
+
+def export(model, spec: DetectorSpec, target: Path) -> Path:
+    """Write a Keras model as a SavedModel of fixed shape (batch 1). Raises: ConversionError."""
+    with hidden_output(f"exporting {target.name}"):
+        tf, keras = import_tensorflow()
         # The converter's own route for Keras models, with a signature of ours: what `tf.saved_model
-        # .save` writes of a Keras 3 model has variables that the calibrator cannot read.
+        # .save` writes of a Keras 3 model has variables that the converter cannot freeze.
         archive = keras.export.ExportArchive()
         archive.track(model)
         archive.add_endpoint(
@@ -41,47 +47,64 @@ def export(model_path: Path, spec: DetectorSpec, directory: Path) -> Path:
     return target
 
 
-def convert(
-    saved_model: Path,
-    variant: str,
-    target: Path,
-    spec: DetectorSpec,
-    frames: Sequence[np.ndarray],
-) -> None:
-    """Write one variant of an exported detector as a .tflite file.
+def convert(saved_model: Path, target: Path, weights: str = "float32") -> None:
+    """Write an exported float detector as a .tflite file.
 
     Args:
-        variant: one of VARIANTS.
-        frames: (input_h, input_w, 3) uint8 each, which the int8 ranges are measured on.
+        weights: "float32", "float16", or "dynamic" for int8 weights with activations in float.
 
     Raises: ConversionError; OSError where `target` cannot be written.
     """
-    with hidden_output(f"converting to {variant}"):
-        tf, _ = _import_tensorflow()
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            str(saved_model), signature_keys=[SIGNATURE]
-        )
-        if variant != "float32":
+    with hidden_output(f"converting to {weights}"):
+        tf, converter = _converter(saved_model)
+        if weights != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if variant == "float16":
+        if weights == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        if variant == "int8":
-            converter.representative_dataset = lambda: tensors(frames, spec)
-            # Without this an operator that has no int8 form would quietly stay float.
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = tf.int8
-            converter.inference_output_type = tf.int8
-        # The converter's own intermediate files belong beside ours, not on a small /tmp.
-        before, tempfile.tempdir = tempfile.tempdir, str(target.parent)
-        try:
-            target.write_bytes(converter.convert())
-        finally:
-            tempfile.tempdir = before
+        _write(converter, target)
 
 
-def _import_tensorflow():
+def convert_int8(saved_model: Path, target: Path, float_outputs: bool = False) -> None:
+    """Write an exported int8 net (train/int8_net.py) as a .tflite file of int8 operators.
+
+    The converter takes every scale from the net's own fake quantisation, so it needs no pictures.
+    What the net leaves in float stays in float: nothing else would.
+
+    Args:
+        float_outputs: whether the net's outputs are among that.
+
+    Raises: ConversionError; OSError where `target` cannot be written.
+    """
+    with hidden_output("converting to int8"):
+        tf, converter = _converter(saved_model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.float32 if float_outputs else tf.int8
+        _write(converter, target)
+
+
+def _converter(saved_model: Path):
+    tf, _ = import_tensorflow()
+    source = str(saved_model)
+    return tf, tf.lite.TFLiteConverter.from_saved_model(source, signature_keys=[SIGNATURE])
+
+
+def _write(converter, target: Path) -> None:
+    # The converter's own intermediate files belong beside ours, not on a small /tmp.
+    before, tempfile.tempdir = tempfile.tempdir, str(target.parent)
+    try:
+        target.write_bytes(converter.convert())
+    finally:
+        tempfile.tempdir = before
+
+
+def import_tensorflow():
+    """(tensorflow, keras), on TensorFlow whatever backend trained the model.
+
+    Raises: ModelError where they are missing or Keras runs on another backend already.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever backend trained the model
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         import keras
         import tensorflow as tf
@@ -96,17 +119,6 @@ def _import_tensorflow():
             f"{keras.backend.backend()}; call `python -m convert` on its own"
         )
     return tf, keras
-
-
-def _load(keras, path: Path):
-    try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises what its layers happen to raise
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(
-            f"{path}: a Keras model of standard layers expected, cannot load it ({first}); "
-            "train it again with `python -m train`"
-        ) from error
 
 
 def _check_shapes(model, spec: DetectorSpec, path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from convert.variants import INTEGER
 from convert.versions import OLDEST_RUNTIME, operator_name, too_new
 from edge_runtime.anchors import make_anchors
 from edge_runtime.detector import Detector
@@ -38,9 +39,9 @@ def find_problems(path: str | Path, variant: str) -> list[str]:
     """What is wrong with a converted detector: one sentence each; none is the normal case.
 
     Of every variant: the spec, the tensors' names and shapes, operators and versions that
-    OLDEST_RUNTIME knows, and that the device's own `Detector` runs it. Of "int8" also: integer
-    input and output, no float tensor inside, weights quantised per channel, and an input range
-    that is the device's pixel range. Raises: FileNotFoundError.
+    OLDEST_RUNTIME knows, and that the device's own `Detector` runs it. Of an int8 input also: a
+    range that is the device's pixel range. Of those in INTEGER also: integer input and output, no
+    float tensor inside, weights quantised per channel. Raises: FileNotFoundError.
     """
     try:
         spec = read_spec(path)
@@ -51,7 +52,7 @@ def find_problems(path: str | Path, variant: str) -> list[str]:
         f"operator {name}, which runtime {OLDEST_RUNTIME} does not run" for name in too_new(model)
     ]
     problems += _interface(model, spec, variant)
-    if variant == "int8":
+    if variant in INTEGER:
         problems += [*_float_tensors(model), *_weights(model)]
     # The runtime aborts the whole process on some broken files: only sound ones may go on.
     return problems or list(_runs(path, spec))
@@ -78,15 +79,24 @@ def _interface(model: schema.ModelT, spec: DetectorSpec, variant: str) -> Iterat
     if set(found) != set(shapes) or len(inputs) != 1:
         yield f"one input and the outputs logits and offsets expected, got {sorted(found)}"
         return
-    wanted = "INT8" if variant == "int8" else "FLOAT32"
     for name, shape in shapes.items():
         got = tuple(map(int, found[name].shape))
         if got != shape:
             yield f"{name}: shape {shape} expected by the spec, got {got}"
-        if _TYPES.get(found[name].type) != wanted:
-            yield f"{name}: type {wanted} expected, got {_TYPES.get(found[name].type)}"
-        elif name == "input" and variant == "int8":
+        kind, wanted = _TYPES.get(found[name].type), _wanted_types(variant, name)
+        if kind not in wanted:
+            yield f"{name}: type {' or '.join(wanted)} expected, got {kind}"
+        elif name == "input" and kind == "INT8":
             yield from _input_range(found[name], spec)
+
+
+def _wanted_types(variant: str, name: str) -> tuple[str, ...]:
+    """Of the tensor `name`: what may stay in float depends on what was asked for."""
+    if variant in ("int8_mixed", "int8_float_head"):
+        return ("INT8",) if name == "input" else ("INT8", "FLOAT32")
+    if variant == "int16x8":
+        return ("INT16",)
+    return ("INT8",) if variant in INTEGER or variant == "aeq_int8" else ("FLOAT32",)
 
 
 def _input_range(tensor: schema.TensorT, spec: DetectorSpec) -> Iterator[str]:

@@ -151,10 +151,10 @@ class Detector:
                     f"{self.path}: its spec wants {name} of shape {shape}, found {tensor.shape}; "
                     "spec and network are not of one model: convert again"
                 )
-            integer = tensor.dtype in (np.int8, np.uint8) and tensor.quantization is not None
-            if tensor.dtype != np.float32 and not integer:
+            integer = tensor.dtype in (np.int8, np.uint8, np.int16)
+            if tensor.dtype != np.float32 and not (integer and tensor.quantization is not None):
                 raise SpecError(
-                    f"{self.path}: {name} must be float32 or quantised to 8 bits, "
+                    f"{self.path}: {name} must be float32 or quantised to 8 or 16 bits, "
                     f"found {np.dtype(tensor.dtype).name}; convert again with `python -m convert`"
                 )
 

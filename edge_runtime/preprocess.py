@@ -57,6 +57,12 @@ def pixel_table(
     return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
 
 
+def pixel_range(spec: DetectorSpec) -> tuple[float, float]:
+    """(low, high) of the network's input, 0 included, as an integer input must hold it."""
+    table = pixel_table(spec)
+    return min(0.0, float(table[0])), max(0.0, float(table[255]))
+
+
 def preprocess(
     frame: np.ndarray,
     spec: DetectorSpec,

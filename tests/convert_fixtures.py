@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert.tflite import convert, export
-from convert.variants import VARIANT_MEMBER, VARIANTS
+from convert.recipes import RECIPES, Source
+from convert.variants import OPTIONAL, VARIANT_MEMBER, VARIANTS
 from edge_runtime.spec import AnchorLevel, DetectorSpec, embed
 from train.voc import write_annotation
 
@@ -107,11 +107,6 @@ def keras_path_fixture(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session", name="saved_model")
-def saved_model_fixture(keras_path, tmp_path_factory) -> Path:
-    return export(keras_path, SPEC, tmp_path_factory.mktemp("export"))
-
-
 @pytest.fixture(scope="session", name="frames")
 def frames_fixture() -> list[np.ndarray]:
     """Calibration pictures, (64, 64, 3) uint8."""
@@ -120,12 +115,24 @@ def frames_fixture() -> list[np.ndarray]:
     return [np.asarray(Image.fromarray(p).resize((64, 64))) for p in pictures]
 
 
+def make(variant: str, keras_path: Path, frames, folder: Path, spec=SPEC, **options) -> Path:
+    """One variant with its spec inside; float32 lies beside it."""
+    source = Source(keras_path, spec, frames, folder, **options)
+    for name in dict.fromkeys(("float32", variant)):
+        path = source.target(name)
+        RECIPES[name](source, path)
+        embed(path, spec, {VARIANT_MEMBER: name})
+    return path
+
+
 @pytest.fixture(scope="session", name="converted")
-def converted_fixture(saved_model, frames, tmp_path_factory) -> dict[str, Path]:
-    """variant → file with its spec."""
+def converted_fixture(keras_path, frames, tmp_path_factory) -> dict[str, Path]:
+    """variant → file with its spec, of all that a model becomes without further flags."""
     folder = tmp_path_factory.mktemp("converted")
-    paths = {variant: folder / f"cells_{variant}.tflite" for variant in VARIANTS}
+    source = Source(keras_path, SPEC, frames, folder)
+    paths = {name: source.target(name) for name in VARIANTS if name not in OPTIONAL}
     for variant, path in paths.items():
-        convert(saved_model, variant, path, SPEC, frames)
+        RECIPES[variant](source, path)
+    for variant, path in paths.items():  # only now: some are made of the float32 file
         embed(path, SPEC, {VARIANT_MEMBER: variant})
     return paths

@@ -17,7 +17,6 @@ from tests.convert_fixtures import (  # noqa: F401
     dataset_fixture,
     frames_fixture,
     keras_path_fixture,
-    saved_model_fixture,
     write_dataset,
 )
 

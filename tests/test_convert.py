@@ -7,18 +7,24 @@ import zipfile
 import pytest
 
 from convert import __main__ as command
+from convert import second_opinion
+from convert.recipes import Source
+from convert.variants import OPTIONAL, VARIANTS
 from convert.verify import find_problems
 from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
-from edge_runtime.spec import read_member, read_spec
+from edge_runtime.spec import DetectorSpec, embed, read_member, read_spec
 from tests.conftest import ROOT
 from tests.convert_fixtures import (  # noqa: F401
     SPEC,
     dataset_fixture,
     keras_path_fixture,
+    make_model,
     write_dataset,
 )
 
-FILES = {f"cells_{variant}.tflite" for variant in ("float32", "float16", "dynamic", "int8")}
+FILES = {f"cells_{variant}.tflite" for variant in VARIANTS if variant not in OPTIONAL}
+# What is enough to see whether files appear, and quick.
+FEW = ("--variants", "float32", "int8", "--calibration-images", 20)
 
 
 def run(*arguments, **options):
@@ -40,13 +46,12 @@ def test_command(keras_path, dataset, tmp_path):
     assert done.stderr.strip() == ""  # not one line of TensorFlow
     lines = done.stdout.splitlines()
     assert lines[0].startswith("calibration: 25 of 30 pictures of split 'train', seed 0; boxes: bl")
-    assert lines[1].startswith("export: ")
-    assert {line.split(":")[0] for line in lines[2:6]} == FILES
+    assert {line.split(":")[0] for line in lines[1 : 1 + len(FILES)]} == FILES
     assert lines[-1] == str(out / "report.json")
     assert {path.name for path in out.iterdir()} == FILES | {"report.json"}
     report = json.loads((out / "report.json").read_text())
     assert report["command"].startswith("python -m convert ")
-    assert [model["ap50"] for model in report["models"]] == pytest.approx([1] * 4)
+    assert [model["ap50"] for model in report["models"]] == pytest.approx([1] * len(FILES))
     for name in FILES:
         variant = read_member(out / name, "variant.txt")
         assert name == f"cells_{variant}.tflite"
@@ -61,8 +66,10 @@ def test_the_same_run_gives_the_same_files(keras_path, dataset, tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     frames = command._calibration(arguments(keras_path, dataset, tmp_path), SPEC)
     for folder in folders:
-        command._convert_all(keras_path, SPEC, frames, folder)
-    for name in FILES:
+        (folder / "work").mkdir(parents=True)
+        source = Source(keras_path, SPEC, frames, folder / "work")
+        command._convert_all(source, ["float32", "int8", "aeq_int8"], folder)
+    for name in ("cells_float32.tflite", "cells_int8.tflite", "cells_aeq_int8.tflite"):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
 
@@ -90,7 +97,7 @@ def test_earlier_files_survive_a_file_that_fails_its_check(
     monkeypatch.setattr(
         command, "find_problems", lambda path, variant: ["a flaw"] * (variant == "int8")
     )
-    given = [keras_path, "--data", dataset, "--out", out, "--calibration-images", 20]
+    given = [keras_path, "--data", dataset, "--out", out, *FEW]
     assert command.main(list(map(str, given))) == 1
     assert "cells_int8.tflite is unusable:\n  a flaw" in capsys.readouterr().err
     assert {path.name for path in out.iterdir()} == FILES
@@ -135,7 +142,7 @@ def test_data_of_other_classes(keras_path, tmp_path, capsys):
 def test_unsuitable_data_stops_before_the_conversion(
     keras_path, dataset, tmp_path, capsys, monkeypatch, flags, message
 ):
-    monkeypatch.setattr(command, "export", lambda *_: pytest.fail("conversion began"))
+    monkeypatch.setattr(command, "_convert_all", lambda *_: pytest.fail("conversion began"))
     out = tmp_path / "out"
     assert message in fail(capsys, keras_path, "--data", dataset, "--out", out, *flags)
     assert list(out.iterdir()) == []
@@ -148,16 +155,33 @@ def test_unwritable_folder(keras_path, dataset, tmp_path, capsys):
 
 
 def test_full_disk_while_converting(keras_path, dataset, tmp_path, capsys, monkeypatch):
-    def full(saved_model, variant, target, spec, frames):
+    def full(source, target):
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr(command, "convert", full)
+    monkeypatch.setitem(command.RECIPES, "float32", full)
     out = tmp_path / "out"
     given = (keras_path, "--data", dataset, "--out", out, "--calibration-images", 20)
     err = fail(capsys, *given)
     assert "No space left" in err
     assert f"{out} needs room" in err
     assert list(out.iterdir()) == []
+
+
+def test_flags_and_variants_that_do_not_go_together(keras_path, dataset, tmp_path, capsys):
+    given = (keras_path, "--data", dataset, "--out", tmp_path)
+    for flags in (["--variants", "int8_qat"], ["--qat", keras_path, "--variants", "int8"]):
+        assert "int8_qat and --qat go together" in fail(capsys, *given, *flags)
+    assert "has learnt no int8 ranges" in fail(capsys, *given, "--qat", keras_path)
+    other = tmp_path / "other.keras"
+    make_model().save(other)
+    embed(other, DetectorSpec(SPEC.input_hw, ("left", "right"), SPEC.levels))
+    assert "with the spec of" in fail(capsys, *given, "--qat", other)
+
+
+def test_without_the_second_opinion(keras_path, dataset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(second_opinion, "find_spec", lambda name: None)
+    err = fail(capsys, keras_path, "--data", dataset, "--out", tmp_path)
+    assert "pip install ai-edge-quantizer, or choose others with --variants" in err
 
 
 def test_broken_calibration_picture_is_named(keras_path, tmp_path, capsys):

@@ -4,21 +4,22 @@ import numpy as np
 import pytest
 
 from convert.quiet import ConversionError, ModelError, hidden_output
-from convert.tflite import convert, export
+from convert.tflite import load_model
+from convert.variants import OPTIONAL, VARIANTS
 from convert.verify import find_problems, read_model
 from convert.versions import minimum_runtime
 from edge_runtime.boxes import iou
 from edge_runtime.detector import Detector
 from edge_runtime.preprocess import pixel_table
-from edge_runtime.spec import DetectorSpec, embed
+from edge_runtime.spec import DetectorSpec
 from tests.convert_fixtures import (  # noqa: F401
     SPEC,
     converted_fixture,
     draw_picture,
     frames_fixture,
     keras_path_fixture,
+    make,
     make_model,
-    saved_model_fixture,
 )
 
 GREY = np.full((64, 64, 3), 120, np.uint8)
@@ -31,7 +32,7 @@ def test_every_variant_is_sound(converted):
         assert (2, 14) >= tuple(map(int, minimum_runtime(read_model(path)).split(".")))[:2] > (1, 0)
 
 
-@pytest.mark.parametrize("variant", ["float16", "dynamic", "int8"])
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in OPTIONAL])
 def test_detections_match_the_float_model(converted, variant):
     reference, quantised = Detector(converted["float32"]), Detector(converted[variant])
     rng = np.random.default_rng(7)
@@ -62,12 +63,11 @@ def test_the_float_file_computes_what_keras_computes(converted, keras_path):
     [[GREY] * 3, [np.zeros_like(GREY)] * 3, [BRIGHT, GREY]],
     ids=["grey", "black", "bright"],
 )
-def test_input_range_does_not_depend_on_the_pictures(saved_model, tmp_path, pictures):
-    path = tmp_path / "int8.tflite"
-    convert(saved_model, "int8", path, SPEC, pictures)
-    embed(path, SPEC)
+def test_input_range_does_not_depend_on_the_pictures(keras_path, tmp_path, pictures):
+    path = make("int8", keras_path, pictures, tmp_path)
     assert find_problems(path, "int8") == []
-    tensor = read_model(path).subgraphs[0].tensors[0]
+    graph = read_model(path).subgraphs[0]
+    tensor = graph.tensors[graph.inputs[0]]
     assert float(tensor.quantization.scale[0]) == 1 / 128
     assert int(tensor.quantization.zeroPoint[0]) == 0
     pixels = np.arange(256, dtype=np.uint8)
@@ -76,29 +76,25 @@ def test_input_range_does_not_depend_on_the_pictures(saved_model, tmp_path, pict
     np.testing.assert_array_equal(got, frame.astype(np.int16) - 128)
 
 
-def test_calibration_still_sets_the_other_ranges(saved_model, tmp_path):
+def test_calibration_still_sets_the_other_ranges(keras_path, tmp_path):
     scales = []
     for number, pictures in enumerate(([GREY] * 3, [BRIGHT] * 3)):
-        path = tmp_path / f"{number}.tflite"
-        convert(saved_model, "int8", path, SPEC, pictures)
-        embed(path, SPEC)
-        detector = Detector(path)
+        (tmp_path / str(number)).mkdir()
+        detector = Detector(make("int8", keras_path, pictures, tmp_path / str(number)))
         scales.append(detector._network.outputs["logits"].quantization[0])
     assert scales[0] != scales[1]
 
 
-def test_another_pixel_range(saved_model, tmp_path):
+def test_another_pixel_range(keras_path, tmp_path):
     spec = DetectorSpec(SPEC.input_hw, SPEC.class_names, SPEC.levels, pixel_mean=0, pixel_scale=0.5)
-    path = tmp_path / "int8.tflite"
-    convert(saved_model, "int8", path, spec, [GREY])
-    embed(path, spec)
+    path = make("int8", keras_path, [GREY], tmp_path, spec)
     assert find_problems(path, "int8") == []
     table = pixel_table(spec, np.int8, Detector(path)._network.input.quantization)
     assert len(set(table.tolist())) == 256
 
 
-def test_converter_lines_stay_hidden(saved_model, tmp_path, frames, capfd):
-    convert(saved_model, "int8", tmp_path / "int8.tflite", SPEC, frames)
+def test_converter_lines_stay_hidden(keras_path, tmp_path, frames, capfd):
+    make("int8", keras_path, frames, tmp_path)
     out, err = capfd.readouterr()
     assert "fully_quantize" not in out + err
     assert "I0000" not in out + err
@@ -129,14 +125,14 @@ def test_full_disk_is_an_os_error(error):
     assert caught.value.errno == 28
 
 
-def test_model_that_does_not_fit_its_spec(keras_path, tmp_path):
+def test_model_that_does_not_fit_its_spec(keras_path):
     other = DetectorSpec(SPEC.input_hw, ("a", "b", "c"), SPEC.levels)
     with pytest.raises(ModelError, match=r"'logits': \(20, 4\).*got.*'logits': \(20, 3\)"):
-        export(keras_path, other, tmp_path)
+        load_model(keras_path, other)
 
 
 def test_file_that_is_no_keras_model(tmp_path):
     path = tmp_path / "a.keras"
     path.write_bytes(b"nothing")
     with pytest.raises(ModelError, match="cannot load it"):
-        export(path, SPEC, tmp_path)
+        load_model(path, SPEC)

@@ -11,7 +11,6 @@ from tests.convert_fixtures import (  # noqa: F401
     converted_fixture,
     frames_fixture,
     keras_path_fixture,
-    saved_model_fixture,
 )
 
 

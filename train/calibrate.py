@@ -15,18 +15,13 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from edge_runtime.preprocess import pixel_table, preprocess
+from edge_runtime.preprocess import pixel_range, preprocess
 from edge_runtime.spec import DetectorSpec
 from train.fake_quant import Range
-from train.int8_net import INPUT, find_units
+from train.int8_net import INPUT
+from train.units import find_units
 
 NARROWEST_RANGE = 1e-6  # even where a layer is dead
-
-
-def pixel_range(spec: DetectorSpec) -> Range:
-    """What the device's pixels can be, whatever the calibration pictures show."""
-    table = pixel_table(spec)
-    return min(0.0, float(table[0])), max(0.0, float(table[255]))
 
 
 def measure_ranges(

@@ -1,0 +1,136 @@
+"""How each variant is made of a trained detector: one function a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from convert import second_opinion
+from convert.tflite import convert, convert_int8, export, import_tensorflow, load_model
+from edge_runtime.spec import DetectorSpec
+from train.ranges import read_ranges
+
+
+@dataclass
+class Source:
+    """A detector and what its variants are made of; what several of them need is made once.
+
+    Attributes:
+        path: of the .keras file.
+        frames: (input_h, input_w, 3) uint8 each, which int8 ranges are measured on.
+        work: a folder for what lies between.
+        qat: .keras file of the same detector after quantisation-aware training, for int8_qat.
+        keep_float: names of the units that int8_mixed leaves in float.
+    """
+
+    path: Path
+    spec: DetectorSpec
+    frames: Sequence[np.ndarray]
+    work: Path
+    qat: Path | None = None
+    keep_float: Collection[str] = ()
+
+    @cached_property
+    def model(self):
+        return load_model(self.path, self.spec)
+
+    @cached_property
+    def saved_model(self) -> Path:
+        return export(self.model, self.spec, self.work / "float")
+
+    @cached_property
+    def quantization(self):
+        return quantization_of(self.path, self.model, self.frames, self.spec)
+
+    def float_file(self) -> Path:
+        """The float32 file, which is the first that is made."""
+        return self.target("float32")
+
+    def target(self, variant: str) -> Path:
+        return self.work / f"{self.path.stem}_{variant}.tflite"
+
+
+def quantization_of(path: Path, model, frames: Sequence[np.ndarray], spec: DetectorSpec):
+    """Ranges and bias shifts: those that the file has learnt, else measured on pictures.
+
+    Raises: ModelError for learnt ranges that do not fit the net.
+    """
+    import_tensorflow()  # chooses the backend
+    from convert.bias_correction import correct_biases
+    from train.calibrate import measure_ranges
+    from train.int8_net import Quantization, check_ranges
+
+    learnt = read_ranges(path)
+    if learnt is None:
+        return correct_biases(model, measure_ranges(model, frames, spec), frames, spec)
+    check_ranges(model, learnt, path)
+    return Quantization(learnt)
+
+
+def _float32(source: Source, target: Path) -> None:
+    convert(source.saved_model, target, "float32")
+
+
+def _float16(source: Source, target: Path) -> None:
+    convert(source.saved_model, target, "float16")
+
+
+def _dynamic(source: Source, target: Path) -> None:
+    convert(source.saved_model, target, "dynamic")
+
+
+def _int8(source: Source, target: Path) -> None:
+    _simulated(source, target, source.model, source.quantization)
+
+
+def _int8_qat(source: Source, target: Path) -> None:
+    model = load_model(source.qat, source.spec)
+    _simulated(source, target, model, quantization_of(source.qat, model, (), source.spec))
+
+
+def _int8_mixed(source: Source, target: Path) -> None:
+    _simulated(source, target, source.model, source.quantization, source.keep_float)
+
+
+def _int8_float_head(source: Source, target: Path) -> None:
+    from train.units import head_units
+
+    _simulated(source, target, source.model, source.quantization, head_units(source.model))
+
+
+def _int16x8(source: Source, target: Path) -> None:
+    second_opinion.int16x8(source.float_file(), target, source.frames, source.spec)
+
+
+def _aeq_int8(source: Source, target: Path) -> None:
+    second_opinion.int8(source.float_file(), target, source.frames, source.spec)
+
+
+def _simulated(
+    source: Source, target: Path, model, quantization, keep_float: Collection[str] = ()
+) -> None:
+    """A .tflite file of what train/int8_net.py simulates."""
+    from train.int8_net import build_int8_net
+    from train.units import output_units
+
+    net = build_int8_net(model, quantization, keep_float)
+    saved_model = export(net, source.spec, source.work / target.stem)
+    kept = output_units(model) & set(keep_float)
+    convert_int8(saved_model, target, float_outputs=bool(kept))
+
+
+RECIPES: dict[str, Callable[[Source, Path], None]] = {
+    "float32": _float32,
+    "float16": _float16,
+    "dynamic": _dynamic,
+    "int8": _int8,
+    "int8_qat": _int8_qat,
+    "int8_mixed": _int8_mixed,
+    "int8_float_head": _int8_float_head,
+    "int16x8": _int16x8,
+    "aeq_int8": _aeq_int8,
+}
