@@ -37,12 +37,12 @@ bccd_recipe := --train-split trainval --val-split none --input-size 300 --epochs
   --anchors build/bccd_anchors.json
 
 # The digits detector at every width of the backbone and size of the input, on a small budget: each
-# learns from 24000 scenes at 192 pixels, which the sizes of a width share, and 3000 at its own.
+# learns from 24000 scenes at 160 pixels, which the sizes of a width share, and 2000 at its own.
 WIDTHS ?= 0.35 0.5 0.75 1.0
 SIZES ?= 160 224 300
 family_recipe := --data $(digits) --preset digits --horizontal-flip 0 --weight-decay 0 \
   --warmup-epochs 0.25
-family_width := --from-scratch --input-size 192 --epochs 4 --stop-after 3 --validate-every 3 \
+family_width := --from-scratch --input-size 160 --epochs 4 --stop-after 3 --validate-every 3 \
   --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
 family_size := --train-split family --epochs 1 --learning-rate 0.001 \
   --crop 0.25 --min-crop 0.5 --zoom-out 0.1 --max-zoom 1.25
@@ -91,7 +91,7 @@ bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=f
 
 family: $(installed) data ## results/family again: the digits detector at several widths and sizes, hours
 	@mkdir -p build/family
-	@head -n 3000 $(digits)/ImageSets/Main/train.txt > $(digits)/ImageSets/Main/family.txt
+	@head -n 2000 $(digits)/ImageSets/Main/train.txt > $(digits)/ImageSets/Main/family.txt
 	@for width in $(WIDTHS); do \
 	  $(call stage,family/digits_$$width,$(family_recipe) $(family_width) --alpha $$width) || exit; \
 	  for size in $(SIZES); do \
