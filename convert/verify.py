@@ -16,7 +16,7 @@ from convert.variants import INTEGER
 from convert.versions import OLDEST_RUNTIME, operator_name, too_new
 from edge_runtime.anchors import make_anchors
 from edge_runtime.detector import Detector
-from edge_runtime.preprocess import pixel_table
+from edge_runtime.preprocess import holds_pixels, pixel_quantization
 from edge_runtime.spec import DetectorSpec, SpecError, read_spec
 
 # Operators with weights, and the axis of their output channels.
@@ -101,16 +101,12 @@ def _wanted_types(variant: str, name: str) -> tuple[str, ...]:
 
 def _input_range(tensor: schema.TensorT, spec: DetectorSpec) -> Iterator[str]:
     """The 256 pixel values must fall on the 256 integers, none clipped and none shared."""
-    table = pixel_table(spec).astype(np.float64)
-    # The formats of TFLite must represent 0, wherever the pixels lie.
-    low, high = min(table[0], 0.0), max(table[255], 0.0)
-    scale = (high - low) / 255
-    zero_point = -128 - low / scale  # rounded by the converter, up or down from a half
     quantization = tensor.quantization
     got = None
     if quantization is not None and quantization.scale is not None:
         got = (float(quantization.scale[0]), int(quantization.zeroPoint[0]))
-    if got is None or not np.isclose(got[0], scale, rtol=1e-4) or abs(got[1] - zero_point) > 0.51:
+    if not holds_pixels(got, spec):
+        scale, zero_point = pixel_quantization(spec)
         yield (
             f"input: the device's pixel range, scale {scale:.6g} and zero point {zero_point:g}, "
             f"expected, got {got}; the calibration pictures set another one"

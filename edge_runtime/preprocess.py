@@ -63,6 +63,34 @@ def pixel_range(spec: DetectorSpec) -> tuple[float, float]:
     return min(0.0, float(table[0])), max(0.0, float(table[255]))
 
 
+def pixel_quantization(spec: DetectorSpec, dtype=np.int8) -> tuple[float, float]:
+    """(scale, zero point) by which the 256 pixel values just fit into an integer input.
+
+    The zero point may lie between two integers; a converter rounds it. 8 bits are used from end to
+    end, 16 bits symmetrically about zero point 0, as TFLite's quantisation spec has it.
+    """
+    low, high = pixel_range(spec)
+    limits = np.iinfo(dtype)
+    if limits.bits > 8:
+        return max(-low, high) / limits.max, 0.0
+    scale = (high - low) / (limits.max - limits.min)
+    return scale, limits.min - low / scale
+
+
+def holds_pixels(quantization: tuple[float, int] | None, spec: DetectorSpec, dtype=np.int8) -> bool:
+    """Whether an integer input's (scale, zero point) are those of the spec's pixels.
+
+    If not, pixels are clipped, or several share an integer: it was calibrated on others.
+    """
+    if quantization is None:
+        return False
+    scale, zero_point = pixel_quantization(spec, dtype)
+    # A converter rounds the zero point up or down from a half.
+    return bool(
+        np.isclose(quantization[0], scale, rtol=1e-4) and abs(quantization[1] - zero_point) <= 0.51
+    )
+
+
 def preprocess(
     frame: np.ndarray,
     spec: DetectorSpec,

@@ -1,7 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from edge_runtime.preprocess import pixel_table, preprocess, resize
+from edge_runtime.preprocess import (
+    holds_pixels,
+    pixel_quantization,
+    pixel_table,
+    preprocess,
+    resize,
+)
 from edge_runtime.spec import AnchorLevel, DetectorSpec
 
 SPEC = DetectorSpec((2, 3), ("thing",), (AnchorLevel(1, (0.5,), (1.0,)),))
@@ -37,6 +45,25 @@ def test_quantised_values_are_rounded_to_the_nearest():
 def test_quantised_values_are_clipped_not_wrapped():
     table = pixel_table(SPEC, np.int8, (1 / 256, 0))
     assert table[0] == -128 and table[255] == 127 and table[128] == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "dtype", "expected"),
+    [
+        (SPEC, np.int8, (1 / 128, 0)),
+        (SPEC, np.uint8, (1 / 128, 128)),
+        (SPEC, np.int16, (1 / 32767, 0)),  # symmetric
+        (replace(SPEC, pixel_mean=0, pixel_scale=1 / 255), np.int8, (1 / 255, -128)),
+        (replace(SPEC, pixel_mean=127.5, pixel_scale=1 / 127.5), np.int8, (2 / 255, -0.5)),
+    ],
+)
+def test_pixel_quantization_by_hand(spec, dtype, expected):
+    assert pixel_quantization(spec, dtype) == pytest.approx(expected)
+    scale, zero_point = expected
+    assert holds_pixels((scale, round(zero_point)), spec, dtype)
+    assert not holds_pixels((scale * 1.01, round(zero_point)), spec, dtype)
+    assert not holds_pixels((scale, round(zero_point) + 2), spec, dtype)
+    assert not holds_pixels(None, spec, dtype)
 
 
 def test_resize_stretches_each_side_by_itself():
