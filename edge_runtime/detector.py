@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_runtime.anchors import make_anchors
+from edge_runtime.calibration import check_calibration
 from edge_runtime.decode import FLOAT, decode_outputs
 from edge_runtime.detections import Detections
 from edge_runtime.interpreter import Network
@@ -48,8 +49,9 @@ class Detector:
             iou_threshold: of two boxes of a class, drop the worse if IoU > it; in [0, 1].
             max_detections: in a frame, at least 1.
 
-        Raises: FileNotFoundError; SpecError if the file has no spec or does not fit it; ValueError
-            for other files and for arguments out of range; ImportError without an interpreter.
+        Raises: FileNotFoundError; SpecError if the file has no spec, does not fit it, or was
+            calibrated on pictures prepared otherwise than here; ValueError for other files and for
+            arguments out of range; ImportError without an interpreter.
         """
         if num_threads is not None:
             _check_count("num_threads", num_threads)
@@ -63,6 +65,8 @@ class Detector:
         self.runtime = self._network.runtime
         self.num_threads = self._network.num_threads
         self._check_tensors()
+        tensor = self._network.input
+        check_calibration(path, self.spec, tensor.dtype, tensor.quantization)
 
     @property
     def score_threshold(self) -> float:
