@@ -88,6 +88,10 @@ def test_training_writes_model_log_and_curves_and_lowers_the_loss(scenes, tmp_pa
     record = read_training(out)
     assert "--epochs=8" in record["command"] and record["machine"]["cores"] > 0
     assert (record["split"], record["images"], record["seed"]) == ("train", 8, 0)
+    settings = record["settings"]
+    assert (settings["epochs"], settings["crop"]) == (8, 0)
+    preset = PRESETS["digits"]
+    assert (settings["alpha"], settings["input_size"]) == (preset.alpha, read_spec(out).input_hw[0])
 
 
 def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monkeypatch, tiny_net):

@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from edge_runtime.machine import describe_hardware
 from edge_runtime.spec import read_member
 from train.config import TrainConfig
 from train.data import VocDataset
+from train.presets import PRESETS
 
 MEMBER = "training.json"
 
@@ -25,6 +27,7 @@ def describe_training(config: TrainConfig, dataset: VocDataset, command: str) ->
         "command": command,
         "commit": _commit(),
         "seed": config.seed,
+        "settings": _settings(config),
         "data": Path(dataset.root).resolve().name,
         "split": dataset.split,
         "images": len(dataset),
@@ -35,6 +38,14 @@ def describe_training(config: TrainConfig, dataset: VocDataset, command: str) ->
     }
 
 
+def _settings(config: TrainConfig) -> dict:
+    """Every number of the recipe, the preset's in the place of a 0 that stands for it."""
+    preset = PRESETS[config.preset]
+    alpha = config.alpha or preset.alpha
+    side = config.input_size or preset.input_hw[0]  # presets are square, as --input-size is
+    return {**asdict(config), "alpha": alpha, "input_size": side}
+
+
 def complete(record: dict, history: Sequence[dict]) -> str:
     """The record with the epochs and minutes of a log, resumed or not, as JSON."""
     minutes = round(sum(row["seconds"] for row in history) / 60, 1)
@@ -42,7 +53,7 @@ def complete(record: dict, history: Sequence[dict]) -> str:
 
 
 def read_training(path: Path) -> dict | None:
-    """The record in a .keras file; None for a file without it."""
+    """The record in a .keras file; None for a file without it. "settings" came later than it."""
     text = read_member(path, MEMBER)
     return None if text is None else json.loads(text)
 
