@@ -46,6 +46,21 @@ def write_report(path: str | Path, report: dict) -> None:
         temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", "utf-8")
 
 
+def read_report(path: str | Path) -> dict:
+    """A report that `write_report` wrote. Raises: ValueError if it is none; FileNotFoundError."""
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"no report at {path}; write it by `python -m convert.benchmark`"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{path}: a report of convert expected, got {error}") from error
+    if not isinstance(report, dict) or not {"models", "data", "command"} <= set(report):
+        raise ValueError(f"{path}: a report of convert expected, got another JSON file")
+    return report
+
+
 def check_writable(path: str | Path) -> None:
     """Raises: OSError, before the long work, if the JSON could not be written to `path`."""
     with contextlib.suppress(_Untouched), atomic_path(path):

@@ -9,14 +9,13 @@ figures of all under "seeds", and seeds.png.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from convert.report import align, write_report
+from convert.report import align, read_report, write_report
 from edge_runtime.files import atomic_path
 
 METRICS = {"ap": "AP", "ap50": "AP50"}
@@ -165,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         target = args.out / "report.json"
         if target.resolve() in [path.resolve() for path in args.reports]:
             raise ValueError(f"another folder than those of the reports expected, got {args.out}")
-        report = combine([_read(path) for path in args.reports])
+        report = combine([read_report(path) for path in args.reports])
         write_report(target, report)
         draw_seeds(report, args.out / "seeds.png")
     except (ValueError, OSError) as error:
@@ -174,16 +173,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(format_seeds(report))
     print(target)
     return 0
-
-
-def _read(path: Path) -> dict:
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: a report of convert expected, got {error}") from error
-    if not isinstance(report, dict) or not {"models", "data", "command"} <= set(report):
-        raise ValueError(f"{path}: a report of convert expected, got another JSON file")
-    return report
 
 
 if __name__ == "__main__":
