@@ -46,6 +46,11 @@ family_width := --from-scratch --input-size 160 --epochs 4 --stop-after 3 --vali
   --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
 family_size := --train-split family --epochs 1 --learning-rate 0.001 \
   --crop 0.25 --min-crop 0.5 --zoom-out 0.1 --max-zoom 1.25
+# $(call float_and_int8,NAME): converts NAME.keras into the folder NAME; skipped where that is newer.
+float_and_int8 = if [ ! -e $(1)/report.json ] || [ $(1).keras -nt $(1)/report.json ]; then \
+  $(python) -m convert $(1).keras --data $(digits) --out $(1) --variants float32 int8 \
+    --no-robustness; \
+  else echo "$(1) is converted: remove that folder to convert again"; fi
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data check-data train bccd family convert benchmark detect test lint clean
@@ -97,8 +102,11 @@ family: $(installed) data ## results/family again: the digits detector at severa
 	  for size in $(SIZES); do \
 	    $(call stage,family/digits_$${width}_$$size,$(family_recipe) $(family_size) \
 	      --alpha $$width --input-size $$size --start-from build/family/digits_$$width.keras) || exit; \
+	    $(call float_and_int8,build/family/digits_$${width}_$$size) || exit; \
 	  done; \
 	done
+	@$(python) -m convert.benchmark build/family/*/*.tflite --data $(digits) --out build/family/report.json
+	@$(python) -m convert.family build/family/report.json --out build/family
 
 convert: $(needs) ## float32, float16, dynamic and int8 .tflite files, and what they cost
 	@$(python) -m convert $(MODEL) --data $(DATA) --out $(OUT) $(FLAGS)
