@@ -24,6 +24,9 @@ QAT_DEFAULTS = {
     "validate_every": 1,
 }
 
+# The fields that say what net it is; --qat takes that from the net that it starts from.
+SHAPE = ("preset", "anchors", "input_size", "alpha")
+
 # What a field may be, both ends included.
 RANGES = (
     ("epochs", 1, math.inf),
@@ -139,7 +142,7 @@ class TrainConfig:
 
     def _check_qat(self) -> None:
         """A net that goes on learning has its shape already."""
-        shape = {name: getattr(self, name) for name in ("preset", "anchors", "input_size", "alpha")}
+        shape = {name: getattr(self, name) for name in SHAPE}
         given = [name for name, value in shape.items() if value != getattr(TrainConfig, name)]
         if self.qat and given:
             raise ValueError(

@@ -82,7 +82,7 @@ def train(
         (hosts.index, hosts.count),
     )
     measure = Validation(nets, validation, spec, config.validate_every, config.epochs_trained)
-    record = describe_training(config, training, command)
+    record = describe_training(config, training, command, initial.start_from)
     keeper = Keeper(nets, measure, files, start, record)
     callbacks = [Speed(batches), measure, keeper]
     if tensorboard and hosts.first:

@@ -11,15 +11,22 @@ from pathlib import Path
 
 from edge_runtime.machine import describe_hardware
 from edge_runtime.spec import read_member
-from train.config import TrainConfig
+from train.config import SHAPE, TrainConfig
 from train.data import VocDataset
 from train.presets import PRESETS
 
 MEMBER = "training.json"
 
 
-def describe_training(config: TrainConfig, dataset: VocDataset, command: str) -> dict:
-    """What a reader needs to do it again, as it is when a training starts; command: as typed."""
+def describe_training(
+    config: TrainConfig, dataset: VocDataset, command: str, start_from: Path | None = None
+) -> dict:
+    """What a reader needs to do it again, as it is when a training starts.
+
+    Args:
+        command: as typed.
+        start_from: the detector that goes on learning; --qat needs it.
+    """
     import keras  # here, since the converter reads records before it chooses a backend
 
     backend = keras.backend.backend()
@@ -27,7 +34,7 @@ def describe_training(config: TrainConfig, dataset: VocDataset, command: str) ->
         "command": command,
         "commit": _commit(),
         "seed": config.seed,
-        "settings": _settings(config),
+        "settings": _settings(config, start_from),
         "data": Path(dataset.root).resolve().name,
         "split": dataset.split,
         "images": len(dataset),
@@ -38,8 +45,14 @@ def describe_training(config: TrainConfig, dataset: VocDataset, command: str) ->
     }
 
 
-def _settings(config: TrainConfig) -> dict:
-    """Every number of the recipe, the preset's in the place of a 0 that stands for it."""
+def _settings(config: TrainConfig, start_from: Path | None) -> dict:
+    """Every number of the recipe, the preset's in the place of a 0 that stands for it.
+
+    With --qat the net's shape is that of `start_from`: as its record has it, None where it has not.
+    """
+    if config.qat:
+        earlier = (read_training(start_from) or {}).get("settings", {})
+        return {**asdict(config), **{name: earlier.get(name) for name in SHAPE}}
     preset = PRESETS[config.preset]
     alpha = config.alpha or preset.alpha
     side = config.input_size or preset.input_hw[0]  # presets are square, as --input-size is
