@@ -2,6 +2,8 @@
 MODEL ?= models/digits.keras
 DATA ?= build/data/digits
 DETECTOR ?= models/digits_int8.tflite
+# What MODEL became by quantisation-aware training, if it lies beside it.
+QAT ?= $(wildcard $(MODEL:.keras=_qat.keras))
 OUT ?= build/$(basename $(notdir $(MODEL)))
 PYTHON ?= python3
 # More flags for the command behind a target: make convert FLAGS="--threads 1"
@@ -18,10 +20,14 @@ needs := $(installed) $(if $(filter $(digits),$(DATA:/=)),data)
 # Digits are not mirrored, and the scenes have every size already: little cropping and zooming.
 digits_recipe := --data $(digits) --preset digits --batch-size 16 --horizontal-flip 0 \
   --weight-decay 0
+mild := --crop 0.25 --min-crop 0.5 --zoom-out 0.1 --max-zoom 1.25
 coarse := --from-scratch --input-size 256 --epochs 30 --stop-after 10 \
   --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
 fine := --start-from build/digits_256.keras --epochs 18 --learning-rate 0.0015 \
-  --warmup-epochs 0.5 --crop 0.25 --min-crop 0.5 --zoom-out 0.1 --max-zoom 1.25
+  --warmup-epochs 0.5 $(mild)
+# The float detector then learns to live with int8.
+digits_qat := --data $(digits) --qat --start-from build/digits.keras --epochs 3 \
+  --learning-rate 3e-4 --batch-size 16 --horizontal-flip 0 $(mild)
 # $(call stage,NAME,FLAGS): goes on where it was interrupted, and is skipped where it has ended.
 stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
   $(python) -m train --out build/$(1).keras $(2) $(FLAGS) \
@@ -32,8 +38,9 @@ link = [ "$(1)" -ef "build/$(2)" ] || { rm -f "build/$(2)" && ln -s "$(abspath $
 
 # The figures of results/bccd: the recipe was tuned on train and val, then learns from both.
 # Blood cells look alike upside down and are always equally large: little cropping and zooming.
-bccd_recipe := --train-split trainval --val-split none --input-size 300 --epochs 80 --batch-size 8 \
-  --warmup-epochs 2 --vertical-flip 0.5 --min-crop 0.6 --zoom-out 0.2 --max-zoom 1.3 \
+bccd_data := --train-split trainval --val-split none \
+  --vertical-flip 0.5 --min-crop 0.6 --zoom-out 0.2 --max-zoom 1.3
+bccd_recipe := $(bccd_data) --input-size 300 --epochs 80 --batch-size 8 --warmup-epochs 2 \
   --anchors build/bccd_anchors.json
 
 # The digits detector at every width of the backbone and size of the input, on a small budget: each
@@ -44,8 +51,7 @@ family_recipe := --data $(digits) --preset digits --horizontal-flip 0 --weight-d
   --warmup-epochs 0.25
 family_width := --from-scratch --input-size 160 --epochs 4 --stop-after 3 --validate-every 3 \
   --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
-family_size := --train-split family --epochs 1 --learning-rate 0.001 \
-  --crop 0.25 --min-crop 0.5 --zoom-out 0.1 --max-zoom 1.25
+family_size := --train-split family --epochs 1 --learning-rate 0.001 $(mild)
 # $(call float_and_int8,NAME): converts NAME.keras into the folder NAME; skipped where that is newer.
 float_and_int8 = if [ ! -e $(1)/report.json ] || [ $(1).keras -nt $(1)/report.json ]; then \
   $(python) -m convert $(1).keras --data $(digits) --out $(1) --variants float32 int8 \
@@ -78,6 +84,7 @@ check-data: $(needs) ## what is wrong with the pictures and labels in DATA, and 
 train: $(installed) data ## train the shipped detector again, from scratch, overnight
 	@$(call stage,digits_256,$(digits_recipe) $(coarse))
 	@$(call stage,digits,$(digits_recipe) $(fine))
+	@$(call stage,digits_qat,$(digits_qat))
 
 bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=folder, WEIGHTS=file
 	@test -d "$(BCCD)/ImageSets" || { echo "BCCD= names the data set's folder, with ImageSets/"; exit 2; }
@@ -89,7 +96,10 @@ bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=f
 	@for seed in 0 1 2; do \
 	  $(call stage,bccd_$$seed,--data build/data/BCCD $(bccd_recipe) --seed $$seed \
 	    $(if $(WEIGHTS),--backbone-weights build/imagenet.weights.h5)) || exit; \
-	  $(python) -m convert build/bccd_$$seed.keras --data build/data/BCCD --out build/bccd_$$seed || exit; \
+	  $(call stage,bccd_$${seed}_qat,--data build/data/BCCD --qat --start-from build/bccd_$$seed.keras \
+	    $(bccd_data) --seed $$seed) || exit; \
+	  $(python) -m convert build/bccd_$$seed.keras --qat build/bccd_$${seed}_qat.keras \
+	    --data build/data/BCCD --out build/bccd_$$seed || exit; \
 	done
 	@$(python) -m convert.seeds build/bccd_0/report.json build/bccd_1/report.json \
 	  build/bccd_2/report.json --out build/bccd
@@ -108,8 +118,8 @@ family: $(installed) data ## results/family again: the digits detector at severa
 	@$(python) -m convert.benchmark build/family/*/*.tflite --data $(digits) --out build/family/report.json
 	@$(python) -m convert.family build/family/report.json --out build/family
 
-convert: $(needs) ## float32, float16, dynamic and int8 .tflite files, and what they cost
-	@$(python) -m convert $(MODEL) --data $(DATA) --out $(OUT) $(FLAGS)
+convert: $(needs) ## int8 and other .tflite files, and what they cost: report.html
+	@$(python) -m convert $(MODEL) $(if $(QAT),--qat $(QAT)) --data $(DATA) --out $(OUT) $(FLAGS)
 
 benchmark: $(needs) ## measure again the files that convert wrote
 	@ls $(OUT)/*.tflite >/dev/null 2>&1 || { echo "no .tflite file in $(OUT): make convert first"; exit 2; }

@@ -24,6 +24,7 @@ from train.digits import write_digits
 from train.hosts import ADDRESSES, ALONE, COUNT, INDEX, Hosts, from_environment, join
 from train.loader import TrainingBatches
 from train.presets import PRESETS
+from train.ranges import read_ranges
 from train.spread import spread
 
 RECIPE = ["--preset=digits", "--batch-size=4", "--validate-every=1", "--epochs=3"]
@@ -115,9 +116,11 @@ def losses(out: Path):
 def alone(scenes, begun, tmp_path_factory, processes):
     """Output files of single processes, by name; they run side by side to save time."""
     tiny = f"--start-from={begun}"
+    still = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0")
     runs = {
         "tiny": ([tiny], {}),
         "two devices": ([tiny], {"XLA_FLAGS": f"{HASTY} --xla_force_host_platform_device_count=2"}),
+        "int8": ([tiny, "--qat", "--preset=fpnlite", "--learning-rate=0.01", *still], {}),
         "real net": (["--from-scratch", "--epochs=1"], {"TINY_NET": "0"}),
     }
     outs = {name: tmp_path_factory.mktemp("alone") / "model.keras" for name in runs}
@@ -135,6 +138,13 @@ def alone(scenes, begun, tmp_path_factory, processes):
 def expected(alone):
     """The losses of one process, which several have to reach."""
     return losses(alone["tiny"])
+
+
+def test_quantisation_aware_training_without_tensorflow(alone):
+    ranges = read_ranges(alone["int8"])
+    assert set(ranges) == {"input", "fine_relu", "coarse_relu", "logits_conv", "offsets_conv"}
+    history = losses(alone["int8"])
+    assert history[-1] < history[0]
 
 
 def test_jax_trains_the_real_net_without_tensorflow(alone):

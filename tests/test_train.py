@@ -18,6 +18,7 @@ from train.config import TrainConfig
 from train.data import load_voc
 from train.digits import write_digits
 from train.evaluate import evaluate
+from train.initial import Initial
 from train.presets import PRESETS, Preset
 from train.recipe import make_spec
 from train.record import read_training
@@ -152,7 +153,7 @@ def test_fitted_anchors_replace_the_presets(tmp_path):
     levels = (AnchorLevel(8, (0.1,), (0.5,)), AnchorLevel(32, (0.4,), (2.0,)))
     save_levels(tmp_path / "anchors.json", levels)
     config = TrainConfig(anchors=str(tmp_path / "anchors.json"), input_size=96)
-    spec = make_spec(config, ("a",))
+    spec = make_spec(config, ("a",), Initial(from_scratch=True))
     assert (spec.levels, spec.input_hw) == (levels, (96, 96))
 
 

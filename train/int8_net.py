@@ -67,7 +67,8 @@ def build_int8_net(
     def rounded(x, name: str):
         if name in keep_float or name not in quantization.ranges:
             return x
-        return FakeQuant(name, quantization.ranges[name], learn_ranges)(x)
+        learn = learn_ranges and name != INPUT  # the pixels' range is the device's
+        return FakeQuant(name, quantization.ranges[name], learn)(x)
 
     picture = keras.Input(model.input_shape[1:], name="image")
     tensors = {0: rounded(picture, INPUT)}
