@@ -22,14 +22,16 @@ import numpy as np
 
 from convert import representative
 from convert.arguments import whole_number
+from convert.audit import describe_calibration
 from convert.comparison import run_benchmark
 from convert.quiet import ConversionError, hidden_output
-from convert.recipes import RECIPES, Source
+from convert.recipes import METHOD, RECIPES, Source
 from convert.report import format_report, write_report
 from convert.second_opinion import check_installed
 from convert.variants import OPTIONAL, VARIANT_MEMBER, VARIANTS
 from convert.verify import find_problems, read_model
 from convert.versions import minimum_runtime
+from edge_runtime.calibration import CALIBRATION_MEMBER, CalibrationRecord
 from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
 from edge_runtime.spec import DetectorSpec, embed, read_member, read_spec
 from train.data import load_voc, plain_warnings
@@ -81,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _calibration(args: argparse.Namespace, spec: DetectorSpec) -> list[np.ndarray]:
+def _calibration(
+    args: argparse.Namespace, spec: DetectorSpec
+) -> tuple[list[np.ndarray], CalibrationRecord]:
     """Draw, load and announce the calibration pictures; refuse unsuitable data."""
     if args.calibration_split == args.split:
         raise ValueError(
@@ -91,14 +95,14 @@ def _calibration(args: argparse.Namespace, spec: DetectorSpec) -> list[np.ndarra
     dataset = load_voc(args.data, args.calibration_split, spec.class_names)
     load_voc(args.data, args.split, spec.class_names)  # the benchmark's, found wanting early
     examples = representative.choose(dataset, args.calibration_images, args.seed)
-    counts = representative.class_counts(examples, spec.class_names)
+    record = describe_calibration(spec, dataset, examples, args.seed, METHOD)
     print(
         f"calibration: {len(examples)} of {len(dataset)} pictures of split "
         f"'{dataset.split}', seed {args.seed}; boxes: "
-        + ", ".join(f"{name} {count}" for name, count in counts.items()),
+        + ", ".join(f"{name} {count}" for name, count in record.boxes.items()),
         flush=True,
     )
-    return representative.load_frames(examples, spec)
+    return representative.load_frames(examples, spec), record
 
 
 def _choose_variants(args: argparse.Namespace, spec: DetectorSpec) -> list[str]:
@@ -150,8 +154,11 @@ def _convert_all(source: Source, variants: Sequence[str], out: Path) -> list[Pat
 def _members(source: Source, variant: str, runtime: str) -> dict[str, str]:
     """What a .tflite file says of itself, beside its spec."""
     members = {RUNTIME_VERSION_MEMBER: runtime, VARIANT_MEMBER: variant}
-    training = read_member(source.qat if variant == "int8_qat" else source.path, TRAINING_MEMBER)
-    return members | ({TRAINING_MEMBER: training} if training else {})
+    found = {
+        TRAINING_MEMBER: read_member(source.origin(variant), TRAINING_MEMBER),
+        CALIBRATION_MEMBER: source.calibration(variant),
+    }
+    return members | {name: text for name, text in found.items() if text is not None}
 
 
 def _work_folder(out: Path) -> tempfile.TemporaryDirectory:
@@ -177,9 +184,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _work_folder(args.out).cleanup()  # before reading pictures, not after
         spec = read_spec(args.model)
         variants = _choose_variants(args, spec)
-        frames = _calibration(args, spec)
+        frames, record = _calibration(args, spec)
         with _work_folder(args.out) as work:
-            source = Source(args.model, spec, frames, Path(work), args.qat)
+            source = Source(args.model, spec, frames, Path(work), record, args.qat)
             paths = _convert_all(source, variants, args.out)
         command = shlex.join(["python", "-m", "convert", *given])
         report = run_benchmark(paths, args.data, args.split, args.threads, command=command)

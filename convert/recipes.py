@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,8 +11,12 @@ import numpy as np
 
 from convert import second_opinion
 from convert.tflite import convert, convert_int8, export, import_tensorflow, load_model
-from edge_runtime.spec import DetectorSpec
+from convert.variants import BY_OTHERS, WITHOUT_CALIBRATION
+from edge_runtime.calibration import CALIBRATION_MEMBER, CalibrationRecord
+from edge_runtime.spec import DetectorSpec, read_member
 from train.ranges import read_ranges
+
+METHOD = "min-max, biases corrected"
 
 
 @dataclass
@@ -22,6 +26,7 @@ class Source:
     Attributes:
         path: of the .keras file.
         frames: (input_h, input_w, 3) uint8 each, which int8 ranges are measured on.
+        record: of these pictures, for the int8 files; None to leave it out.
         work: a folder for what lies between.
         qat: .keras file of the same detector after quantisation-aware training, for int8_qat.
         keep_float: names of the units that int8_mixed leaves in float.
@@ -31,6 +36,7 @@ class Source:
     spec: DetectorSpec
     frames: Sequence[np.ndarray]
     work: Path
+    record: CalibrationRecord | None = None
     qat: Path | None = None
     keep_float: Collection[str] = ()
 
@@ -45,6 +51,25 @@ class Source:
     @cached_property
     def quantization(self):
         return quantization_of(self.path, self.model, self.frames, self.spec)
+
+    def calibration(self, variant: str) -> str | None:
+        """What a file says of its calibration, as JSON; None for one that needs none."""
+        if variant in WITHOUT_CALIBRATION:
+            return None
+        if variant not in BY_OTHERS:
+            learnt = read_member(
+                self.qat if variant == "int8_qat" else self.path, CALIBRATION_MEMBER
+            )
+            if learnt is not None:
+                return learnt
+        if self.record is None:
+            return None
+        method = "by ai-edge-quantizer" if variant in BY_OTHERS else METHOD
+        return replace(self.record, method=method).to_json()
+
+    def origin(self, variant: str) -> Path:
+        """The .keras file that a variant is made of."""
+        return self.qat if variant == "int8_qat" else self.path
 
     def float_file(self) -> Path:
         """The float32 file, which is the first that is made."""

@@ -16,3 +16,5 @@ VARIANTS = tuple(DESCRIPTIONS)
 OPTIONAL = {"int8_qat": "--qat", "int8_mixed": "--keep-float"}  # with a flag only
 VARIANT_MEMBER = "variant.txt"
 INTEGER = {"int8", "int8_qat"}  # integers from input to output, made here
+WITHOUT_CALIBRATION = {"float32", "float16", "dynamic"}
+BY_OTHERS = {"int16x8", "aeq_int8"}  # by ai-edge-quantizer, see convert/second_opinion.py

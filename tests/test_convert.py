@@ -11,6 +11,7 @@ from convert import second_opinion
 from convert.recipes import Source
 from convert.variants import OPTIONAL, VARIANTS
 from convert.verify import find_problems
+from edge_runtime.calibration import read_calibration
 from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
 from edge_runtime.spec import DetectorSpec, embed, read_member, read_spec
 from tests.conftest import ROOT
@@ -58,13 +59,18 @@ def test_command(keras_path, dataset, tmp_path):
         assert find_problems(out / name, variant) == []
         assert read_spec(out / name) == SPEC
         assert read_member(out / name, "labels.txt") == "blue\nred\n"
+        calibration = read_calibration(out / name)
+        assert (calibration is None) == (variant in ("float32", "float16", "dynamic"))
+        if calibration is not None:
+            assert (calibration.images, calibration.split) == (25, "train")
+            assert min(calibration.boxes.values()) > 0
         version = read_member(out / name, RUNTIME_VERSION_MEMBER)
         assert (1, 5) <= tuple(map(int, version.split(".")))[:2] <= (2, 14)
 
 
 def test_the_same_run_gives_the_same_files(keras_path, dataset, tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
-    frames = command._calibration(arguments(keras_path, dataset, tmp_path), SPEC)
+    frames, _ = command._calibration(arguments(keras_path, dataset, tmp_path), SPEC)
     for folder in folders:
         (folder / "work").mkdir(parents=True)
         source = Source(keras_path, SPEC, frames, folder / "work")

@@ -6,6 +6,7 @@ import pytest
 from convert.tflite import load_model
 from convert.verify import CHANNEL_AXIS, read_model
 from convert.versions import operator_name
+from edge_runtime.calibration import read_calibration
 from edge_runtime.spec import read_member, read_spec
 from tests.convert_fixtures import make
 from tests.test_train import (  # noqa: F401
@@ -51,6 +52,9 @@ def test_the_file_has_the_ranges_that_were_learnt(trained, scenes, tmp_path, cap
     model = load_model(out, spec)
     assert set(ranges) == {INPUT} | {u.name for u in find_units(model)[0] if u.rounds}
     assert read_ranges(trained) is None
+    record = read_calibration(out)
+    assert (record.images, record.split) == (8, "train")
+    assert "learnt" in record.method
 
     # float32 lies beside it and shows the plain net; int8 takes over the ranges without pictures.
     graph = read_model(make("int8", out, (), tmp_path, spec)).subgraphs[0]

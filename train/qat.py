@@ -13,6 +13,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from edge_runtime.calibration import CALIBRATION_MEMBER, CalibrationRecord, digest
+from edge_runtime.fingerprint import fingerprint
 from edge_runtime.preprocess import resize
 from edge_runtime.spec import DetectorSpec, read_spec
 from train.calibrate import measure_ranges
@@ -53,7 +55,26 @@ def make_int8_nets(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: in
         frames = [resize(read_image(example.image_path), spec.input_hw) for example in examples]
         ranges = measure_ranges(plain, frames, spec)
     net = build_int8_net(plain, Quantization(ranges), learn_ranges=True)
-    return Nets(plain, net, lambda: {RANGES_MEMBER: ranges_to_json(learnt_ranges(net))}, True)
+    record = describe_learning(spec, dataset, seed).to_json()
+
+    def members() -> dict[str, str]:
+        return {RANGES_MEMBER: ranges_to_json(learnt_ranges(net)), CALIBRATION_MEMBER: record}
+
+    return Nets(plain, net, members, True)
+
+
+def describe_learning(spec: DetectorSpec, dataset: VocDataset, seed: int) -> CalibrationRecord:
+    """What the int8 file will say of where its ranges come from."""
+    return CalibrationRecord(
+        images=len(dataset),
+        data=Path(dataset.root).resolve().name,
+        split=dataset.split,
+        seed=seed,
+        boxes=dataset.class_counts(),
+        method="learnt by quantisation-aware training",
+        spec_digest=digest(spec),
+        fingerprint=fingerprint(spec),
+    )
 
 
 def _load(path: Path) -> keras.Model:
