@@ -3,8 +3,8 @@
     python -m convert models/digits.keras --data data/digits --out build/digits
 
 Writes NAME_float32.tflite, NAME_int8.tflite and the other variants of convert/variants.py, each
-with its spec and labels inside, and report.json. All of them appear, or none: after an error the
-files of an earlier run are still there.
+with its spec and labels inside, report.json and report.html. All of the variants appear, or none:
+after an error the files of an earlier run are still there.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ import numpy as np
 from convert import representative
 from convert.arguments import whole_number
 from convert.audit import describe_calibration
-from convert.comparison import run_benchmark
+from convert.comparison import COMPARED, run_benchmark
+from convert.page import write_results
 from convert.quiet import ConversionError, hidden_output
 from convert.recipes import METHOD, RECIPES, Source
-from convert.report import format_report, write_report
+from convert.report import format_report
 from convert.second_opinion import check_installed
 from convert.variants import OPTIONAL, VARIANT_MEMBER, VARIANTS
 from convert.verify import find_problems, read_model
@@ -80,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--split", default="test", help="the benchmark's; training has not seen it")
     add("--threads", type=whole_number(1), help="of the benchmark; None: all cores")
     add("--seed", type=whole_number(0), default=0, help="of the draw of calibration pictures")
+    add(
+        "--robustness",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="float32 and int8 on dark, flat, blurred, noisy pictures, too",
+    )
     return parser
 
 
@@ -189,12 +196,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             source = Source(args.model, spec, frames, Path(work), record, args.qat)
             paths = _convert_all(source, variants, args.out)
         command = shlex.join(["python", "-m", "convert", *given])
-        report = run_benchmark(paths, args.data, args.split, args.threads, command=command)
-        report["training"] = read_training(args.model)
-        report_path = args.out / "report.json"
-        write_report(report_path, report)
-        print(format_report(report))
-        print(report_path)
+        robustness = args.robustness and set(COMPARED) <= set(variants)
+        comparison = run_benchmark(
+            paths, args.data, args.split, args.threads, command=command, robustness=robustness
+        )
+        comparison.report["training"] = read_training(args.model)
+        print(format_report(comparison.report))
+        for path in write_results(args.out / "report.json", comparison):
+            print(path)
     except (ValueError, OSError, ImportError) as error:
         cure = ""
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -3,7 +3,8 @@
     python -m convert.benchmark build/digits/digits_*.tflite --data data/digits
     python -m convert.benchmark models/digits_int8.tflite --data data/digits --limit 100
 
-Prints a table and, as the last line, the path of the same numbers in JSON.
+Prints a table and, as the last line, the path of the same numbers in JSON. Where jinja2 and
+matplotlib are installed, a page with plots and pictures appears beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convert.arguments import LATENCY_RUNS, whole_number
-from convert.report import check_writable, format_report, write_report
+from convert.report import check_writable, format_report
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,20 +33,27 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("report.json"), help="where the JSON goes")
     add("--latency-runs", type=whole_number(0), default=LATENCY_RUNS, help="0: leave out")
     add("--limit", type=whole_number(1), help="look at the first N pictures only; None: all")
+    add(
+        "--robustness",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="float32 and int8 on dark, flat, blurred, noisy pictures, too: takes minutes",
+    )
     return parser
 
 
-def _import_comparison():
-    """The function that measures; what it imports is an extra on a device."""
+def _import_steps():
+    """What measures and what writes; what they import is an extra on a device."""
     try:
         from convert.comparison import run_benchmark
+        from convert.page import page_path, write_results
         from train.data import plain_warnings
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"the benchmark needs {error.name}; pip install pycocotools defusedxml tqdm"
         ) from error
     plain_warnings()
-    return run_benchmark
+    return run_benchmark, page_path, write_results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,19 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     command = shlex.join(["python", "-m", "convert.benchmark", *given])
     try:
-        run_benchmark = _import_comparison()
-        check_writable(args.out)
+        run_benchmark, page_path, write_results = _import_steps()
+        for path in (args.out, page_path(args.out)):
+            check_writable(path)
         options = (args.data, args.split, args.threads, args.latency_runs, args.limit, command)
-        report = run_benchmark(args.models, *options)
-        print(format_report(report))
-        write_report(args.out, report)
+        comparison = run_benchmark(args.models, *options, args.robustness)
+        print(format_report(comparison.report))
+        for path in write_results(args.out, comparison):
+            print(path)
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; an earlier report is as it was", file=sys.stderr)
         return 130
-    print(args.out)
     return 0
 
 

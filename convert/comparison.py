@@ -1,31 +1,42 @@
-"""What `convert.benchmark` measures: accuracy on every picture, latency in turns."""
+"""What `convert.benchmark` measures: accuracy on every picture, latency in turns, agreement."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from convert.accuracy import find_all, use_accuracy_thresholds
+from convert.agreement import PictureMatch, match_all, summarise
 from convert.arguments import LATENCY_RUNS
 from convert.latency import measure
+from convert.robustness import measure_robustness
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.detector import Detector
 from edge_runtime.machine import describe_machine
 from edge_runtime.spec import read_member
 from train.data import Example, VocDataset, load_voc, read_image
-from train.evaluate import (
-    IOU_THRESHOLD,
-    MAX_DETECTIONS,
-    SCORE_THRESHOLD,
-    PictureDetections,
-    evaluate,
-)
+from train.evaluate import evaluate
 
+# Whose detections are matched, and which see changed pictures: the reference first.
+COMPARED = ("float32", "int8")
 LATENCY_FRAMES = 16  # enough different pictures
 LATENCY_BYTES = 64e6  # few enough for a Pi's memory, where a photograph takes 36 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a benchmark found out.
+
+    Attributes:
+        report: the numbers, ready for JSON; None where nothing was measured.
+        matches: what COMPARED found in each picture, paired; None unless both were there.
+    """
+
+    report: dict
+    matches: list[PictureMatch] | None
 
 
 def run_benchmark(
@@ -36,18 +47,20 @@ def run_benchmark(
     latency_runs: int = LATENCY_RUNS,
     limit: int | None = None,
     command: str = "",
-) -> dict:
+    robustness: bool = False,
+) -> Comparison:
     """Measure models on a split of a VOC folder.
 
     Accuracy counts guesses with the thresholds of `train.evaluate`; latency is measured with the
-    detector's default thresholds, as it will run.
+    detector's default thresholds, as it will run. Where both of COMPARED are among the models,
+    the report says how far their detections agree.
 
     Args:
         threads: of the interpreter; None for all cores.
         latency_runs: of each model; 0 to leave latency blank.
         limit: look at the first so many pictures only; None for all.
+        robustness: COMPARED on changed pictures, too.
 
-    Returns: the report, ready for JSON; None where nothing was measured.
     Raises: ValueError, FileNotFoundError before the measuring starts, for a model or a split
         that does not fit; ImportError without an interpreter.
     """
@@ -55,22 +68,49 @@ def run_benchmark(
     class_names = _common_class_names(detectors)
     dataset = load_voc(data, split, class_names)
     examples = dataset.examples[:limit]
-    thresholds = {"latency": _thresholds(detectors[0])}
     frames = _latency_frames(examples)
     models = [_describe_model(detector, frames[0]) for detector in detectors]
+    places = _compared(models, needed=robustness)
+    thresholds = {"latency": _thresholds(detectors[0])}
     if latency_runs:
         for model, latency in zip(models, measure(detectors, frames, latency_runs), strict=True):
             model["latency_ms"] = latency
-    for model, found in zip(models, _detect_all(detectors, examples), strict=True):
-        model.update(asdict(evaluate(examples, found, class_names)))
-    thresholds["accuracy"] = _thresholds(detectors[0])  # now those of `_detect_all`
-    return {
+    use_accuracy_thresholds(detectors)
+    thresholds["accuracy"] = _thresholds(detectors[0])
+    found = find_all(detectors, examples)
+    accuracies = [evaluate(examples, pictures, class_names) for pictures in found]
+    for model, accuracy in zip(models, accuracies, strict=True):
+        model.update(asdict(accuracy))
+    report = {
         "command": command,
         "machine": describe_machine(),
         "data": _describe_data(dataset, examples),
         "thresholds": thresholds,
         "models": sorted(models, key=_rank),
     }
+    if not places:
+        return Comparison(report, None)
+    shown = thresholds["latency"]["score"]
+    matches = match_all(examples, *(found[place] for place in places.values()), shown)
+    report["agreement"] = summarise(matches, COMPARED, shown)
+    if robustness:
+        pair = {variant: detectors[place] for variant, place in places.items()}
+        clean = {variant: accuracies[place] for variant, place in places.items()}
+        report["robustness"] = measure_robustness(pair, examples, class_names, clean)
+    return Comparison(report, matches)
+
+
+def _compared(models: Sequence[dict], needed: bool) -> dict[str, int]:
+    """Where each of COMPARED stands in the list, the first of its kind; {} unless both do."""
+    variants = [model["variant"] for model in models]
+    if set(COMPARED) <= set(variants):
+        return {variant: variants.index(variant) for variant in COMPARED}
+    if needed:
+        raise ValueError(
+            f"models {' and '.join(COMPARED)} expected, to compare their robustness, got "
+            f"{', '.join(model['file'] for model in models)}; name both or use --no-robustness"
+        )
+    return {}
 
 
 def _latency_frames(examples: Sequence[Example]) -> list[np.ndarray]:
@@ -84,6 +124,7 @@ def _describe_model(detector: Detector, frame: np.ndarray) -> dict:
     return {
         "variant": _variant(detector, frame),
         "file": detector.path.name,
+        "input_hw": list(detector.spec.input_hw),
         "bytes": detector.path.stat().st_size,
         "threads": detector.num_threads,
         "latency_ms": None,
@@ -108,25 +149,6 @@ def _thresholds(detector: Detector) -> dict[str, float]:
         "iou": detector.iou_threshold,
         "max_detections": detector.max_detections,
     }
-
-
-def _detect_all(
-    detectors: Sequence[Detector], examples: Iterable[Example]
-) -> list[list[PictureDetections]]:
-    """What each detector finds in each picture, boxes in [0, 1]; a picture is decoded once."""
-    for detector in detectors:
-        detector.score_threshold = SCORE_THRESHOLD
-        detector.iou_threshold = IOU_THRESHOLD
-        detector.max_detections = MAX_DETECTIONS
-    found: list[list[PictureDetections]] = [[] for _ in detectors]
-    for example in tqdm(examples, "accuracy", unit="picture", leave=False, disable=None):
-        frame = read_image(example.image_path)
-        height, width = frame.shape[:2]
-        size = np.asarray([width, height, width, height], np.float32)
-        for detector, pictures in zip(detectors, found, strict=True):
-            seen = detector.detect(frame)
-            pictures.append((seen.boxes / size, seen.scores, seen.class_ids))
-    return found
 
 
 def _variant(detector: Detector, frame: np.ndarray) -> str | None:

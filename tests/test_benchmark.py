@@ -8,7 +8,8 @@ import pytest
 from convert import benchmark
 from convert.comparison import run_benchmark
 from convert.latency import WARM_UP_RUNS, measure
-from convert.report import format_report
+from convert.report import format_report, robustness_rows
+from convert.robustness import CONDITIONS, compare_with_clean
 from edge_runtime.spec import DetectorSpec, embed
 from tests.conftest import ROOT
 from tests.convert_fixtures import (  # noqa: F401
@@ -21,7 +22,7 @@ from tests.convert_fixtures import (  # noqa: F401
 )
 
 MODEL_KEYS = {
-    *("variant", "file", "bytes", "latency_ms", "threads"),
+    *("variant", "file", "input_hw", "bytes", "latency_ms", "threads"),
     *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
     *("ap_per_class", "ap50_per_class"),
 }
@@ -31,11 +32,11 @@ MODEL_KEYS = {
 def report(converted, dataset):
     return run_benchmark(
         [converted["int8"], converted["float32"]], dataset, threads=1, latency_runs=3
-    )
+    ).report
 
 
 def test_report_json(report, dataset):
-    assert set(report) == {"command", "machine", "data", "thresholds", "models"}
+    assert set(report) == {"command", "machine", "data", "thresholds", "models", "agreement"}
     assert report["data"]["root"] == dataset.name
     assert (report["data"]["split"], report["data"]["images"]) == ("test", 12)
     assert report["thresholds"]["accuracy"] == {"score": 0.01, "iou": 0.45, "max_detections": 200}
@@ -46,6 +47,7 @@ def test_report_json(report, dataset):
     assert [model["variant"] for model in report["models"]] == ["float32", "int8"]
     for model in report["models"]:
         assert set(model) == MODEL_KEYS
+        assert model["input_hw"] == [64, 64]
         assert model["threads"] == 1
         for step in ("inference", "end_to_end"):
             assert 0 < model["latency_ms"][step]["median"] <= model["latency_ms"][step]["p90"]
@@ -79,8 +81,9 @@ def test_class_without_ground_truth_stays_blank(converted, tmp_path, capsys):
 
 
 def test_limit(converted, dataset, tmp_path):
-    report = run_benchmark([converted["int8"]], dataset, latency_runs=1, limit=2)
+    report = run_benchmark([converted["int8"]], dataset, latency_runs=1, limit=2).report
     assert report["data"]["images"] == 2
+    assert "agreement" not in report
 
 
 def test_variant_of_a_file_that_does_not_say(converted, dataset, tmp_path):
@@ -90,7 +93,7 @@ def test_variant_of_a_file_that_does_not_say(converted, dataset, tmp_path):
         paths.append(tmp_path / f"{name}.tflite")
         paths[-1].write_bytes(data[: data.index(b"PK\x03\x04")])
         embed(paths[-1], SPEC)
-    report = run_benchmark(paths, dataset, latency_runs=0, limit=1)
+    report = run_benchmark(paths, dataset, latency_runs=0, limit=1).report
     got = {model["file"]: model["variant"] for model in report["models"]}
     assert got == {"a.tflite": "int8", "b_float16.tflite": "float16", "c.tflite": None}
     assert "c.tflite" in format_report(report)
@@ -124,7 +127,7 @@ def test_models_take_turns_and_warm_up_does_not_count():
 
 
 def test_table_columns_and_differences(report):
-    head, table, classes = format_report(report).split("\n\n")
+    head, table, classes, agreement = format_report(report).split("\n\n")
     assert "split test: 12 pictures" in head
     lines = table.splitlines()
     assert lines[0].split()[0] == "variant"
@@ -133,6 +136,31 @@ def test_table_columns_and_differences(report):
     assert f"{difference:+.2f}" in lines[2].split()
     assert "+" not in lines[1]  # float32 differs from nothing
     assert [line.split()[0] for line in classes.splitlines()] == ["AP50", "blue", "red"]
+    assert agreement.startswith(
+        f"shown at score >= 0.5: {report['agreement']['both']} by both, 0 by"
+    )
+
+
+def test_robustness_starts_from_the_clean_rows(converted, dataset):
+    paths = [converted["float32"], converted["int8"]]
+    report = run_benchmark(paths, dataset, latency_runs=0, limit=4, robustness=True).report
+    clean, *others = report["robustness"]
+    for model in report["models"]:
+        assert clean["models"][model["variant"]] == {key: model[key] for key in ("ap", "ap50")}
+    assert [row["condition"] for row in others] == list(CONDITIONS)
+    table = format_report(report).split("\n\n")[-1].splitlines()
+    assert len(table) == 2 + len(CONDITIONS)
+    for line, row in zip(table[1:], report["robustness"], strict=True):
+        assert line.startswith(row["condition"])
+        assert line.endswith("FAILS") == (row["passes"] is False)
+
+
+def test_a_failing_condition_is_marked():
+    row = {"float32": {"ap": 0.5, "ap50": 0.5}, "int8": {"ap": 0.4, "ap50": 0.49}}
+    clean = {"float32": {"ap": 0.9, "ap50": 0.9}, "int8": {"ap": 0.9, "ap50": 0.898}}
+    lines = robustness_rows(compare_with_clean({"clean": clean, "blurred": row}))
+    assert lines[1][1:] == ["90.00", "90.00", "+0.00", "90.00", "89.80", "-0.20", "", ""]
+    assert lines[2][1:] == ["50.00", "40.00", "-10.00", "50.00", "49.00", "-1.00", "-0.80", "FAILS"]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +170,8 @@ def test_table_columns_and_differences(report):
         (["{int8}", "--split", "nowhere"], "nowhere"),
         (["{int8}", "{other}"], "models of the same classes expected"),
         (["{int8}", "--out", "{file}/report.json"], "cannot write into"),
+        (["{int8}", "--out", "report.html"], "a path for the JSON expected"),
+        (["{int8}", "--robustness"], "models float32 and int8 expected"),
     ],
 )
 def test_errors_are_one_line(converted, dataset, tmp_path, capsys, arguments, message):

@@ -1,0 +1,284 @@
+import base64
+import copy
+import dataclasses
+import io
+import json
+import re
+import shutil
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convert import page
+from convert.agreement import most_different
+from convert.comparison import run_benchmark
+from convert.page_plots import INK, latency_plot
+from tests.tiny_model import CELL_BOX
+from train.voc import write_annotation
+
+ODD = '<b>&"$x$ {{ 7 * 7 }}'
+
+
+class Page(HTMLParser):
+    """Tags, addresses, tables and text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses, self.tables, self.headings, self.text = [], [], [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        names = ("src", "href", "xlink:href", "srcset", "data", "action")
+        self.addresses += [value for name, value in attributes if name in names]
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_data(self, data):
+        self.text += data
+        if self.tags[-1:] == ["h3"] and data.strip():
+            self.headings.append(data)
+        if self.tables and self.tables[-1] and self.tags[-1] in ("td", "th"):
+            self.tables[-1][-1][-1] += data.strip()
+
+
+@pytest.fixture(scope="module", name="models")
+def models_fixture(tiny_models, tmp_path_factory):
+    """variant → file; float16 is a copy of float32."""
+    folder = tmp_path_factory.mktemp("models")
+    paths = {name: folder / f"tiny_{name}.tflite" for name in ("float32", "float16", "int8")}
+    for name, path in paths.items():
+        source = "tiny_int8.tflite" if name == "int8" else "tiny_float.tflite"
+        shutil.copyfile(tiny_models / source, path)
+    return paths
+
+
+@pytest.fixture(scope="module", name="dataset")
+def dataset_fixture(tmp_path_factory):
+    """A VOC folder: three pictures of 144x64, three times as wide as the tiny model's input."""
+    root = tmp_path_factory.mktemp("cells")
+    for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (root / folder).mkdir(parents=True)
+    (root / "ImageSets/Main/test.txt").write_text("a\nb\nc\n")
+    for column, image_id in enumerate("abc"):
+        frame = np.zeros((64, 144, 3), np.uint8)
+        boxes = []
+        for x, colour in ((column, (255, 0, 0)), ((column + 1) % 3, (0, 255, 0))):
+            frame[:32, 48 * x : 48 * x + 48] = colour
+            boxes.append(np.array(CELL_BOX) * (3, 2, 3, 2) + (48 * x, 0, 48 * x, 0))
+        Image.fromarray(frame).save(root / f"JPEGImages/{image_id}.png")
+        path = root / f"Annotations/{image_id}.xml"
+        write_annotation(path, f"{image_id}.png", 144, 64, np.array(boxes), ["red", "green"])
+    return root
+
+
+@pytest.fixture(scope="module", name="comparison")
+def comparison_fixture(models, dataset):
+    paths = list(models.values())
+    got = run_benchmark(paths, dataset, latency_runs=1, command="a", robustness=True)
+    # Some doubt in int8, so that there is a difference to show.
+    second = got.matches[1]
+    boxes, scores, class_ids = second.found[1]
+    found = (second.found[0], (boxes, scores * np.float32(0.5), class_ids))
+    doubtful = dataclasses.replace(second, found=found, scores=second.scores * np.array([1, 0.5]))
+    return dataclasses.replace(got, matches=[got.matches[0], doubtful, got.matches[2]])
+
+
+@pytest.fixture(scope="module", name="html")
+def html_fixture(comparison):
+    return page.render_page(comparison)
+
+
+@pytest.fixture(scope="module", name="odd")
+def odd_fixture(comparison):
+    """A comparison with odd names, a class without truth, a model without latency, a failure."""
+    report = copy.deepcopy(comparison.report)
+    for model in report["models"]:
+        for key in ("ap_per_class", "ap50_per_class"):
+            model[key] = {"red": None, ODD: model[key]["green"]}
+    report["models"][1]["latency_ms"] = None
+    for row in report["robustness"]:
+        row["passes"] = row["condition"] != "blurred"
+    report["training"] = {"command": "<script>alert(1)</script>", "machine": {"cpu": "some cpu"}}
+    report["calibration"] = {"images": 25}
+    return dataclasses.replace(comparison, report=report)
+
+
+@pytest.fixture(scope="module", name="odd_html")
+def odd_html_fixture(odd):
+    return page.render_page(odd)
+
+
+def test_the_page_holds_everything(comparison, html):
+    report, got = comparison.report, Page(html)
+    main, ap, ap50, robustness = got.tables
+    assert [row[0] for row in main] == ["variant", *(m["variant"] for m in report["models"])]
+    assert main[1][2] == f"{100 * report['models'][0]['ap']:.2f}"
+    assert [row[0] for row in ap] == ["AP", "red", "green"]
+    assert [row[0] for row in ap50] == ["AP50", "red", "green"]
+    assert [row[0] for row in robustness[1:]] == [r["condition"] for r in report["robustness"]]
+    assert got.tags.count("svg") == 5
+    assert report["machine"]["platform"] in got.text
+    assert report["machine"]["date"][:10] in got.text
+    assert "Training" not in got.text  # this report tells of none
+    assert INK not in html
+
+
+def test_pictures_side_by_side_the_most_different_first(comparison, html):
+    got = Page(html)
+    pictures = [address for address in got.addresses if address.startswith("data:image/jpeg")]
+    assert len(pictures) == 2 * len(most_different(comparison.matches))
+    assert got.headings[0] == "b"  # the doubtful one
+    left, right = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))), int)
+        for address in pictures[:2]
+    )
+    assert left.shape == right.shape == (213, 480, 3)  # from 144x64
+    assert np.abs(left - right).max() > 100  # what int8 doubts is not drawn
+
+
+def test_nothing_is_fetched(odd_html):
+    got = Page(odd_html)
+    assert got.addresses
+    assert all(re.match(r"#|data:image/(jpeg|png);base64,", value) for value in got.addresses)
+    assert not {"script", "link", "iframe", "object", "embed", "base"} & set(got.tags)
+    assert "@import" not in odd_html
+    assert all(target == "#" for target in re.findall(r"url\(['\"]?(.)", odd_html))
+    assert len(odd_html) < 5e6
+
+
+def test_ids_that_plots_refer_to_are_there_once_or_alike(html):
+    used = set(re.findall(r"url\(#([\w-]+)\)", html))
+    assert used
+    for name in used:
+        assert len(set(re.findall(rf'<clipPath id="{name}">(.*?)</clipPath>', html, re.S))) == 1
+
+
+def test_names_are_text_not_markup(odd_html):
+    got = Page(odd_html)
+    assert not {"script", "b"} & set(got.tags)
+    assert "<script>alert(1)</script>" in got.text
+    assert [row[0] for row in got.tables[1]] == ["AP", "red", ODD]
+    assert ODD[:10] in got.text.split("Accuracy of each class")[1]  # in the plot, too
+    assert "Calibration" in got.text
+    assert "some cpu" in got.text
+
+
+def test_what_was_not_measured_stays_blank(odd, odd_html):
+    models = odd.report["models"]
+    got = Page(odd_html)
+    assert got.tables[1][1] == ["red", *[""] * len(models)]
+    assert got.tables[0][2][-6:-2] == [""] * 4
+    plot = latency_plot(models, ("float32", "int8"))
+    assert ">float32<" in plot and ">int8<" in plot
+    assert f">{models[1]['variant']}<" not in plot
+
+
+def test_failing_condition_is_named(odd_html):
+    assert "It loses more: blurred." in Page(odd_html).text
+    assert odd_html.count('class="fails"') == 1
+
+
+@pytest.mark.parametrize("variants", [["int8"], ["float16", "int8"]])
+def test_without_a_pair_the_sections_are_left_out(models, dataset, variants):
+    paths = [models[variant] for variant in variants]
+    got = Page(page.render_page(run_benchmark(paths, dataset, latency_runs=0, limit=1)))
+    assert len(got.tables) == 3
+    assert "svg" not in got.tags
+    assert "img" not in got.tags
+    for word in ("Agreement", "differ", "Worse", "None", "nan"):
+        assert word not in got.text
+    assert got.tables[0][1][-1].startswith("tiny_")
+
+
+def test_the_same_report_gives_the_same_page(comparison, html):
+    assert page.render_page(comparison) == html
+
+
+def test_both_files_or_neither(comparison, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "render_page", lambda comparison: "<!doctype html>")
+    path = tmp_path / "out" / "report.json"
+    assert page.write_results(path, comparison) == [path.with_suffix(".html"), path]
+    assert json.loads(path.read_text()) == json.loads(json.dumps(comparison.report))
+    assert path.with_suffix(".html").read_text() == "<!doctype html>"
+    for file in path.parent.iterdir():
+        file.write_text("earlier")
+
+    def full(path, report):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(page, "write_report", full)
+    with pytest.raises(OSError, match="No space"):
+        page.write_results(path, comparison)
+    assert {file.name: file.read_text() for file in path.parent.iterdir()} == {
+        "report.html": "earlier",
+        "report.json": "earlier",
+    }
+
+
+@pytest.mark.parametrize("module", page.MODULES)
+def test_a_board_without_the_extra_gets_the_numbers(
+    comparison, tmp_path, monkeypatch, capsys, module
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    path = tmp_path / "report.json"
+    assert page.write_results(path, comparison) == [path]
+    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == f"no report.html: it needs {module}; pip install jinja2 matplotlib"
+
+
+@pytest.mark.parametrize(
+    ("times", "accuracies", "sentence"),
+    [
+        (
+            (10.0, 4.0),
+            (0.5, 0.498),
+            "int8 against float32: -0.20 AP and -0.20 AP50 points, 2.0 times smaller and 2.50 "
+            "times as fast.",
+        ),
+        (
+            (4.0, 10.0),
+            (0.5, 0.5),
+            "int8 against float32: +0.00 AP and +0.00 AP50 points, 2.0 times smaller and 2.50 "
+            "times as slow.",
+        ),
+        (
+            (None, None),
+            (0.5, 0.6),
+            "int8 against float32: +10.00 AP and +10.00 AP50 points, 2.0 times smaller.",
+        ),
+        ((1.0, 1.0), (None, None), ""),
+    ],
+)
+def test_summary(times, accuracies, sentence):
+    models = [
+        {
+            "variant": variant,
+            "bytes": size,
+            "ap": accuracy,
+            "ap50": accuracy,
+            "latency_ms": time and {"inference": {"median": time}},
+        }
+        for variant, size, time, accuracy in zip(
+            ("float32", "int8"), (200, 100), times, accuracies, strict=True
+        )
+    ]
+    assert page.summarise_loss(models) == sentence
+
+
+def test_facts_of_a_nested_record():
+    values = {"seed_of": 0, "board": None, "machine": {"a_b": "x"}, "list": [1, 2.5], "part": 1 / 3}
+    assert page.facts(values) == [
+        ("seed of", "0"),
+        ("machine: a_b", "x"),
+        ("list", "1, 2.5"),
+        ("part", "0.333333"),
+    ]
