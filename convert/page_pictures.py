@@ -15,7 +15,7 @@ from edge_runtime.draw import draw_detections
 from train.data import read_image
 from train.evaluate import PictureDetections
 
-LONGER_SIDE = 480  # pixels: two beside each other fill a page
+LONGER_SIDE = 640  # pixels: enough to zoom in on a phone
 JPEG_QUALITY = 80
 TOLD = 3  # pairs of a picture, those furthest apart
 

@@ -217,13 +217,14 @@ def test_missing_extra_is_named(monkeypatch, tmp_path, capsys):
     assert "pip install pycocotools defusedxml tqdm" in capsys.readouterr().err
 
 
-def test_runs_without_tensorflow_and_keras():
+def test_runs_without_tensorflow_and_keras_and_loads_no_plots():
     code = (
-        "import sys, convert.benchmark, convert.comparison; "
+        "import sys, convert.benchmark, convert.comparison, convert.page; "
         "print(*{name.split('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert not {"tensorflow", "keras", "jax", "torch", "flatbuffers"} & set(done.stdout.split())
+    heavy = {"tensorflow", "keras", "jax", "torch", "flatbuffers", "matplotlib", "jinja2"}
+    assert not heavy & set(done.stdout.split())

@@ -140,7 +140,7 @@ def test_pictures_side_by_side_the_most_different_first(comparison, html):
         np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))), int)
         for address in pictures[:2]
     )
-    assert left.shape == right.shape == (213, 480, 3)  # from 144x64
+    assert left.shape == right.shape == (284, 640, 3)  # from 144x64
     assert np.abs(left - right).max() > 100  # what int8 doubts is not drawn
 
 
