@@ -19,10 +19,12 @@ from convert.report import (
     write_report,
 )
 from convert.robustness import ALLOWANCE
+from convert.variants import DESCRIPTIONS
 from edge_runtime.files import atomic_path
 from edge_runtime.machine import one_line
 
 TEMPLATE = "page.html"
+SUMMARISED = ("int8", "int8_qat")  # what a device is given
 MODULES = ("jinja2", "matplotlib")  # of the extra `training`; a board may do without
 
 
@@ -81,7 +83,7 @@ def render_page(comparison: Comparison) -> str:
     }
     return environment.get_template(TEMPLATE).render(
         **_tables(report),
-        title=f"{_stem(models)}: float32 → int8" if _pair(models) else _stem(models),
+        title=_stem(models),
         summary=summarise_loss(models),
         machine=one_line(report["machine"]),
         date=report["machine"]["date"][:10],
@@ -89,6 +91,7 @@ def render_page(comparison: Comparison) -> str:
         plots={name: Markup(plot) for name, plot in plots.items() if plot},
         pictures=_pictures(comparison),
         variants=COMPARED,
+        descriptions=[(v, DESCRIPTIONS[v]) for v in DESCRIPTIONS if _row(models, v)],
         provenance=_provenance(report),
     )
 
@@ -135,30 +138,35 @@ def _pictures(comparison: Comparison) -> list[dict]:
     return [show_picture(match, class_names, COMPARED, shown) for match in most_different(matches)]
 
 
-def _pair(models: Sequence[dict]) -> list[dict] | None:
-    """The rows of COMPARED, or None unless both are there."""
-    rows = [next((m for m in models if m["variant"] == name), None) for name in COMPARED]
-    return None if None in rows else rows
-
-
-def summarise_loss(models: Sequence[dict]) -> str:
-    """What int8 costs and gives against float32, in a sentence; "" where there is no such pair."""
-    pair = _pair(models)
-    if not pair or None in (pair[0]["ap"], pair[1]["ap"]):
-        return ""
-    first, second = pair
-    changes = [
-        f"{round(100 * (second[key] - first[key]), 2) + 0.0:+.2f} {name}"
-        for key, name in (("ap", "AP"), ("ap50", "AP50"))
-    ]
-    gains = [f"{first['bytes'] / second['bytes']:.1f} times smaller"]
-    if first["latency_ms"] and second["latency_ms"]:
-        times = [model["latency_ms"]["inference"]["median"] for model in pair]
-        faster = times[0] / times[1]
-        gains.append(
-            f"{faster:.2f} times as fast" if faster >= 1 else f"{1 / faster:.2f} times as slow"
+def summarise_loss(models: Sequence[dict]) -> list[str]:
+    """What int8 costs against float32 and gives, a sentence for each of SUMMARISED in the table."""
+    first = _row(models, "float32")
+    sentences = []
+    for second in (_row(models, variant) for variant in SUMMARISED):
+        if not first or not second or None in (first["ap"], second["ap"]):
+            continue
+        changes = [
+            f"{round(100 * (second[key] - first[key]), 2) + 0.0:+.2f} {name}"
+            for key, name in (("ap", "AP"), ("ap50", "AP50"))
+        ]
+        gains = [f"{first['bytes'] / second['bytes']:.1f} times smaller"]
+        if first["latency_ms"] and second["latency_ms"]:
+            gains.append(_speed(first, second))
+        sentences.append(
+            f"{second['variant']} against float32: {' and '.join(changes)} points, "
+            f"{' and '.join(gains)}."
         )
-    return f"int8 against float32: {' and '.join(changes)} points, {' and '.join(gains)}."
+    return sentences
+
+
+def _speed(first: dict, second: dict) -> str:
+    times = [model["latency_ms"]["inference"]["median"] for model in (first, second)]
+    faster = times[0] / times[1]
+    return f"{faster:.2f} times as fast" if faster >= 1 else f"{1 / faster:.2f} times as slow"
+
+
+def _row(models: Sequence[dict], variant: str) -> dict | None:
+    return next((model for model in models if model["variant"] == variant), None)
 
 
 def _stem(models: Sequence[dict]) -> str:

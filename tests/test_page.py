@@ -271,7 +271,7 @@ def test_summary(times, accuracies, sentence):
             ("float32", "int8"), (200, 100), times, accuracies, strict=True
         )
     ]
-    assert page.summarise_loss(models) == sentence
+    assert page.summarise_loss(models) == ([sentence] if sentence else [])
 
 
 def test_facts_of_a_nested_record():
