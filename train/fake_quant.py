@@ -10,6 +10,9 @@ Range = tuple[float, float]
 
 # keras.quantizers divides by the width of a range; a channel without weights has none.
 NARROWEST = 1e-12
+# A file's bias counts in steps of its channel's weights, and has 32 bits for them: where weights
+# are next to nothing it would be clipped. A step of a millionth of the bias changes nothing else.
+BIAS_PART = 1e-4
 
 
 class FakeQuant(keras.Layer):
@@ -88,11 +91,12 @@ class FoldedConvolution(keras.Layer):
             kernel = kernel * (factor[:, None] if self.depthwise else factor)
         return kernel, bias + self.shift
 
-    def rounded(self, kernel):
+    def rounded(self, kernel, bias=0.0):
         """The kernel on the steps of int8; gradients pass as if it had not been rounded."""
         axes = [axis for axis in range(4) if axis != self.channel_axis]
-        limit = ops.stop_gradient(ops.max(ops.abs(kernel), axis=axes))
-        limit = ops.maximum(limit, NARROWEST)
+        limit = ops.max(ops.abs(kernel), axis=axes)
+        limit = ops.maximum(limit, NARROWEST + BIAS_PART * ops.abs(bias))
+        limit = ops.stop_gradient(limit)
         return keras.quantizers.fake_quant_with_min_max_vars(
             kernel, -limit, limit, narrow_range=True, axis=self.channel_axis
         )
@@ -104,7 +108,7 @@ class FoldedConvolution(keras.Layer):
         """What comes out before an activation of the convolution's own."""
         kernel, bias = self.folded()
         if self.rounds:
-            kernel = self.rounded(kernel)
+            kernel = self.rounded(kernel, bias)
         convolve = ops.depthwise_conv if self.depthwise else ops.conv
         y = convolve(
             x,
