@@ -89,7 +89,8 @@ def build_int8_net(
 def fold(unit: Unit, quantization: Quantization, rounds: bool) -> FoldedConvolution:
     """The layer that computes a convolution and its batch norm at once."""
     convolution = unit.layers[0]
-    shift = quantization.shifts.get(convolution.name)
+    # In float it has its own bias: the shift makes up for rounding.
+    shift = quantization.shifts.get(convolution.name) if rounds else None
     return FoldedConvolution(convolution, unit.batch_norm, rounds, shift)
 
 
