@@ -13,9 +13,8 @@ import argparse
 import errno
 import shlex
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,25 +23,16 @@ from convert import representative
 from convert.arguments import whole_number
 from convert.audit import describe_calibration
 from convert.comparison import COMPARED, run_benchmark
+from convert.conversion import VerificationError, choose_variants, convert_all, work_folder
 from convert.page import write_results
-from convert.quiet import ConversionError, hidden_output
-from convert.recipes import METHOD, RECIPES, Source
+from convert.quiet import ConversionError
+from convert.recipes import METHOD, Source
 from convert.report import format_report
-from convert.second_opinion import check_installed
-from convert.variants import OPTIONAL, VARIANT_MEMBER, VARIANTS
-from convert.verify import find_problems, read_model
-from convert.versions import minimum_runtime
-from edge_runtime.calibration import CALIBRATION_MEMBER, CalibrationRecord
-from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
-from edge_runtime.spec import DetectorSpec, embed, read_member, read_spec
+from convert.variants import VARIANTS
+from edge_runtime.calibration import CalibrationRecord
+from edge_runtime.spec import DetectorSpec, read_spec
 from train.data import load_voc, plain_warnings
-from train.ranges import read_ranges
-from train.record import MEMBER as TRAINING_MEMBER
 from train.record import read_training
-
-
-class VerificationError(RuntimeError):
-    """A converted file is not what was asked for."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,75 +102,6 @@ def _calibration(
     return representative.load_frames(examples, spec), record
 
 
-def _choose_variants(args: argparse.Namespace, spec: DetectorSpec) -> list[str]:
-    """The variants to make, in the order of the table; float32, which others are made of, first.
-
-    Raises: ValueError for files and flags that do not go together.
-    """
-    given = {"int8_qat": args.qat, "int8_mixed": args.keep_float}
-    chosen = args.variants or [name for name in VARIANTS if given.get(name, True)]
-    for name, flag in OPTIONAL.items():
-        if bool(given[name]) != (name in chosen):
-            raise ValueError(f"the variant {name} and {flag} go together; give both or neither")
-    if args.qat:
-        if read_spec(args.qat) != spec:
-            raise ValueError(
-                f"a detector with the spec of {args.model} expected, got another in {args.qat}; "
-                "train it with --qat --start-from that model"
-            )
-        if read_ranges(args.qat) is None:
-            raise ValueError(f"{args.qat} has learnt no int8 ranges; train it with --qat")
-    if {"int16x8", "aeq_int8"} & set(chosen):
-        check_installed()
-    return [name for name in VARIANTS if name in {"float32", *chosen}]
-
-
-def _convert_all(source: Source, variants: Sequence[str], out: Path) -> list[Path]:
-    """Write the variants into `out`, or none."""
-    written = []
-    for variant in variants:
-        start = time.perf_counter()
-        path = source.target(variant)
-        RECIPES[variant](source, path)
-        runtime = minimum_runtime(read_model(path))
-        embed(path, source.spec, _members(source, variant, runtime))
-        with hidden_output(f"checking {path.name}"):  # the interpreter has a greeting, too
-            problems = find_problems(path, variant)
-        if problems:
-            raise VerificationError(f"{path.name} is unusable:\n  " + "\n  ".join(problems))
-        seconds = time.perf_counter() - start
-        megabytes = path.stat().st_size / 1e6
-        print(
-            f"{path.name}: {megabytes:.2f} MB, {seconds:.1f} s, for runtimes from {runtime} on",
-            flush=True,
-        )
-        written.append(path)
-    return [path.replace(out / path.name) for path in written]
-
-
-def _members(source: Source, variant: str, runtime: str) -> dict[str, str]:
-    """What a .tflite file says of itself, beside its spec."""
-    members = {RUNTIME_VERSION_MEMBER: runtime, VARIANT_MEMBER: variant}
-    found = {
-        TRAINING_MEMBER: read_member(source.origin(variant), TRAINING_MEMBER),
-        CALIBRATION_MEMBER: source.calibration(variant),
-    }
-    return members | {name: text for name, text in found.items() if text is not None}
-
-
-def _work_folder(out: Path) -> tempfile.TemporaryDirectory:
-    """A folder inside `out`, so that a finished file only needs a new name."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".convert-", dir=out)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"cannot write into {out} ({error.strerror}); choose another --out, change its rights "
-            "or free some space",
-        ) from error
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
@@ -188,19 +109,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.model.suffix != ".keras":
             raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
-        _work_folder(args.out).cleanup()  # before reading pictures, not after
+        work_folder(args.out).cleanup()  # before reading pictures, not after
         spec = read_spec(args.model)
-        variants = _choose_variants(args, spec)
+        variants = choose_variants(args, spec)
         frames, record = _calibration(args, spec)
-        with _work_folder(args.out) as work:
-            source = Source(args.model, spec, frames, Path(work), record, args.qat)
-            paths = _convert_all(source, variants, args.out)
+        with work_folder(args.out) as work:
+            source = Source(args.model, spec, frames, Path(work), record, args.qat, args.keep_float)
+            source.kept  # noqa: B018 - a name that fits no layer is found now, not in minutes
+            paths = convert_all(source, variants, args.out)
         command = shlex.join(["python", "-m", "convert", *given])
         robustness = args.robustness and set(COMPARED) <= set(variants)
         comparison = run_benchmark(
             paths, args.data, args.split, args.threads, command=command, robustness=robustness
         )
         comparison.report["training"] = read_training(args.model)
+        comparison.report["calibration"] = asdict(record)
         print(format_report(comparison.report))
         for path in write_results(args.out / "report.json", comparison):
             print(path)

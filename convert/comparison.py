@@ -19,6 +19,7 @@ from edge_runtime.machine import describe_machine
 from edge_runtime.spec import read_member
 from train.data import Example, VocDataset, load_voc, read_image
 from train.evaluate import evaluate
+from train.record import read_training
 
 # Whose detections are matched, and which see changed pictures: the reference first.
 COMPARED = ("float32", "int8")
@@ -128,6 +129,7 @@ def _describe_model(detector: Detector, frame: np.ndarray) -> dict:
         "bytes": detector.path.stat().st_size,
         "threads": detector.num_threads,
         "latency_ms": None,
+        "training": read_training(detector.path),
     }
 
 

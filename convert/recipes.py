@@ -29,7 +29,7 @@ class Source:
         record: of these pictures, for the int8 files; None to leave it out.
         work: a folder for what lies between.
         qat: .keras file of the same detector after quantisation-aware training, for int8_qat.
-        keep_float: names of the units that int8_mixed leaves in float.
+        keep_float: what int8_mixed leaves in float: names, beginnings or globs of units.
     """
 
     path: Path
@@ -51,6 +51,13 @@ class Source:
     @cached_property
     def quantization(self):
         return quantization_of(self.path, self.model, self.frames, self.spec)
+
+    @cached_property
+    def kept(self) -> set[str]:
+        """The units that `keep_float` means. Raises: ValueError for a name that fits none."""
+        from train.unit_names import match_units
+
+        return match_units(self.model, self.keep_float) if self.keep_float else set()
 
     def calibration(self, variant: str) -> str | None:
         """What a file says of its calibration, as JSON; None for one that needs none."""
@@ -118,7 +125,7 @@ def _int8_qat(source: Source, target: Path) -> None:
 
 
 def _int8_mixed(source: Source, target: Path) -> None:
-    _simulated(source, target, source.model, source.quantization, source.keep_float)
+    _simulated(source, target, source.model, source.quantization, source.kept)
 
 
 def _int8_float_head(source: Source, target: Path) -> None:

@@ -22,7 +22,7 @@ from tests.convert_fixtures import (  # noqa: F401
 )
 
 MODEL_KEYS = {
-    *("variant", "file", "input_hw", "bytes", "latency_ms", "threads"),
+    *("variant", "file", "input_hw", "bytes", "latency_ms", "threads", "training"),
     *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
     *("ap_per_class", "ap50_per_class"),
 }

@@ -7,10 +7,10 @@ import zipfile
 import pytest
 
 from convert import __main__ as command
-from convert import second_opinion
+from convert import conversion, second_opinion
 from convert.recipes import Source
 from convert.variants import OPTIONAL, VARIANTS
-from convert.verify import find_problems
+from convert.verify import find_problems, read_model
 from edge_runtime.calibration import read_calibration
 from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
 from edge_runtime.spec import DetectorSpec, embed, read_member, read_spec
@@ -75,7 +75,7 @@ def test_the_same_run_gives_the_same_files(keras_path, dataset, tmp_path):
     for folder in folders:
         (folder / "work").mkdir(parents=True)
         source = Source(keras_path, SPEC, frames, folder / "work")
-        command._convert_all(source, ["float32", "int8", "aeq_int8"], folder)
+        conversion.convert_all(source, ["float32", "int8", "aeq_int8"], folder)
     for name in ("cells_float32.tflite", "cells_int8.tflite", "cells_aeq_int8.tflite"):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
@@ -102,7 +102,7 @@ def test_earlier_files_survive_a_file_that_fails_its_check(
     for name in FILES:
         (out / name).write_text("earlier")
     monkeypatch.setattr(
-        command, "find_problems", lambda path, variant: ["a flaw"] * (variant == "int8")
+        conversion, "find_problems", lambda path, variant: ["a flaw"] * (variant == "int8")
     )
     given = [keras_path, "--data", dataset, "--out", out, *FEW]
     assert command.main(list(map(str, given))) == 1
@@ -149,7 +149,7 @@ def test_data_of_other_classes(keras_path, tmp_path, capsys):
 def test_unsuitable_data_stops_before_the_conversion(
     keras_path, dataset, tmp_path, capsys, monkeypatch, flags, message
 ):
-    monkeypatch.setattr(command, "_convert_all", lambda *_: pytest.fail("conversion began"))
+    monkeypatch.setattr(command, "convert_all", lambda *_: pytest.fail("conversion began"))
     out = tmp_path / "out"
     assert message in fail(capsys, keras_path, "--data", dataset, "--out", out, *flags)
     assert list(out.iterdir()) == []
@@ -165,7 +165,7 @@ def test_full_disk_while_converting(keras_path, dataset, tmp_path, capsys, monke
     def full(source, target):
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setitem(command.RECIPES, "float32", full)
+    monkeypatch.setitem(conversion.RECIPES, "float32", full)
     out = tmp_path / "out"
     given = (keras_path, "--data", dataset, "--out", out, "--calibration-images", 20)
     err = fail(capsys, *given)
@@ -183,6 +183,26 @@ def test_flags_and_variants_that_do_not_go_together(keras_path, dataset, tmp_pat
     make_model().save(other)
     embed(other, DetectorSpec(SPEC.input_hw, ("left", "right"), SPEC.levels))
     assert "with the spec of" in fail(capsys, *given, "--qat", other)
+
+
+def test_a_layer_that_is_not_there(keras_path, dataset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "convert_all", lambda *_: pytest.fail("conversion began"))
+    err = fail(capsys, keras_path, "--data", dataset, "--out", tmp_path, "--keep-float", "logit")
+    assert "no layer is called 'logit'" in err
+
+
+def test_layers_that_stay_in_float(keras_path, dataset, tmp_path):
+    flags = ("--variants", "int8", "int8_mixed", "--keep-float", "offsets_*", "offsets")
+    given = [keras_path, "--data", dataset, "--out", tmp_path, *flags]
+    assert command.main([*map(str, given), "--calibration-images=20", "--no-robustness"]) == 0
+    kinds = {}
+    for variant in ("int8", "int8_mixed"):
+        model = read_model(tmp_path / f"cells_{variant}.tflite")
+        (signature,) = model.signatureDefs
+        tensors = model.subgraphs[0].tensors
+        kinds[variant] = {o.name: tensors[o.tensorIndex].type for o in signature.outputs}
+    assert kinds["int8"] == {b"logits": 9, b"offsets": 9}  # INT8
+    assert kinds["int8_mixed"] == {b"logits": 9, b"offsets": 0}  # FLOAT32
 
 
 def test_without_the_second_opinion(keras_path, dataset, tmp_path, capsys, monkeypatch):

@@ -66,7 +66,7 @@ def complete(record: dict, history: Sequence[dict]) -> str:
 
 
 def read_training(path: Path) -> dict | None:
-    """The record in a .keras file; None for a file without it. "settings" came later than it."""
+    """The record in a model file; None for a file without it. "settings" came later than it."""
     text = read_member(path, MEMBER)
     return None if text is None else json.loads(text)
 
