@@ -31,7 +31,7 @@ from convert.report import check_writable, write_report
 from convert.tflite import load_model
 from edge_runtime.detector import Detector
 from edge_runtime.machine import describe_machine
-from edge_runtime.spec import DetectorSpec, read_spec
+from edge_runtime.spec import DetectorSpec, SpecError, read_spec
 from train.data import VocDataset, load_voc, plain_warnings
 from train.ranges import read_ranges
 
@@ -152,15 +152,21 @@ def _run(args: argparse.Namespace, command: str) -> dict:
     return {**report, "advice": advise(report)}
 
 
-def _detector(path: Path, spec: DetectorSpec) -> Detector:
-    """Raises: ValueError for a file of another model; ConversionError for one that does not run."""
+def _detector(path: Path, spec: DetectorSpec) -> Detector | None:
+    """What runs the file; None where the device refuses it, as one calibrated on other pixels.
+
+    Raises: ValueError for a file of another model; ConversionError for one that does not load.
+    """
     if read_spec(path) != spec:
         raise ValueError(
             f"{path}: the spec of the .keras file expected, got another; give the int8 file that "
             "was made of this very model"
         )
     with hidden_output(f"loading {path}"):
-        return Detector(path)
+        try:
+            return Detector(path)
+        except SpecError:
+            return None  # its ranges are explained all the same: they say why
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

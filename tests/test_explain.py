@@ -186,6 +186,17 @@ def test_an_int8_file_is_explained_with_its_own_ranges(
     assert report["int8"] == "cells_int8.tflite"
 
 
+def test_an_int8_file_of_another_scale_is_named(source, model_path, dataset, tmp_path, capsys):
+    other = Source(model_path, SMALL, source.frames, tmp_path)
+    ranges = {**source.quantization.ranges, "input": (0.0, 1.0)}
+    other.quantization = replace(source.quantization, ranges=ranges)
+    path = tmp_path / "scaled.tflite"
+    RECIPES["int8"](other, path)
+    embed(path, SMALL)
+    report, _ = run(capsys, tmp_path / "out", model_path, dataset, "--int8", path)
+    assert "the input's range is [0, 1], the device delivers" in report["advice"]["line"]
+
+
 def test_ranges_of_a_file_are_those_of_calibration(source):
     found = read_tflite_ranges(source.target("int8"), source.model)
     wanted = source.quantization.ranges
