@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from convert.arguments import LATENCY_RUNS
 from convert.latency import measure
 from convert.robustness import measure_robustness
 from convert.variants import VARIANT_MEMBER, VARIANTS
+from edge_runtime.calibration import CALIBRATION_MEMBER
 from edge_runtime.detector import Detector
 from edge_runtime.machine import describe_machine
 from edge_runtime.spec import read_member
@@ -89,6 +91,7 @@ def run_benchmark(
         "thresholds": thresholds,
         "models": sorted(models, key=_rank),
     }
+    report.update(_calibration(detectors, models))
     if not places:
         return Comparison(report, None)
     shown = thresholds["latency"]["score"]
@@ -99,6 +102,15 @@ def run_benchmark(
         clean = {variant: accuracies[place] for variant, place in places.items()}
         report["robustness"] = measure_robustness(pair, examples, class_names, clean)
     return Comparison(report, matches)
+
+
+def _calibration(detectors: Sequence[Detector], models: Sequence[dict]) -> dict:
+    """{"calibration": the record inside the int8 file}, or {} where there is none."""
+    for detector, model in zip(detectors, models, strict=True):
+        text = read_member(detector.path, CALIBRATION_MEMBER)
+        if model["variant"] == COMPARED[1] and text is not None:
+            return {"calibration": json.loads(text)}
+    return {}
 
 
 def _compared(models: Sequence[dict], needed: bool) -> dict[str, int]:

@@ -53,6 +53,7 @@ def test_command(keras_path, dataset, tmp_path):
     report = json.loads((out / "report.json").read_text())
     assert report["command"].startswith("python -m convert ")
     assert len(report["robustness"]) > 1
+    assert report["calibration"]["images"] == 25
     assert [model["ap50"] for model in report["models"]] == pytest.approx([1] * len(FILES))
     for name in FILES:
         variant = read_member(out / name, "variant.txt")
