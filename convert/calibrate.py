@@ -1,1 +1,0 @@
-from train.calibrate import measure_ranges, observe  # noqa: F401
