@@ -14,7 +14,6 @@ import errno
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +122,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             paths, args.data, args.split, args.threads, command=command, robustness=robustness
         )
         comparison.report["training"] = read_training(args.model)
-        comparison.report["calibration"] = asdict(record)
         print(format_report(comparison.report))
         for path in write_results(args.out / "report.json", comparison):
             print(path)
