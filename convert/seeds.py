@@ -131,7 +131,7 @@ def draw_seeds(report: dict, path: Path) -> None:
             values = [100 * value for value in row[key]["values"]]
             axes.scatter([place] * len(values), values, s=22)
             axes.hlines(100 * row[key]["mean"], place - 0.25, place + 0.25, f"C{place}")
-        axes.set_xticks(range(len(variants)), list(variants))
+        axes.set_xticks(range(len(variants)), list(variants), rotation=30, ha="right")
         axes.set(ylabel="points", title=f"{name}: every seed, and their mean")
         axes.margins(y=0.3)
     _draw_classes(classes, report)
@@ -143,16 +143,16 @@ def draw_seeds(report: dict, path: Path) -> None:
 
 def _draw_classes(axes, report: dict) -> None:
     names = list(report["models"][0]["ap_per_class"])
-    for offset, variant in ((-0.2, "float32"), (0.2, "int8")):
+    for offset, variant in ((-0.27, "float32"), (0, "int8"), (0.27, "int8_qat")):
         model = next((m for m in report["models"] if m["variant"] == variant), None)
         if model:
             values = [100 * (model["ap_per_class"][name] or 0) for name in names]
-            bars = axes.bar([n + offset for n in range(len(names))], values, 0.4, label=variant)
-            axes.bar_label(bars, fmt="%.1f", fontsize=8)
+            bars = axes.bar([n + offset for n in range(len(names))], values, 0.27, label=variant)
+            axes.bar_label(bars, fmt="%.1f", fontsize=7)
     axes.set_xticks(range(len(names)), names)
     axes.set(ylabel="points", title=f"AP of each class, seed {report['seeds']['seeds'][0]}")
     axes.margins(y=0.2)
-    axes.legend(loc="upper left", ncols=2, frameon=False)
+    axes.legend(loc="upper left", ncols=3, frameon=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -188,7 +188,8 @@ def test_flags_and_variants_that_do_not_go_together(keras_path, dataset, tmp_pat
 
 def test_a_layer_that_is_not_there(keras_path, dataset, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "convert_all", lambda *_: pytest.fail("conversion began"))
-    err = fail(capsys, keras_path, "--data", dataset, "--out", tmp_path, "--keep-float", "logit")
+    flags = ("--calibration-images", 20, "--keep-float", "logit")
+    err = fail(capsys, keras_path, "--data", dataset, "--out", tmp_path, *flags)
     assert "no layer is called 'logit'" in err
 
 
