@@ -45,7 +45,9 @@ def test_the_file_has_the_ranges_that_were_learnt(trained, scenes, tmp_path, cap
     assert run_qat(scenes, out, trained, "--epochs=2", "--learning-rate=0.01") == 0
     history = losses(out)
     assert history[-1] < history[0]
-    assert "best validation AP" in capsys.readouterr().out
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last.startswith("best validation AP")
+    assert f"make convert MODEL={trained} QAT={out} DATA={scenes}" in last
 
     ranges, spec = read_ranges(out), read_spec(out)
     assert spec == read_spec(trained)

@@ -62,10 +62,16 @@ def main(argv: list[str] | None = None) -> int:
         print("\ntrain: stopped; --resume goes on after the last whole epoch", file=sys.stderr)
         return 130
     if hosts.first:
-        model, data = (shlex.quote(str(path)) for path in (arguments.out, arguments.data))
-        command = f"make convert MODEL={model} DATA={data}"
-        print(f"{_result(history)}: {arguments.out}; next: {command}")
+        print(f"{_result(history)}: {arguments.out}; next: {_next_command(arguments)}")
     return 0
+
+
+def _next_command(arguments: argparse.Namespace) -> str:
+    out, data, float_model = (
+        shlex.quote(str(path)) for path in (arguments.out, arguments.data, arguments.start_from)
+    )
+    model = f"MODEL={float_model} QAT={out}" if arguments.qat else f"MODEL={out}"
+    return f"make convert {model} DATA={data}"
 
 
 def _result(history: list[dict]) -> str:

@@ -5,6 +5,11 @@ them: none was better by more than chance on digits and blood cells, and 99.9% l
 activations of a MobileNetV2 end at 6, and what has no end, the narrow layers between blocks and the
 logits, needs its outliers: they are the objects. `python -m convert.calibration` shows it for a
 detector of yours.
+
+Nor are the outputs' ranges narrowed to what likely objects need (anchors with a score of 0.01 or
+more), so that background cannot stretch them: on digits that took 7% off the error of scores, on
+blood cells nothing, and AP moved by chance. Logits and offsets are two tensors with a range each,
+and softmax is left to the device: a score's one scale for 0 to 1 would be coarse where it counts.
 """
 
 from __future__ import annotations
