@@ -71,7 +71,7 @@ def make_model():
             layers.Reshape((-1, width))(layers.Conv2D(width, 1, name=f"{kind}_{name}")(level))
             for name, level in (("fine", fine), ("coarse", coarse))
         ]
-        outputs[kind] = layers.Concatenate(axis=1)(rows)
+        outputs[kind] = layers.Concatenate(axis=1, name=kind)(rows)
     model = keras.Model(image, outputs)
     _set_weights(model)
     return model

@@ -4,14 +4,18 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import TensorType
 
 from convert import __main__ as command
 from convert import conversion, second_opinion
 from convert.recipes import Source
 from convert.variants import OPTIONAL, VARIANTS
 from convert.verify import find_problems, read_model
+from convert.versions import operator_name
 from edge_runtime.calibration import read_calibration
+from edge_runtime.detector import Detector
 from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
 from edge_runtime.spec import DetectorSpec, embed, read_member, read_spec
 from tests.conftest import ROOT
@@ -23,6 +27,7 @@ from tests.convert_fixtures import (  # noqa: F401
     write_dataset,
 )
 
+INT8 = TensorType.INT8
 FILES = {f"cells_{variant}.tflite" for variant in VARIANTS if variant not in OPTIONAL}
 # What is enough to see whether files appear, and quick.
 FEW = ("--variants", "float32", "int8", "--calibration-images", 20)
@@ -197,14 +202,23 @@ def test_layers_that_stay_in_float(keras_path, dataset, tmp_path):
     flags = ("--variants", "int8", "int8_mixed", "--keep-float", "offsets_*", "offsets")
     given = [keras_path, "--data", dataset, "--out", tmp_path, *flags]
     assert command.main([*map(str, given), "--calibration-images=20", "--no-robustness"]) == 0
-    kinds = {}
+    integers = {}
     for variant in ("int8", "int8_mixed"):
         model = read_model(tmp_path / f"cells_{variant}.tflite")
-        (signature,) = model.signatureDefs
-        tensors = model.subgraphs[0].tensors
-        kinds[variant] = {o.name: tensors[o.tensorIndex].type for o in signature.outputs}
-    assert kinds["int8"] == {b"logits": 9, b"offsets": 9}  # INT8
-    assert kinds["int8_mixed"] == {b"logits": 9, b"offsets": 0}  # FLOAT32
+        graph = model.subgraphs[0]
+        integers[variant] = sorted(
+            int(graph.tensors[o.inputs[1]].type == INT8)
+            for o in graph.operators
+            if operator_name(model.operatorCodes[o.opcodeIndex]) == "CONV_2D"
+        )
+    assert integers["int8"] == [1] * 5
+    assert integers["int8_mixed"] == [0, 0, 1, 1, 1]  # the two heads' weights
+    detector = Detector(tmp_path / "cells_int8_mixed.tflite")
+    frame = np.full((64, 64, 3), 90, np.uint8)
+    assert {array.dtype for array in detector.invoke(detector.preprocess(frame))} == {
+        np.dtype(np.float32)
+    }
+    assert detector.preprocess(frame).dtype == np.int8
 
 
 def test_without_the_second_opinion(keras_path, dataset, tmp_path, capsys, monkeypatch):
