@@ -61,12 +61,12 @@ def study(
 
 
 def _int8_net(model, spec: DetectorSpec, frames, observed: Observed, method: str, corrected: bool):
-    from convert.bias_correction import correct_biases
+    from convert.rounding import correct_rounding
     from train.int8_net import Quantization, build_int8_net
 
     ranges = METHODS[method](observed)
     if corrected:
-        return build_int8_net(model, correct_biases(model, ranges, frames, spec))
+        return build_int8_net(model, correct_rounding(model, ranges, frames, spec))
     return build_int8_net(model, Quantization(ranges))
 
 
@@ -105,11 +105,11 @@ def format_study(report: dict) -> str:
         f"{data['calibration_split']}, AP in points on {data['images']} pictures of split "
         f"{data['split']}, simulated int8"
     )
-    rows = [["pictures", "ranges", "biases", "score error", "AP", "diff", "AP50", "diff"]]
+    rows = [["pictures", "ranges", "rounding", "score error", "AP", "diff", "AP50", "diff"]]
     first = report["rows"][0]
     for row in report["rows"]:
         cells = ["" if row["images"] is None else str(row["images"]), row["method"]]
-        cells.append({True: "corrected", False: "as they are", None: ""}[row["corrected"]])
+        cells.append({True: "corrected", False: "to nearest", None: ""}[row["corrected"]])
         cells.append("" if row is first else f"{row['score_error']:.4f}")
         for key in ("ap", "ap50"):
             difference = "" if row is first else f"{100 * (row[key] - first[key]):+.2f}"

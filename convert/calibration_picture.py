@@ -21,12 +21,12 @@ def draw_study(report: dict, path: Path) -> None:
         counts.plot([row["images"] for row in plain], changes, marker="o", label=name)
     counts.set(xscale="log", xlabel="calibration pictures", ylabel="points against float32")
     counts.set_xticks([row["images"] for row in plain], [str(row["images"]) for row in plain])
-    counts.set_title("min-max ranges, biases corrected")
+    counts.set_title("min-max ranges, rounding corrected")
     counts.legend(frameon=False)
     usual = max(row["images"] for row in rows if row["method"] != "min-max")
     compared = [row for row in rows if row["images"] == usual]
     names = [
-        row["method"] + ("" if row["corrected"] else "\nbiases as they are") for row in compared
+        row["method"] + ("" if row["corrected"] else "\nrounded to nearest") for row in compared
     ]
     bars = methods.barh(names, [row["score_error"] for row in compared], color="C2")
     labels = [f"{100 * (row['ap'] - reference['ap']):+.2f} AP" for row in compared]

@@ -90,7 +90,7 @@ def _datasets(args: argparse.Namespace, spec: DetectorSpec) -> tuple[VocDataset,
 
 def _quantization(args: argparse.Namespace, model, frames: Sequence[np.ndarray], spec):
     """(Quantization, where its ranges come from): of a file, learnt, or measured as by convert."""
-    from convert.bias_correction import correct_biases
+    from convert.rounding import correct_rounding
     from train.calibrate import measure_ranges
 
     path = args.int8 or args.ranges
@@ -100,7 +100,7 @@ def _quantization(args: argparse.Namespace, model, frames: Sequence[np.ndarray],
     given = read_tflite_ranges(path, model) if args.int8 else read_json_ranges(path)
     ranges = measure_ranges(model, frames, spec)
     _check_names(given, ranges, path)
-    return correct_biases(model, {**ranges, **given}, frames, spec), str(path)
+    return correct_rounding(model, {**ranges, **given}, frames, spec), str(path)
 
 
 def _check_names(given: Mapping[str, object], known: Mapping[str, object], path: Path) -> None:

@@ -16,7 +16,7 @@ from edge_runtime.calibration import CALIBRATION_MEMBER, CalibrationRecord
 from edge_runtime.spec import DetectorSpec, read_member
 from train.ranges import read_ranges
 
-METHOD = "min-max, biases corrected"
+METHOD = "min-max, rounding corrected"
 
 
 @dataclass
@@ -92,13 +92,13 @@ def quantization_of(path: Path, model, frames: Sequence[np.ndarray], spec: Detec
     Raises: ModelError for learnt ranges that do not fit the net.
     """
     import_tensorflow()  # chooses the backend
-    from convert.bias_correction import correct_biases
+    from convert.rounding import correct_rounding
     from train.calibrate import measure_ranges
     from train.int8_net import Quantization, check_ranges
 
     learnt = read_ranges(path)
     if learnt is None:
-        return correct_biases(model, measure_ranges(model, frames, spec), frames, spec)
+        return correct_rounding(model, measure_ranges(model, frames, spec), frames, spec)
     check_ranges(model, learnt, path)
     return Quantization(learnt)
 

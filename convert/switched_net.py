@@ -24,7 +24,8 @@ class SwitchedConvolution(FoldedConvolution):
     def __init__(self, unit: Unit, quantization: Quantization, suffix: str) -> None:
         convolution = unit.layers[0]
         shift = quantization.shifts.get(convolution.name)
-        super().__init__(convolution, unit.batch_norm, True, shift)
+        nudge = quantization.nudges.get(convolution.name)
+        super().__init__(convolution, unit.batch_norm, True, shift, nudge)
         self.name = f"{self.name}_{suffix}"
         self.on = _switch(self.name)
 

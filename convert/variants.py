@@ -5,7 +5,7 @@ DESCRIPTIONS = {
     "float32": "the numbers as they were trained",
     "float16": "weights in half precision",
     "dynamic": "int8 weights, ranges of activations found while running",
-    "int8": "int8 weights and activations, ranges from calibration pictures, biases corrected",
+    "int8": "int8 weights and activations, ranges from calibration pictures, rounding corrected",
     "int8_qat": "int8 with what quantisation-aware training has learnt",
     "int8_mixed": "int8 but for the layers of --keep-float",
     "int8_float_head": "int8 but for the heads",

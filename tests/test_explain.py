@@ -243,12 +243,12 @@ def test_a_truncated_int8_file(source, model_path, dataset, tmp_path, capsys):
 
 def test_the_simulation_is_what_the_converter_exports(model, dataset, frames):
     """One net with switches stands for the nets that `python -m convert --keep-float` makes."""
-    from convert.bias_correction import correct_biases
+    from convert.rounding import correct_rounding
     from convert.switched_net import SwitchedNet
     from train.calibrate import measure_ranges
     from train.int8_net import build_int8_net
 
-    quantization = correct_biases(model, measure_ranges(model, frames, SMALL), frames, SMALL)
+    quantization = correct_rounding(model, measure_ranges(model, frames, SMALL), frames, SMALL)
     images = np.concatenate([preprocess(frame, SMALL) for frame in frames[:4]])
     net = SwitchedNet(model, quantization)
     for in_float in ((), ("re_lu",), ("cell", "concatenate"), ("input", "logits_fine")):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from convert.bias_correction import correct_biases
+from convert.rounding import correct_rounding
 from edge_runtime.detector import Detector
 from edge_runtime.spec import AnchorLevel, DetectorSpec
 from tests.convert_fixtures import (  # noqa: F401
@@ -163,7 +163,7 @@ def test_bias_correction_puts_the_means_back():
     spec = DetectorSpec((8, 8), ("a",), (AnchorLevel(1, (0.5,), (1.0,)),), pixel_mean=0)
     frames = [np.clip(picture, 100, 255) for picture in pictures(8)]
     ranges = measure_ranges(model, frames, spec)
-    quantization = correct_biases(model, ranges, frames, spec)
+    quantization = correct_rounding(model, ranges, frames, spec)
     images = np.stack([frame / 128 for frame in frames]).astype(np.float32)
     exact = np.asarray(model(images)["logits"])
 
@@ -180,7 +180,7 @@ def test_bias_correction_puts_the_means_back():
 def test_the_file_computes_what_the_net_simulates(keras_path, frames, tmp_path):
     model = make_model()
     ranges = measure_ranges(model, frames, SPEC)
-    net = build_int8_net(model, correct_biases(model, ranges, frames, SPEC))
+    net = build_int8_net(model, correct_rounding(model, ranges, frames, SPEC))
     detector = Detector(make("int8", keras_path, frames, tmp_path))
     rng = np.random.default_rng(5)
     for _ in range(5):

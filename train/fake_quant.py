@@ -60,7 +60,9 @@ class FoldedConvolution(keras.Layer):
         batch_norm: the layer behind it; None where there is none.
         rounds: whether weights are rounded to 255 steps, symmetric about 0, with a scale for each
             output channel.
-        shift: (channels,) that the bias is moved by, see convert/bias_correction.py; None: 0.
+        shift: (channels,) that the bias is moved by, see convert/rounding.py; None: 0.
+        nudge: of the kernel's shape, what it is moved by before it is rounded, see
+            convert/weight_rounding.py; None: 0, each weight goes to the nearest step.
     """
 
     def __init__(
@@ -69,10 +71,12 @@ class FoldedConvolution(keras.Layer):
         batch_norm: keras.layers.BatchNormalization | None,
         rounds: bool,
         shift: np.ndarray | None = None,
+        nudge: np.ndarray | None = None,
     ) -> None:
         super().__init__(name=f"{convolution.name}_folded")
         self.convolution, self.batch_norm = convolution, batch_norm
         self.rounds, self.shift = rounds, 0.0 if shift is None else shift
+        self.nudge = 0.0 if nudge is None else nudge
         self.depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
         self.channel_axis = 2 if self.depthwise else 3
         self.built = True  # with the layers it uses
@@ -93,13 +97,16 @@ class FoldedConvolution(keras.Layer):
 
     def rounded(self, kernel, bias=0.0):
         """The kernel on the steps of int8; gradients pass as if it had not been rounded."""
+        limit = ops.stop_gradient(self.limits(kernel, bias))
+        return keras.quantizers.fake_quant_with_min_max_vars(
+            kernel + self.nudge, -limit, limit, narrow_range=True, axis=self.channel_axis
+        )
+
+    def limits(self, kernel, bias=0.0):
+        """(channels,): the largest weight that int8 has for each channel; the smallest is -it."""
         axes = [axis for axis in range(4) if axis != self.channel_axis]
         limit = ops.max(ops.abs(kernel), axis=axes)
-        limit = ops.maximum(limit, NARROWEST + BIAS_PART * ops.abs(bias))
-        limit = ops.stop_gradient(limit)
-        return keras.quantizers.fake_quant_with_min_max_vars(
-            kernel, -limit, limit, narrow_range=True, axis=self.channel_axis
-        )
+        return ops.maximum(limit, NARROWEST + BIAS_PART * ops.abs(bias))
 
     def call(self, x):
         return self.convolution.activation(self.convolve(x))

@@ -30,10 +30,12 @@ class Quantization:
     Attributes:
         ranges: (low, high) of the picture (INPUT) and of each unit that rounds, by name.
         shifts: (channels,) float32 by convolution, which its bias is moved by.
+        nudges: float32 by convolution, which its folded kernel is moved by before it is rounded.
     """
 
     ranges: Mapping[str, Range] = field(default_factory=dict)
     shifts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    nudges: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def check_ranges(model: keras.Model, ranges: Mapping[str, Range], source: object) -> None:
@@ -91,7 +93,8 @@ def fold(unit: Unit, quantization: Quantization, rounds: bool) -> FoldedConvolut
     convolution = unit.layers[0]
     # In float it has its own bias: the shift makes up for rounding.
     shift = quantization.shifts.get(convolution.name) if rounds else None
-    return FoldedConvolution(convolution, unit.batch_norm, rounds, shift)
+    nudge = quantization.nudges.get(convolution.name)
+    return FoldedConvolution(convolution, unit.batch_norm, rounds, shift, nudge)
 
 
 def _copy(layer: keras.Layer) -> keras.Layer:
