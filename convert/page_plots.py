@@ -54,13 +54,27 @@ def latency_plot(models: Sequence[dict], pair: tuple[str, str]) -> str | None:
         for x, y, name in rows:
             axes.scatter(x, y, s=55, color=_color(name, pair), zorder=3)
         axes.set(xlabel="inference, ms (median)", ylabel="AP, points")
-        axes.set_xlim(0, 1.1 * max(x for x, _, _ in rows))
+        _set_latencies(axes, [x for x, _, _ in rows])
         low, high = min(y for _, y, _ in rows), max(y for _, y, _ in rows)
         margin = max(0.25 * (high - low), 0.25)
         axes.set_ylim(low - margin, high + margin)
         _label_points(axes, rows)
 
     return _svg(draw, 3.2)
+
+
+def _set_latencies(axes, milliseconds: Sequence[float]) -> None:
+    """From 0, or in decades where one model takes so long that the others would be one point."""
+    fastest, slowest = min(milliseconds), max(milliseconds)
+    if slowest <= 8 * fastest:
+        axes.set_xlim(0, 1.1 * slowest)
+        return
+    axes.set_xscale("log")
+    axes.set_xlim(fastest / 1.3, slowest * 1.3)
+    ticks = [step * 10**power for power in range(-2, 6) for step in (1, 2, 5)]
+    shown = [tick for tick in ticks if fastest / 1.3 <= tick <= slowest * 1.3]
+    axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
+    axes.set_xticks([], minor=True)
 
 
 def _label_points(axes, rows: Sequence[tuple]) -> None:

@@ -110,22 +110,22 @@ def test_a_sound_model_needs_nothing(model_path, dataset, tmp_path):
     assert units["input"]["rmse_steps"]["total"] == pytest.approx(0, abs=1e-3)
     # Rounding alone makes an error of 1/√12 of a step.
     assert 0.1 < units["re_lu"]["rmse_steps"]["local"] < 0.5
-    assert units["logits_fine"]["range_of"] == "concatenate"
-    assert units["logits_fine"]["range"] == units["concatenate"]["range"]
-    assert {block["name"] for block in report["blocks"]} >= {"input", "re_lu", "concatenate_1"}
+    assert units["logits_fine"]["range_of"] == "logits"
+    assert units["logits_fine"]["range"] == units["logits"]["range"]
+    assert {block["name"] for block in report["blocks"]} >= {"input", "re_lu", "offsets"}
 
 
 def test_an_exploding_offset_head_is_named(exploding, dataset, tmp_path, capsys):
     report, text = run(capsys, tmp_path, exploding, dataset)
     assert report["advice"]["cause"] == "one_block"
     line = report["advice"]["line"]
-    assert line.startswith("keep concatenate_1 in float: python -m convert ")
-    assert "--keep-float concatenate_1, which wins back" in line
+    assert line.startswith("keep offsets in float: python -m convert ")
+    assert "--keep-float offsets, which wins back" in line
     assert "is stretched by offsets_coarse, while the others need only [" in line
     ap = report["ap"]
     assert ap["int8"]["ap"] < ap["float"]["ap"] - 0.2
-    assert ap["concatenate_1"]["ap"] == pytest.approx(ap["float"]["ap"], abs=0.02)
-    assert "concatenate_1" in text
+    assert ap["offsets"]["ap"] == pytest.approx(ap["float"]["ap"], abs=0.02)
+    assert "offsets" in text
 
 
 def test_black_calibration_pictures_are_named(model_path, tmp_path, capsys):
@@ -251,7 +251,7 @@ def test_the_simulation_is_what_the_converter_exports(model, dataset, frames):
     quantization = correct_rounding(model, measure_ranges(model, frames, SMALL), frames, SMALL)
     images = np.concatenate([preprocess(frame, SMALL) for frame in frames[:4]])
     net = SwitchedNet(model, quantization)
-    for in_float in ((), ("re_lu",), ("cell", "concatenate"), ("input", "logits_fine")):
+    for in_float in ((), ("re_lu",), ("cell", "logits"), ("input", "logits_fine")):
         wanted = build_int8_net(model, quantization, in_float).predict_on_batch(images)
         with net.switched(in_float):
             got = net.run(images)
