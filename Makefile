@@ -114,7 +114,8 @@ family: $(installed) data ## results/family again: the digits detector at severa
 	    $(call float_and_int8,build/family/digits_$${width}_$$size) || exit; \
 	  done; \
 	done
-	@$(python) -m convert.benchmark build/family/*/*.tflite --data $(digits) --out build/family/report.json
+	@$(python) -m convert.benchmark build/family/*/*.tflite --data $(digits) --no-page \
+	  --out build/family/report.json
 	@$(python) -m convert.family build/family/report.json --out build/family
 
 convert: $(needs) ## int8 and other .tflite files, and what they cost: report.html

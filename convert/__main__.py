@@ -105,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
     plain_warnings()
+    state = "the files of an earlier run are as they were"
     try:
         if args.model.suffix != ".keras":
             raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
@@ -116,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             source = Source(args.model, spec, frames, Path(work), record, args.qat, args.keep_float)
             source.kept  # noqa: B018 - a name that fits no layer is found now, not in minutes
             paths = convert_all(source, variants, args.out)
+        state = "the .tflite files are new, the report is that of an earlier run"
         command = shlex.join(["python", "-m", "convert", *given])
         robustness = args.robustness and set(COMPARED) <= set(variants)
         comparison = run_benchmark(
@@ -132,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}{cure}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; the files of an earlier run are as they were", file=sys.stderr)
+        print(f"\nstopped; {state}", file=sys.stderr)
         return 130
     except (ConversionError, VerificationError) as error:
         if isinstance(error, ConversionError):

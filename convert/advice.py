@@ -135,13 +135,13 @@ def _stretched(report: dict, name: str) -> str:
 
 
 def _file(report: dict) -> str | None:
-    """A file that is worse than its ranges: made with uncorrected biases, or of another model."""
+    """A file that is worse than its ranges: made with uncorrected rounding, or of another model."""
     lost, ap = loss(report), report["ap"]
     if lost is None or "file" not in ap or ap["int8"]["ap"] - ap["file"]["ap"] <= LOSS:
         return None
     return (
         f"convert again with python -m convert: the file loses {_points(lost)}, int8 with the same "
-        f"ranges and corrected biases {_points(ap['float']['ap'] - ap['int8']['ap'])}"
+        f"ranges and corrected rounding {_points(ap['float']['ap'] - ap['int8']['ap'])}"
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convert.arguments import LATENCY_RUNS, whole_number
-from convert.report import check_writable, format_report
+from convert.report import check_writable, format_report, write_report
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,6 +38,12 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=False,
         help="float32 and int8 on dark, flat, blurred, noisy pictures, too: takes minutes",
+    )
+    add(
+        "--page",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="report.html beside the JSON; it compares one float32 file with one int8 file",
     )
     return parser
 
@@ -67,8 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = (args.data, args.split, args.threads, args.latency_runs, args.limit, command)
         comparison = run_benchmark(args.models, *options, args.robustness)
         print(format_report(comparison.report))
-        for path in write_results(args.out, comparison):
-            print(path)
+        if args.page:
+            written = write_results(args.out, comparison)
+        else:
+            write_report(args.out, comparison.report)
+            written = [args.out]
+        print(*written, sep="\n")
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -30,6 +30,7 @@ from edge_runtime.spec import DetectorSpec, read_spec
 from train.data import VocDataset, load_voc, plain_warnings
 
 COUNTS = (1, 10, 100, 500)
+LIKELY = 0.1  # the score of anchors whose errors matter
 USUAL = 200  # pictures, for the comparison of methods: what `python -m convert` takes
 
 
@@ -52,6 +53,11 @@ def study(
     plan += [(usual, name, True) for name in METHODS] + [(usual, "min-max", False)]
     look = _Look(model, spec, dataset)
     rows = [{"images": None, "method": "float32", "corrected": None, **look.at(model)}]
+    if rows[0]["score_error"] is None or rows[0]["ap"] is None:
+        raise ValueError(
+            f"boxes in split '{dataset.split}' and a detector that gives some anchor a score of "
+            f"{LIKELY} expected, got none; train longer or choose another --split"
+        )
     for count, method, corrected in tqdm(
         dict.fromkeys(plan), "measuring", unit="row", leave=False, disable=None
     ):
@@ -83,7 +89,7 @@ class _Look:
 
         found = detect_all(net, self.dataset, self.spec)
         accuracy = evaluate(self.dataset.examples, found, self.spec.class_names)
-        likely = self.reference >= 0.1
+        likely = self.reference >= LIKELY
         error = (self._scores(net) - self.reference)[likely]
         rms = float(np.sqrt(np.mean(error**2))) if error.size else None
         return {"score_error": rms, "ap": accuracy.ap, "ap50": accuracy.ap50}

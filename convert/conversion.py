@@ -33,8 +33,10 @@ def choose_variants(args: argparse.Namespace, spec: DetectorSpec) -> list[str]:
     given = {"int8_qat": args.qat, "int8_mixed": args.keep_float}
     chosen = args.variants or [name for name in VARIANTS if given.get(name, True)]
     for name, flag in OPTIONAL.items():
-        if bool(given[name]) != (name in chosen):
-            raise ValueError(f"the variant {name} and {flag} go together; give both or neither")
+        if name in chosen and not given[name]:
+            raise ValueError(f"the variant {name} needs {flag}; give it, or leave the variant out")
+    if args.keep_float and "int8_mixed" not in chosen:
+        raise ValueError("--keep-float makes the variant int8_mixed; name it in --variants, too")
     if args.qat:
         if read_spec(args.qat) != spec:
             raise ValueError(

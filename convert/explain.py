@@ -29,9 +29,10 @@ from convert.quiet import ConversionError, hidden_output
 from convert.recipes import quantization_of
 from convert.report import check_writable, write_report
 from convert.tflite import load_model
+from convert.variants import INTEGER, VARIANT_MEMBER
 from edge_runtime.detector import Detector
 from edge_runtime.machine import describe_machine
-from edge_runtime.spec import DetectorSpec, SpecError, read_spec
+from edge_runtime.spec import DetectorSpec, SpecError, read_member, read_spec
 from train.data import VocDataset, load_voc, plain_warnings
 from train.ranges import read_ranges
 
@@ -112,11 +113,22 @@ def _check_names(given: Mapping[str, object], known: Mapping[str, object], path:
         )
 
 
+def _check_variant(path: Path) -> None:
+    variant = read_member(path, VARIANT_MEMBER)
+    if variant is not None and variant.strip() not in {*INTEGER, "aeq_int8"}:
+        raise ValueError(
+            f"{path}: a file that is int8 throughout expected, got the variant {variant.strip()}; "
+            "explain the model itself, without --int8"
+        )
+
+
 def _run(args: argparse.Namespace, command: str) -> dict:
     if args.model.suffix != ".keras":
         raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
     spec = read_spec(args.model)
     check_writable(args.out / "explain.json")
+    if args.int8:
+        _check_variant(args.int8)
     detector = _detector(args.int8, spec) if args.int8 else None
     if args.ranges:
         read_json_ranges(args.ranges)  # found wanting early

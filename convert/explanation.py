@@ -33,7 +33,7 @@ def explain(
 
     Args:
         model: the float Keras detector.
-        quantization: its ranges and bias shifts, see train/int8_net.py.
+        quantization: its ranges and corrections, see train/int8_net.py.
         examples: pictures that calibration has not seen; the first `limit` for the errors, the
             first `ap_limit` for the AP.
         detector: of a real int8 file, whose AP is measured beside.

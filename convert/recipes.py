@@ -87,9 +87,9 @@ class Source:
 
 
 def quantization_of(path: Path, model, frames: Sequence[np.ndarray], spec: DetectorSpec):
-    """Ranges and bias shifts: those that the file has learnt, else measured on pictures.
+    """Ranges and corrections: what the file has learnt, else measured on pictures.
 
-    Raises: ModelError for learnt ranges that do not fit the net.
+    Raises: ValueError for learnt ranges that do not fit the net.
     """
     import_tensorflow()  # chooses the backend
     from convert.rounding import correct_rounding

@@ -41,12 +41,19 @@ def combine(reports: Sequence[dict]) -> dict:
             rows[f"{key}_difference"] = _summary(changes)
         variants[variant] = rows
     trainings = [report["training"] for report in reports]
+    against_clean = {
+        row["condition"]: [_condition(report, row["condition"]) for report in reports]
+        for row in reports[0].get("robustness") or ()
+        if all(report.get("robustness") for report in reports)
+    }
     return {
         **reports[0],
         "seeds": {
             "seeds": [training["seed"] for training in trainings],
             "minutes": [training["minutes"] for training in trainings],
             "variants": variants,
+            # AP50 that int8 loses on changed pictures beyond what it loses on clean ones.
+            "against_clean": against_clean,
         },
     }
 
@@ -88,6 +95,11 @@ def _recipe(report: dict) -> list[str]:
     return parser.parse_known_args(shlex.split(report["training"]["command"]))[1]
 
 
+def _condition(report: dict, condition: str) -> float | None:
+    rows = {row["condition"]: row for row in report["robustness"]}
+    return rows[condition]["against_clean"]["ap50"]
+
+
 def _value(report: dict, variant: str, key: str) -> float:
     return next(model[key] for model in report["models"] if model["variant"] == variant)
 
@@ -110,9 +122,14 @@ def format_seeds(report: dict) -> str:
             cells.append(_points(row[key], ".2f"))
             cells.append(_points(row[f"{key}_difference"], "+.2f") if variant != "float32" else "")
         rows.append([variant, *cells])
+    conditions = [["int8, AP50 against clean", *(f"seed {seed}" for seed in seeds["seeds"])]]
+    for name, values in seeds["against_clean"].items():
+        cells = ["" if value is None else f"{100 * value:+.2f}" for value in values]
+        conditions.append([name, *cells])
     minutes = ", ".join(f"{value:.0f}" for value in seeds["minutes"])
     head = f"seeds {', '.join(map(str, seeds['seeds']))}; minutes of training {minutes}"
-    return f"{head}; mean ± standard deviation\n\n{align(rows, left=(0,))}"
+    tables = [align(rows, left=(0,))] + ([align(conditions, left=(0,))] if conditions[1:] else [])
+    return "\n\n".join([f"{head}; mean ± standard deviation", *tables])
 
 
 def _points(summary: dict, form: str) -> str:

@@ -8,8 +8,10 @@ Brain Surgeon, Hassibi and Stork 1993). Scales stay those of rounding to nearest
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from keras import ops
+from numpy.lib.stride_tricks import sliding_window_view
 
 from train.fake_quant import FoldedConvolution
 
@@ -42,29 +44,41 @@ def nudge_of(layer: FoldedConvolution, inputs: np.ndarray) -> np.ndarray:
 
 def second_moments(layer: FoldedConvolution, inputs: np.ndarray) -> np.ndarray:
     """Sums of the products of what a kernel's weights are multiplied with: (groups, n, n)."""
-    convolution = layer.convolution
-    height, width = convolution.kernel_size
     rng = np.random.default_rng(0)
     total = 0.0
     for start in range(0, len(inputs), BATCH):
-        patches = inputs[start : start + BATCH]
-        if (height, width) != (1, 1) or convolution.strides != (1, 1):
-            patches = ops.image.extract_patches(
-                patches,
-                (height, width),
-                convolution.strides,
-                convolution.dilation_rate,
-                convolution.padding,
-            )
-        rows = np.asarray(patches).reshape(-1, height * width, inputs.shape[-1])
-        if height * width > 1 and len(rows) > SAMPLES:
-            rows = rows[rng.choice(len(rows), SAMPLES, replace=False)]
+        rows = _patches(layer.convolution, inputs[start : start + BATCH], rng)
         if layer.depthwise:
             grouped = np.ascontiguousarray(rows.transpose(2, 1, 0))  # [C, n, positions]
         else:
             grouped = rows.reshape(1, len(rows), -1).transpose(0, 2, 1)
         total = total + np.matmul(grouped, grouped.transpose(0, 2, 1)).astype(np.float64)
     return total
+
+
+def _patches(convolution, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a kernel lies on, (positions, height * width, C); of a wide one, SAMPLES positions."""
+    size, strides = convolution.kernel_size, convolution.strides
+    reach = [(k - 1) * d + 1 for k, d in zip(size, convolution.dilation_rate, strict=True)]
+    if convolution.padding == "same":
+        images = _padded(images, reach, strides)
+    windows = sliding_window_view(images, reach, axis=(1, 2))  # a view: nothing is copied yet
+    rows, columns = convolution.dilation_rate
+    windows = windows[:, :: strides[0], :: strides[1], :, ::rows, ::columns]
+    places = np.indices(windows.shape[:3]).reshape(3, -1)
+    if size != (1, 1) and places.shape[1] > SAMPLES:
+        places = places[:, rng.choice(places.shape[1], SAMPLES, replace=False)]
+    picked = windows[tuple(places)]  # [positions, C, height, width]
+    return picked.transpose(0, 2, 3, 1).reshape(len(picked), size[0] * size[1], -1)
+
+
+def _padded(images: np.ndarray, reach: Sequence[int], strides: Sequence[int]) -> np.ndarray:
+    """With the zeros that "same" adds, the odd one behind."""
+    missing = [
+        max((-(-side // stride) - 1) * stride + size - side, 0)
+        for side, size, stride in zip(images.shape[1:3], reach, strides, strict=True)
+    ]
+    return np.pad(images, ((0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)))
 
 
 def round_together(weights: np.ndarray, moments: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -182,8 +182,9 @@ def test_full_disk_while_converting(keras_path, dataset, tmp_path, capsys, monke
 
 def test_flags_and_variants_that_do_not_go_together(keras_path, dataset, tmp_path, capsys):
     given = (keras_path, "--data", dataset, "--out", tmp_path)
-    for flags in (["--variants", "int8_qat"], ["--qat", keras_path, "--variants", "int8"]):
-        assert "int8_qat and --qat go together" in fail(capsys, *given, *flags)
+    assert "int8_qat needs --qat" in fail(capsys, *given, "--variants", "int8_qat")
+    flags = ("--keep-float", "offsets", "--variants", "int8")
+    assert "name it in --variants" in fail(capsys, *given, *flags)
     assert "has learnt no int8 ranges" in fail(capsys, *given, "--qat", keras_path)
     other = tmp_path / "other.keras"
     make_model().save(other)

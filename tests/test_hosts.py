@@ -142,7 +142,8 @@ def expected(alone):
 
 def test_quantisation_aware_training_without_tensorflow(alone):
     ranges = read_ranges(alone["int8"])
-    assert set(ranges) == {"input", "fine_relu", "coarse_relu", "logits_conv", "offsets_conv"}
+    units = {"fine_relu", "coarse_relu", "deep_relu", "logits_conv", "offsets_conv"}
+    assert set(ranges) == {"input", *units}
     history = losses(alone["int8"])
     assert history[-1] < history[0]
 

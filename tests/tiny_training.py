@@ -25,6 +25,9 @@ def tiny_ssd(spec, alpha=1.0, top_down_channels=0):
         x = layers.Conv2D(8, 4, 4, use_bias=False, name=name)(x)
         x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
         x = layers.ReLU(name=f"{name}_relu")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="deep")(x)
+    x = layers.BatchNormalization(momentum=0.9, name="deep_bn")(x)
+    x = layers.ReLU(name="deep_relu")(x)
     outputs = {}
     for kind, width in (("logits", spec.num_classes + 1), ("offsets", 4)):
         head = layers.Conv2D(len(LEVELS[0]) * width, 1, name=f"{kind}_conv")(x)

@@ -98,9 +98,13 @@ class FoldedConvolution(keras.Layer):
     def rounded(self, kernel, bias=0.0):
         """The kernel on the steps of int8; gradients pass as if it had not been rounded."""
         limit = ops.stop_gradient(self.limits(kernel, bias))
-        return keras.quantizers.fake_quant_with_min_max_vars(
-            kernel + self.nudge, -limit, limit, narrow_range=True, axis=self.channel_axis
+        kernel = kernel + self.nudge
+        # Channels last: Keras rounds other axes on TensorFlow only.
+        kernel = ops.swapaxes(kernel, 2, 3) if self.depthwise else kernel
+        kernel = keras.quantizers.fake_quant_with_min_max_vars(
+            kernel, -limit, limit, narrow_range=True, axis=3
         )
+        return ops.swapaxes(kernel, 2, 3) if self.depthwise else kernel
 
     def limits(self, kernel, bias=0.0):
         """(channels,): the largest weight that int8 has for each channel; the smallest is -it."""

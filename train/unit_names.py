@@ -16,11 +16,13 @@ def match_units(model, patterns: Iterable[str]) -> set[str]:
     A pattern is the name of a unit (`offsets`), what several names begin with (`block_6`, which is
     block_6_expand_relu and all up to block_6_add), or a glob (`block_[6-9]_*`).
 
-    Raises: ValueError, with near names, for a pattern that fits no unit.
+    Raises: ValueError, with near names, for a pattern that fits no unit that int8 rounds anything
+        of: what only moves numbers keeps the type of what it gets.
     """
     from train.units import find_units  # here, since `convert` chooses the backend first
 
-    return match_names([unit.name for unit in find_units(model)[0]], patterns)
+    units = find_units(model)[0]
+    return match_names([u.name for u in units if u.convolves or u.rounds], patterns)
 
 
 def match_names(names: Sequence[str], patterns: Iterable[str]) -> set[str]:
