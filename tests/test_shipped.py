@@ -51,7 +51,7 @@ def test_int8_sees_what_float_sees(scenes, int8_detections):
     import keras
 
     spec = read_spec(KERAS)
-    model = keras.saving.load_model(KERAS, compile=False)
+    model = keras.saving.load_model(QAT, compile=False)
     images = np.concatenate([preprocess(read_image(e.image_path), spec) for e in scenes])
     outputs = model.predict_on_batch(images)
     clear = 0
