@@ -46,3 +46,23 @@ def test_the_logs_show_that_the_net_did_not_wait_for_pictures(report, seed):
     assert max(float(row["waiting"]) for row in rows) < 0.05
     minutes = sum(float(row["seconds"]) for row in rows) / 60
     assert minutes == pytest.approx(report["seeds"]["minutes"][seed], abs=0.1)
+
+
+def test_the_readme_has_the_calibration_study():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = {"1 picture": (1, True), "100": (100, True)}
+    rows |= {"200: what `convert` does": (200, True)}
+    rows |= {"200, weights to the nearest step": (200, False)}
+    for label, (images, corrected) in rows.items():
+        cells = [label]
+        for name in ("digits", "bccd"):
+            path = ROOT / "results" / name / "calibration.json"
+            reference, *found = json.loads(path.read_text(encoding="utf-8"))["rows"]
+            row = next(
+                r
+                for r in found
+                if (r["images"], r["method"], r["corrected"]) == (images, "min-max", corrected)
+            )
+            changes = [f"{100 * (row[key] - reference[key]):+.2f}" for key in ("ap", "ap50")]
+            cells += [f"{row['score_error']:.4f}", ", ".join(changes)]
+        assert f"| {' | '.join(cells)} |" in readme
