@@ -50,6 +50,7 @@ def begun(tmp_path_factory):
     """A model to start from, so that the hosts have weights to share."""
     path = tmp_path_factory.mktemp("begun") / "begun.keras"
     spec = DetectorSpec((64, 64), tuple("0123456789"), LEVELS)
+    keras.utils.set_random_seed(0)
     save_detector(tiny_ssd(spec), spec, path)
     return path
 
@@ -120,7 +121,10 @@ def alone(scenes, begun, tmp_path_factory, processes):
     runs = {
         "tiny": ([tiny], {}),
         "two devices": ([tiny], {"XLA_FLAGS": f"{HASTY} --xla_force_host_platform_device_count=2"}),
-        "int8": ([tiny, "--qat", "--preset=fpnlite", "--learning-rate=0.01", *still], {}),
+        "int8": (
+            [tiny, "--qat", "--preset=fpnlite", "--learning-rate=0.003", "--epochs=10", *still],
+            {},
+        ),
         "real net": (["--from-scratch", "--epochs=1"], {"TINY_NET": "0"}),
     }
     outs = {name: tmp_path_factory.mktemp("alone") / "model.keras" for name in runs}
