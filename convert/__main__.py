@@ -19,7 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from convert import representative
-from convert.arguments import whole_number
+from convert.arguments import (
+    add_calibration_draw,
+    add_calibration_images,
+    add_model_and_data,
+    whole_number,
+)
 from convert.audit import describe_calibration
 from convert.comparison import COMPARED, run_benchmark
 from convert.conversion import VerificationError, choose_variants, convert_all, work_folder
@@ -41,15 +46,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help=".keras file of `python -m train`")
-    add("--data", type=Path, required=True, help="folder in PASCAL VOC layout")
+    add_model_and_data(parser)
     add("--out", type=Path, default=Path("build"), help="folder for the .tflite files")
-    add(
-        "--calibration-images",
-        type=whole_number(1),
-        default=200,
-        help=f"int8 ranges are measured on so many, at least {representative.MIN_IMAGES}",
-    )
+    add_calibration_images(parser)
     add(
         "--variants",
         nargs="+",
@@ -66,10 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         help="layers of int8_mixed that stay in float, such as those that `python -m "
         "convert.explain` names; block_6_* is all of a block",
     )
-    add("--calibration-split", default="train", help="where they are drawn from")
+    add_calibration_draw(parser)
     add("--split", default="test", help="the benchmark's; training has not seen it")
     add("--threads", type=whole_number(1), help="of the benchmark; None: all cores")
-    add("--seed", type=whole_number(0), default=0, help="of the draw of calibration pictures")
     add(
         "--robustness",
         action=argparse.BooleanOptionalAction,

@@ -3,8 +3,35 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+# Ranges are minima and maxima: with fewer pictures they fit those scenes and clip others.
+MIN_IMAGES = 20
 LATENCY_RUNS = 50  # of each model: enough for a 90th percentile, bearable on a slow board
+
+
+def add_model_and_data(parser: argparse.ArgumentParser) -> None:
+    """What is converted, studied or explained, and the pictures for it."""
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help=".keras file of `python -m train`"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder in PASCAL VOC layout")
+
+
+def add_calibration_draw(parser: argparse.ArgumentParser) -> None:
+    """Where calibration pictures come from."""
+    add = parser.add_argument
+    add("--calibration-split", default="train", help="where calibration pictures are drawn from")
+    add("--seed", type=whole_number(0), default=0, help="of the draw of calibration pictures")
+
+
+def add_calibration_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--calibration-images",
+        type=whole_number(1),
+        default=200,
+        help=f"int8 ranges are measured on so many, at least {MIN_IMAGES}",
+    )
 
 
 def whole_number(minimum: int):

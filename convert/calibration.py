@@ -18,14 +18,15 @@ import numpy as np
 from tqdm import tqdm
 
 from convert import representative
-from convert.arguments import whole_number
+from convert.arguments import add_calibration_draw, add_model_and_data, whole_number
 from convert.calibration_methods import METHODS, Observed, observe_all
 from convert.calibration_picture import draw_study
 from convert.quiet import ConversionError
 from convert.report import align, check_writable, write_report
-from convert.tflite import import_tensorflow, load_model
+from convert.tflite import load_model
 from edge_runtime.decode import softmax
 from edge_runtime.machine import describe_machine, one_line
+from edge_runtime.preprocess import preprocess
 from edge_runtime.spec import DetectorSpec, read_spec
 from train.data import VocDataset, load_voc, plain_warnings
 
@@ -97,8 +98,6 @@ class _Look:
     def _scores(self, net) -> np.ndarray:
         """(pictures, anchors, classes) of the first pictures."""
         frames = representative.load_frames(self.dataset.examples[:24], self.spec)
-        from edge_runtime.preprocess import preprocess
-
         logits = [net.predict_on_batch(preprocess(f, self.spec))["logits"][0] for f in frames]
         return np.stack([softmax(row.astype(np.float64))[:, 1:] for row in logits])
 
@@ -131,13 +130,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help=".keras file of `python -m train`")
-    add("--data", type=Path, required=True, help="folder in PASCAL VOC layout")
+    add_model_and_data(parser)
     add("--out", type=Path, default=Path("build"), help="folder for calibration.json and .png")
-    add("--calibration-split", default="train", help="where pictures are drawn from")
+    add_calibration_draw(parser)
     add("--split", default="val", help="what AP is measured on; not the benchmark's")
     add("--limit", type=whole_number(1), help="measure AP on the first N pictures; None: all")
-    add("--seed", type=whole_number(0), default=0, help="of the draw of calibration pictures")
     return parser
 
 
@@ -164,7 +161,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         spec, frames, dataset = _prepare(args)
         model = load_model(args.model, spec)
-        import_tensorflow()
         rows = study(model, spec, frames, dataset)
         report = {
             "command": shlex.join(["python", "-m", "convert.calibration", *given]),

@@ -21,7 +21,12 @@ import numpy as np
 
 from convert import representative
 from convert.advice import advise, flat_frames
-from convert.arguments import whole_number
+from convert.arguments import (
+    add_calibration_draw,
+    add_calibration_images,
+    add_model_and_data,
+    whole_number,
+)
 from convert.explain_picture import draw_explanation
 from convert.explain_table import format_explanation
 from convert.file_ranges import read_json_ranges, read_tflite_ranges
@@ -46,17 +51,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help=".keras file of `python -m train`")
-    add("--data", type=Path, required=True, help="folder in PASCAL VOC layout")
+    add_model_and_data(parser)
     add("--out", type=Path, default=Path("build/explain"), help="folder for explain.json, .png")
-    add(
-        "--calibration-images",
-        type=whole_number(1),
-        default=200,
-        help=f"int8 ranges are measured on so many, at least {representative.MIN_IMAGES}",
-    )
-    add("--calibration-split", default="train", help="where they are drawn from")
-    add("--seed", type=whole_number(0), default=0, help="of the draw of calibration pictures")
+    add_calibration_images(parser)
+    add_calibration_draw(parser)
     add("--split", help="to measure on; None: val, or test where there is no val")
     add("--limit", type=whole_number(MIN_PICTURES), default=32, help="pictures for the errors")
     add("--ap-limit", type=whole_number(1), default=200, help="pictures for the AP")

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from convert.arguments import MIN_IMAGES
 from edge_runtime.preprocess import resize
 from edge_runtime.spec import DetectorSpec
 from train.data import Example, VocDataset, read_image
 
-# The ranges are minima and maxima: with fewer pictures they fit those scenes and clip others.
-MIN_IMAGES = 20
 # Of each class at least these, as far as the split has them, before chance decides: a rare class
 # must not be left to chance, and one picture of it shows one size and one light.
 IMAGES_PER_CLASS = 5
