@@ -9,10 +9,10 @@ import argparse
 import os
 import sys
 
-from edge_runtime import detect_command
+from edge_runtime import detect_command, run_command
 
 # One module for each sub-command, with add_parser(subparsers); its parser sets the default `run`.
-COMMANDS = (detect_command,)
+COMMANDS = (detect_command, run_command)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -76,8 +76,10 @@ class Network:
         try:
             with warnings.catch_warnings():  # TensorFlow's says only that LiteRT is newer
                 warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
+                # Not by its path: the interpreter would map the file, and overwriting it in place
+                # would kill the process (SIGBUS) that maps it.
                 return self.runtime.interpreter_class(
-                    model_path=str(self.path), num_threads=self.num_threads
+                    model_content=self.path.read_bytes(), num_threads=self.num_threads
                 )
         except (SystemError, ImportError, AttributeError) as error:
             # Built against NumPy 1; under NumPy 2 it fails here, in words that hide the reason.

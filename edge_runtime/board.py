@@ -1,0 +1,104 @@
+"""How the board is: temperature, throttling, memory, disk. None where the system does not say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+_THERMAL = Path("/sys/class/thermal")
+_HWMON_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+
+# Bits of the firmware's get_throttled, from Raspberry Pi's documentation of vcgencmd.
+THROTTLE_BITS = {
+    0: "under-voltage",
+    1: "frequency capped",
+    2: "throttled",
+    3: "soft temperature limit",
+}
+SINCE_BOOT = 16  # the same bits, shifted: has happened since boot
+
+
+def read_temperature() -> float | None:
+    """Degrees Celsius of the processor; of several zones the one of the CPU, else the hottest."""
+    zones: dict[str, float] = {}
+    for zone in sorted(_THERMAL.glob("thermal_zone*")):
+        try:
+            zones[(zone / "type").read_text().strip()] = int((zone / "temp").read_text()) / 1000
+        except (OSError, ValueError):
+            continue
+    for name, degrees in zones.items():
+        if "cpu" in name.lower():
+            return degrees
+    return max(zones.values(), default=None)
+
+
+def read_throttling() -> dict[str, list[str]] | None:
+    """{"now": […], "since_boot": […]} of `THROTTLE_BITS`' names; None on other boards."""
+    bits = _throttle_bits()
+    return None if bits is None else decode_throttling(bits)
+
+
+def decode_throttling(bits: int) -> dict[str, list[str]]:
+    """What the firmware's number says."""
+    return {
+        "now": [name for bit, name in THROTTLE_BITS.items() if bits >> bit & 1],
+        "since_boot": [
+            name for bit, name in THROTTLE_BITS.items() if bits >> (bit + SINCE_BOOT) & 1
+        ],
+    }
+
+
+def _throttle_bits() -> int | None:
+    try:
+        return int(_HWMON_THROTTLED.read_text(), 16)
+    except (OSError, ValueError):
+        pass
+    program = _vcgencmd()
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, "get_throttled"], capture_output=True, text=True, timeout=2, check=True
+        )
+        return int(done.stdout.strip().removeprefix("throttled="), 16)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _vcgencmd() -> str | None:
+    return shutil.which("vcgencmd")
+
+
+def read_memory() -> dict[str, int] | None:
+    """{"total": bytes, "available": bytes} of the board."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+        return {
+            "total": kilobytes["MemTotal"] * 1024,
+            "available": kilobytes["MemAvailable"] * 1024,
+        }
+    except (OSError, KeyError, ValueError, IndexError):
+        return None
+
+
+def read_process_memory() -> int | None:
+    """Bytes of this process in memory now (its resident set)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def read_peak_memory() -> int:
+    """The most bytes of this process that were ever in memory."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

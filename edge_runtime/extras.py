@@ -1,0 +1,75 @@
+"""Packages that only some commands need, imported when they are used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+# extra of this package → what pip installs for it
+REQUIREMENTS = {
+    "opencv": "opencv-python>=4.8",
+    "mqtt": "paho-mqtt>=2.0",
+    "camera": "picamera2>=0.3.18",
+}
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import a module of an extra.
+
+    Raises: ImportError with the command that installs it on this system.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == module.split(".")[0]:
+            what = f"{module} is not installed"
+        else:
+            what = f"{module} is installed but does not load ({error})"
+        raise ImportError(f"{what}; {cure(extra, error)}", name=module) from error
+
+
+def cure(extra: str, error: ImportError | None = None) -> str:
+    """The command, with the extra of this package that it stands for."""
+    if extra == "camera":
+        return _camera_cure()
+    if error is not None and "libGL" in str(error):
+        return "sudo apt install libgl1 (OpenCV draws windows with it)"
+    return f"{sys.executable} -m pip install '{REQUIREMENTS[extra]}' (the extra `{extra}`)"
+
+
+def _camera_cure() -> str:
+    """picamera2 needs libcamera's bindings, which Raspberry Pi OS has and PyPI has not."""
+    if not is_raspberry_pi_os():
+        return (
+            "it needs libcamera's Python bindings, which come with Raspberry Pi OS only; elsewhere "
+            "use usb:0, rtsp://…, a video file or a folder"
+        )
+    lines = "sudo apt install python3-picamera2 --no-install-recommends"
+    if in_venv() and not venv_sees_system():
+        # Installed by apt, it is still out of sight of a closed environment.
+        lines += (
+            f", and in {sys.prefix}/pyvenv.cfg set include-system-site-packages = true (or make "
+            "the environment with python3 -m venv --system-site-packages)"
+        )
+    return f"{lines} (the extra `camera`)"
+
+
+def in_venv() -> bool:
+    """Whether this Python is that of a virtual environment."""
+    return sys.prefix != sys.base_prefix
+
+
+def venv_sees_system() -> bool:
+    """Whether the environment was made with --system-site-packages."""
+    try:
+        lines = (Path(sys.prefix) / "pyvenv.cfg").read_text().lower().splitlines()
+    except OSError:
+        return True
+    return any(line.replace(" ", "") == "include-system-site-packages=true" for line in lines)
+
+
+def is_raspberry_pi_os() -> bool:
+    """Whether the packages of Raspberry Pi OS are to be had: it leaves a file of its own."""
+    return Path("/etc/rpi-issue").exists()

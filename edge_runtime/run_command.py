@@ -1,0 +1,120 @@
+"""`edge-runtime run`: camera → detections → web page, MQTT, files, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from contextlib import ExitStack
+from importlib import import_module
+
+from edge_runtime.detect_command import add_detector_arguments, load_detector
+from edge_runtime.model import Model
+from edge_runtime.pipeline import Pipeline
+from edge_runtime.sinks import Context, Sink
+from edge_runtime.sinks.json_lines import JsonLines
+from edge_runtime.sources import Source, SourceError, SourceOptions, open_source
+from edge_runtime.sources.source import add_arguments as add_source_arguments
+from edge_runtime.sources.source import without_password
+from edge_runtime.stats import Stats
+
+log = logging.getLogger(__name__)
+
+SINKS = ("json_lines",)  # modules of edge_runtime.sinks
+
+DESCRIPTION = """\
+Find objects in what a camera sees, until Ctrl-C. Where no sink is named, results
+are printed as JSON lines.
+Exit status: 0; 1 if the source failed on the way; 2 if nothing could start.
+"""
+
+
+def add_parser(subparsers) -> None:
+    """Add `run` to the sub-commands."""
+    parser = subparsers.add_parser(
+        "run",
+        help="watch a camera, a stream or a file",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a .tflite file of this project")
+    add_source_arguments(parser.add_argument_group("source"))
+    detector = parser.add_argument_group("detector")
+    add_detector_arguments(detector)
+    detector.add_argument(
+        "--classes", metavar="NAME,…", help="report only these, separated by commas (default: all)"
+    )
+    for name in SINKS:
+        import_module(f"edge_runtime.sinks.{name}").add_arguments(parser)
+    parser.add_argument("--verbose", action="store_true", help="say more on stderr")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the pipeline. Returns: the exit status."""
+    logging.basicConfig(
+        level=logging.INFO if args.verbose else logging.WARNING,
+        format="edge-runtime: %(message)s",
+        stream=sys.stderr,
+    )
+    with ExitStack() as stack:
+        try:
+            pipeline = _start(args, stack)
+        except (OSError, ValueError, ImportError, SourceError) as error:
+            print(f"edge-runtime: {error}", file=sys.stderr)
+            return 2
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: pipeline.stop())
+        try:
+            pipeline.run()
+        except SourceError as error:
+            print(f"edge-runtime: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
+    """Everything opened, nothing running. Raises: what could not be opened."""
+    names = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
+    model = Model(lambda: load_detector(args), args.model, names)
+    started: list[Pipeline] = []
+    snapshots: list[Stats] = []
+    context = Context(
+        model=args.model,
+        class_names=model.class_names,
+        source=without_password(args.source),
+        snapshot=lambda: snapshots[0].snapshot() if snapshots else {},
+        stop=lambda: started[0].stop() if started else None,
+    )
+    sinks = _sinks(args, context)
+    source = _source(args, model, sinks)
+    with ExitStack() as opened:  # closed again where a later one cannot be opened
+        for sink in sinks:
+            sink.open()
+            opened.callback(sink.close)
+        stack.enter_context(source)
+        opened.pop_all()  # the pipeline closes them from here on
+    snapshots.append(Stats(source))
+    started.append(Pipeline(source, model, sinks, snapshots[0], args.max_fps))
+    return started[0]
+
+
+def _sinks(args: argparse.Namespace, context: Context) -> list[Sink]:
+    made = [import_module(f"edge_runtime.sinks.{name}").create(args, context) for name in SINKS]
+    sinks = [sink for sink in made if sink is not None]
+    return sinks or [JsonLines("-")]
+
+
+def _source(args: argparse.Namespace, model: Model, sinks: list[Sink]) -> Source:
+    options = SourceOptions(
+        input_hw=model.detector.spec.input_hw,
+        needs_picture=any(sink.needs_picture for sink in sinks),
+        size_wh=args.size,
+        max_fps=args.max_fps,
+        loop=args.loop,
+        realtime=args.realtime,
+        rotate=args.rotate,
+        stall_after=args.stall_after,
+    )
+    return open_source(args.source, options)

@@ -1,0 +1,65 @@
+"""The interface of every sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edge_runtime.frame import Result
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a sink may know of the run that it belongs to.
+
+    Attributes:
+        model: path of the model file.
+        class_names: those that the run reports, in the model's order.
+        source: what the user wrote, with a password in it blotted out.
+        snapshot: JSON-ready state of the run, from `Stats.snapshot`; callable from any thread.
+        stop: ends the run, from any thread.
+    """
+
+    model: str
+    class_names: tuple[str, ...]
+    source: str
+    snapshot: Callable[[], dict] = field(default=dict)
+    stop: Callable[[], None] = field(default=lambda: None)
+
+
+class Sink:
+    """Takes results in a thread of its own, so that a slow one holds up nobody.
+
+    `write`, `idle` and `close` are called in that thread. An OSError from `write` (a full disk,
+    say) is counted and said, and the next result is tried again; `SinkClosedError` ends the run in
+    good order; anything else is a mistake in the program and ends it.
+
+    Attributes:
+        name: short, for counters and messages.
+        needs_picture: whether `write` looks at `result.frame.picture`.
+        newest_only: whether it wants the newest result and no queue, as a window does.
+    """
+
+    name = "sink"
+    needs_picture = False
+    newest_only = False
+
+    def open(self) -> None:
+        """Called once in the main thread before the first frame.
+
+        Raises: OSError, ValueError, ImportError: what was expected, what came, what to do.
+        """
+
+    def write(self, result: Result) -> None:
+        """Take one result."""
+        raise NotImplementedError
+
+    def idle(self) -> None:
+        """Called when no result has come for a while (about a second)."""
+
+    def close(self) -> None:
+        """Finish files and connections, within a second. Called once, after the last `write`."""
+
+
+class SinkClosedError(Exception):
+    """Nobody reads any more: the pipe's other end or the window was closed."""

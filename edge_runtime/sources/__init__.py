@@ -1,0 +1,8 @@
+"""Where frames come from: cameras, streams, video files, folders of pictures.
+
+A source is a context manager and an iterator of `Frame`; entering it opens the camera or file.
+"""
+
+from edge_runtime.sources.source import Source, SourceError, SourceOptions, open_source
+
+__all__ = ["Source", "SourceError", "SourceOptions", "open_source"]

@@ -1,0 +1,179 @@
+"""The interface of every source, and which one a text on the command line means."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+from edge_runtime.frame import Frame
+
+
+class SourceError(RuntimeError):
+    """A source that cannot be opened, or that ended with an error: what, why, what to do."""
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What the rest of the pipeline wants of a source.
+
+    Attributes:
+        input_hw: (height, width) of the network's input.
+        needs_picture: whether a sink shows the whole picture; if not, a camera whose processor can
+            shrink need not deliver it.
+        size_wh: of a camera's picture; None for the source's own default.
+        max_fps: frames a second that are wanted at most; None for all.
+        loop: begin again where a file ends.
+        realtime: deliver a video file at its own pace, as a camera would.
+        rotate: 0 or 180 degrees, for a camera that hangs upside down.
+        stall_after: seconds without a frame after which a camera counts as stalled.
+    """
+
+    input_hw: tuple[int, int]
+    needs_picture: bool = True
+    size_wh: tuple[int, int] | None = None
+    max_fps: float | None = None
+    loop: bool = False
+    realtime: bool = False
+    rotate: int = 0
+    stall_after: float = 5.0
+
+
+class Source:
+    """A context manager and iterator of frames; iterate once, in one thread.
+
+    The iteration ends where a file does. `close` may be called from another thread, any number of
+    times: an iteration that waits then ends within a second.
+
+    Attributes:
+        live: whether frames come at their own pace, so that old ones are worth nothing. A file's
+            frames all count, and wait for the reader.
+        dropped: frames that the source itself left out.
+        restarts: how often a camera was opened again after it failed or stalled.
+        state: "closed", "starting", "running", "stalled", "waiting" (for a camera to come back) or
+            "ended".
+    """
+
+    live = False
+    dropped = 0
+    restarts = 0
+    state = "closed"
+
+    def __init__(self, text: str, options: SourceOptions) -> None:
+        """`text`: what the user wrote. Raises: ValueError for options that do not fit."""
+        self.text = text
+        self.options = options
+
+    def open(self) -> None:
+        """Raises: SourceError; ImportError with the line that installs what is missing."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Frame]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of camera, file and process. Never raises."""
+
+    def __enter__(self) -> Source:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_source(text: str, options: SourceOptions) -> Source:
+    """The source that `text` means, not yet opened.
+
+    "picamera2" or "picamera2:N"; "usb:N" or "/dev/videoN"; "rtsp://…", "http://…" (MJPEG); a video
+    file; a picture, a folder or a glob of pictures. Cameras and streams run in a process of their
+    own, which can be killed when it hangs.
+
+    Raises: ValueError for anything else, FileNotFoundError for a path that is not there.
+    """
+    from edge_runtime.sources.files import open_files
+    from edge_runtime.sources.process import ProcessSource
+
+    if is_camera(text):
+        return ProcessSource(text, options)
+    return open_files(text, options)
+
+
+def open_here(text: str, options: SourceOptions) -> Source:
+    """A camera or stream in this very process: what the capture process runs."""
+    if text.split(":")[0] == "picamera2":
+        from edge_runtime.sources.camera import PiCamera
+
+        return PiCamera(text, options)
+    from edge_runtime.sources.opencv import OpenCvCamera
+
+    return OpenCvCamera(text, options)
+
+
+def is_camera(text: str) -> bool:
+    """Whether `text` means a live source. Raises: ValueError for a number that is none."""
+    kind, _, number = text.partition(":")
+    if kind in ("picamera2", "usb"):
+        if (kind == "usb" or number) and not number.isdecimal():
+            raise ValueError(f"{kind}:N expected, N the camera's number from 0, got {text!r}")
+        return True
+    return text.startswith(("rtsp://", "rtsps://", "http://", "https://", "/dev/video"))
+
+
+def without_password(text: str) -> str:
+    """An address fit for messages and pages: rtsp://user:secret@host → rtsp://user:***@host."""
+    return re.sub(r"(://[^/@:]*):[^@/]*@", r"\1:***@", text)
+
+
+def add_arguments(parser: argparse._ArgumentGroup) -> None:
+    """The flags that `SourceOptions` and `open_source` need."""
+    parser.add_argument(
+        "--source",
+        default="picamera2",
+        metavar="SOURCE",
+        help="picamera2[:N], usb:N, rtsp://…, a video file, a folder or glob of pictures "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size", type=_size, metavar="WxH", help="of a camera's picture (default: 1280x720)"
+    )
+    parser.add_argument(
+        "--max-fps", type=_positive, metavar="F", help="frames a second at most (default: all)"
+    )
+    parser.add_argument(
+        "--rotate", type=int, choices=(0, 180), default=0, help="for a camera upside down"
+    )
+    parser.add_argument("--loop", action="store_true", help="begin files again at their end")
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="take a video file at its own pace and drop frames, as from a camera",
+    )
+    parser.add_argument(
+        "--stall-after",
+        type=_positive,
+        default=5.0,
+        metavar="S",
+        help="seconds without a frame until a camera is started again (default: %(default)s)",
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number above 0 expected, got {text}")
+    return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match or not all(16 <= int(side) <= 8192 for side in match.groups()):
+        raise argparse.ArgumentTypeError(f"WIDTHxHEIGHT in pixels expected, got {text}")
+    return int(match[1]), int(match[2])
