@@ -1,0 +1,100 @@
+"""`edge-runtime run` as a process: what it prints, and how it ends."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from edge_runtime.__main__ import main
+from tests.conftest import ROOT
+
+ENDS_WITHIN = 20  # seconds; the promise is 2, and a busy machine must not fail the test
+
+
+@pytest.fixture
+def pictures(tmp_path, red_frame):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(red_frame).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def start(tiny_models, pictures):
+    """Starts `run` on the pictures; ended by its process id whatever the test does."""
+    started = []
+
+    def run(*flags):
+        command = [sys.executable, "-m", "edge_runtime", "run", tiny_models / "tiny_int8.tflite"]
+        started.append(
+            subprocess.Popen(
+                [*map(str, command), "--source", str(pictures), *flags],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_folder_becomes_json_lines(start):
+    out, err = (process := start("--classes", "red")).communicate(timeout=60)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 0, err
+    assert [line["frame"] for line in lines] == [0, 1, 2]
+    assert {found["class"] for line in lines for found in line["detections"]} == {"red"}
+    assert (lines[0]["width"], lines[0]["height"]) == (144, 64)
+    assert lines[2]["image"].endswith("2.png")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_in_good_order(start, number):
+    process = start("--loop")
+    assert json.loads(process.stdout.readline())["frame"] == 0
+    process.send_signal(number)
+    out, err = process.communicate(timeout=ENDS_WITHIN)
+    assert process.returncode == 0 and "Traceback" not in err
+    assert all(json.loads(line) for line in out.splitlines()), "the last line is whole"
+
+
+def test_a_reader_that_goes_away_ends_it(start):
+    process = start("--loop")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(ENDS_WITHIN) == 0
+    assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--classes", "red,blue"], "got blue"),
+        (["--source", "nowhere"], "nowhere"),
+        (["--source", "usb:first"], "usb:N expected"),
+        (["--score-threshold", "50"], r"\[0, 1\]"),
+    ],
+)
+def test_what_cannot_start_is_said_in_one_line(flags, said, tiny_models, capsys):
+    flags = flags if "--source" in flags else [*flags, "--source", "nowhere"]
+    assert main(["run", str(tiny_models / "tiny_int8.tflite"), *flags]) == 2
+    err = capsys.readouterr().err.strip().splitlines()
+    err = [line for line in err if not line.startswith("INFO")]  # LiteRT's own
+    assert len(err) == 1 and re.search(said, err[0])
+
+
+@pytest.mark.parametrize("size", ["big", "0x0", "640", "99999x99999"])
+def test_a_size_that_is_none_is_refused(size, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "model.tflite", "--size", size])
+    assert caught.value.code == 2 and "WIDTHxHEIGHT" in capsys.readouterr().err
