@@ -1,0 +1,1 @@
+"""Hours of the whole runtime on one machine, with accidents: `make soak`."""
