@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from convert.representative import class_counts
-from edge_runtime.calibration import CalibrationRecord, digest
-from edge_runtime.fingerprint import fingerprint
+from edge_runtime.calibration import CalibrationRecord
 from edge_runtime.spec import DetectorSpec
 from train.data import Example, VocDataset
 
@@ -25,13 +23,12 @@ def describe_calibration(
 
     Raises: ValueError (SpecError) without examples or a method.
     """
-    return CalibrationRecord(
+    return CalibrationRecord.of(
+        spec,
+        dataset.root,
         images=len(examples),
-        data=Path(dataset.root).resolve().name,  # a record shows no path of this machine
         split=dataset.split,
         seed=seed,
         boxes=class_counts(examples, spec.class_names) if examples else {},
         method=method,
-        spec_digest=digest(spec),
-        fingerprint=fingerprint(spec),
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from convert.verify import read_model
+from train.ranges import parse_ranges
 
 INT8 = (-128, 127)  # what an int8 number can be
 
@@ -87,15 +86,7 @@ def read_json_ranges(path: Path) -> dict[str, tuple[float, float]]:
 
     Raises: ValueError for another file; OSError.
     """
-    wanted = 'an object {"layer": [low, high], …} with low <= 0 <= high expected'
     try:
-        content = json.loads(path.read_text("utf-8"))
-        content = content.get("ranges", content)
-        ranges = {name: (float(low), float(high)) for name, (low, high) in content.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: {wanted}, got {error}; explain.json holds one") from error
-    for name, ends in ranges.items():
-        low, high = ends
-        if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high and low < high):
-            raise ValueError(f"{path}: {wanted}, got {low:g} to {high:g} for {name}")
-    return ranges
+        return parse_ranges(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; explain.json holds one") from error

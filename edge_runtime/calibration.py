@@ -82,6 +82,19 @@ class CalibrationRecord:
         elif not all(_is_number(value) for value in numbers):
             yield f"fingerprint must be finite numbers, got {numbers!r}"
 
+    @classmethod
+    def of(cls, spec: DetectorSpec, root: str | Path, **facts) -> CalibrationRecord:
+        """A record of now, by this machine: `facts` are images, split, seed, boxes and method.
+
+        Raises: SpecError for facts that are none.
+        """
+        return cls(
+            data=Path(root).resolve().name,  # a record shows no path of this machine
+            spec_digest=digest(spec),
+            fingerprint=fingerprint(spec),
+            **facts,
+        )
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)
 

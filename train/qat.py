@@ -13,8 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from edge_runtime.calibration import CALIBRATION_MEMBER, CalibrationRecord, digest
-from edge_runtime.fingerprint import fingerprint
+from edge_runtime.calibration import CALIBRATION_MEMBER, CalibrationRecord
 from edge_runtime.preprocess import resize
 from edge_runtime.spec import DetectorSpec, read_spec
 from train.calibrate import measure_ranges
@@ -65,15 +64,14 @@ def make_int8_nets(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: in
 
 def describe_learning(spec: DetectorSpec, dataset: VocDataset, seed: int) -> CalibrationRecord:
     """What the int8 file will say of where its ranges come from."""
-    return CalibrationRecord(
+    return CalibrationRecord.of(
+        spec,
+        dataset.root,
         images=len(dataset),
-        data=Path(dataset.root).resolve().name,
         split=dataset.split,
         seed=seed,
         boxes=dataset.class_counts(),
         method="learnt by quantisation-aware training",
-        spec_digest=digest(spec),
-        fingerprint=fingerprint(spec),
     )
 
 

@@ -25,15 +25,24 @@ def read_ranges(path: Path) -> dict[str, tuple[float, float]] | None:
     if text is None:
         return None
     try:
-        ranges = {name: (float(low), float(high)) for name, (low, high) in json.loads(text).items()}
+        return parse_ranges(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {RANGES_MEMBER}: {error}; train again") from error
+
+
+def parse_ranges(text: str) -> dict[str, tuple[float, float]]:
+    """(low, high) by name of a JSON object {"name": [low, high], …}, or of the "ranges" in one.
+
+    Raises: ValueError unless all are finite, low <= 0 <= high and low < high.
+    """
+    wanted = 'an object {"layer": [low, high], …} with low <= 0 <= high expected'
+    try:
+        content = json.loads(text)
+        content = content.get("ranges", content)
+        ranges = {name: (float(low), float(high)) for name, (low, high) in content.items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: {RANGES_MEMBER} holds no ranges ({error}); train again"
-        ) from error
+        raise ValueError(f"{wanted}, got {error}") from error
     for name, (low, high) in ranges.items():
         if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high and low < high):
-            raise ValueError(
-                f"{path}: the range of {name} must be finite and hold 0, got {low:g} to {high:g}; "
-                "train again"
-            )
+            raise ValueError(f"{wanted}, got {low:g} to {high:g} for {name}")
     return ranges
