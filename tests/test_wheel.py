@@ -69,6 +69,7 @@ def test_wheel_holds_the_runtime_only(wheel):
     assert {name.split("/")[0].split("-")[0] for name in names} == {"edge_runtime"}
     modules = {path.name for path in (ROOT / "edge_runtime").glob("*.py")}
     assert modules <= {Path(name).name for name in names}
+    assert {"edge_runtime/web/page.html", "edge_runtime/web/login.html"} <= set(names)
 
 
 def installed(python, wheel, extra, folder) -> Path:

@@ -1,0 +1,58 @@
+"""Where the web page listens."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host's name or number, and a port; 0 lets the system choose one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """HOST:PORT, [IPv6]:PORT, or :PORT and PORT on loopback.
+
+    Raises: ValueError for anything else.
+    """
+    match = re.fullmatch(r"(?:(?P<host>[\w.-]+|\[[\da-fA-F:.]+(?:%\w+)?\])?:)?(?P<port>\d+)", text)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError(
+            f"HOST:PORT, [IPv6]:PORT or PORT expected (0.0.0.0:8080, say), got {text!r}"
+        )
+    return Address((match["host"] or "127.0.0.1").strip("[]"), int(match["port"]))
+
+
+def resolve(address: Address) -> tuple[socket.AddressFamily, tuple]:
+    """Family and socket address to listen on. Raises: OSError for a name that nobody knows."""
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise OSError(
+            f"cannot find {address.host} ({error.strerror}); 127.0.0.1 is this computer only, "
+            "0.0.0.0 all its networks"
+        ) from error
+    family, _, _, _, place = found[0]
+    return family, place
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address in numbers can only be reached from this computer."""
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+
+
+def listening_url(address: Address, port: int) -> str:
+    """What a user types into a browser; `port` is the one that was opened."""
+    host = address.host
+    if host in ("0.0.0.0", "::"):
+        host = socket.gethostname()
+    return f"http://{Address(host, port)}/"

@@ -1,0 +1,149 @@
+"""Who may see the page.
+
+With a token: who shows it, as `Authorization: Bearer`, as the password of HTTP Basic (Home
+Assistant's MJPEG camera, Prometheus), or as the cookie that the login form gave. The cookie is an
+HMAC under the token: who reads it can neither learn the token nor make one that is valid longer.
+It outlives a restart of the service, and a new token ends all of them.
+
+Without a token, on loopback only: who asks for a loopback name. A page of the Internet whose name
+was made to point at 127.0.0.1 (DNS rebinding) would ask for its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import enum
+import hashlib
+import hmac
+import ipaddress
+import logging
+import os
+import re
+import stat
+import time
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from urllib.parse import urlsplit
+
+log = logging.getLogger(__name__)
+
+ENVIRONMENT = "EDGE_RUNTIME_WEB_TOKEN"
+MIN_TOKEN = 16  # characters; with fewer, guessing is no longer hopeless
+COOKIE_SECONDS = 180 * 24 * 3600  # a tablet on the wall should not ask every week
+MAKE_TOKEN = (
+    "make one with: (umask 077; python3 -c 'import secrets; print(secrets.token_urlsafe())' > "
+    "web-token), then --web-token-file web-token"
+)
+
+
+class Access(enum.Enum):
+    """Verdict on a request."""
+
+    ALLOWED = enum.auto()
+    MISSING = enum.auto()  # a token is needed and none came
+    WRONG = enum.auto()  # a token came and is wrong
+    FOREIGN = enum.auto()  # for a name that is not this computer's
+
+
+def read_token(path: str | None, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The token in a file, else that in the environment, else None.
+
+    Raises: OSError where the file cannot be read; ValueError for a token that is short or has
+        letters that a header cannot carry. Neither names the token.
+    """
+    if path is None:
+        token, where = environment.get(ENVIRONMENT, "").strip(), ENVIRONMENT
+        if not token:
+            return None
+    else:
+        token, where = Path(path).read_text(encoding="utf-8", errors="replace").strip(), path
+        if stat.S_IMODE(Path(path).stat().st_mode) & (stat.S_IROTH | stat.S_IWOTH):
+            log.warning("every user of this computer can read %s: chmod 600 %s", path, path)
+    if len(token) < MIN_TOKEN or not re.fullmatch(r"[!-~]+", token):
+        raise ValueError(
+            f"a token of at least {MIN_TOKEN} ASCII characters without spaces expected in {where}, "
+            f"got {len(token)} characters; {MAKE_TOKEN}"
+        )
+    return token
+
+
+class Auth:
+    """Judges requests. Any thread may call it."""
+
+    def __init__(self, token: str | None, host: str, port: int) -> None:
+        """host, port: where the page listens; several runtimes on a computer share its cookies."""
+        self._token = token
+        self._host = host.lower()
+        self._cookie = f"edge_runtime_{port}"
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether there is a token, and so a login form."""
+        return self._token is not None
+
+    def check(self, headers: Mapping[str, str]) -> Access:
+        """The verdict on a request with these headers."""
+        if self._token is None:
+            known = self._is_this_computer(headers.get("Host", ""))
+            return Access.ALLOWED if known else Access.FOREIGN
+        shown = _shown_token(headers.get("Authorization", ""))
+        if shown is not None:
+            return Access.ALLOWED if self.accepts(shown) else Access.WRONG
+        return Access.ALLOWED if self._has_cookie(headers) else Access.MISSING
+
+    def accepts(self, shown: str) -> bool:
+        """Whether this is the token, in a time that does not tell how much of it is right."""
+        expected = (self._token or "").encode()
+        return bool(expected) and hmac.compare_digest(shown.encode(), expected)
+
+    def new_cookie(self) -> str:
+        """Set-Cookie for who has shown the token."""
+        expires = str(int(time.time()) + COOKIE_SECONDS)
+        return (
+            f"{self._cookie}={expires}.{self._sign(expires)}; Path=/; Max-Age={COOKIE_SECONDS}; "
+            "HttpOnly; SameSite=Strict"
+        )
+
+    def _sign(self, expires: str) -> str:
+        message = f"edge-runtime web session until {expires}".encode()
+        return hmac.new((self._token or "").encode(), message, hashlib.sha256).hexdigest()
+
+    def _has_cookie(self, headers: Mapping[str, str]) -> bool:
+        try:
+            cookie = SimpleCookie(headers.get("Cookie", "")).get(self._cookie)
+        except CookieError:
+            return False
+        if cookie is None:
+            return False
+        expires, _, signature = cookie.value.partition(".")
+        if not hmac.compare_digest(signature.encode(), self._sign(expires).encode()):
+            return False
+        return int(expires) > time.time()  # signed by this program: it is a number
+
+    def _is_this_computer(self, host: str) -> bool:
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if name == self._host or name == "localhost" or name.endswith(".localhost"):
+            return bool(name)
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False
+
+
+def _shown_token(authorization: str) -> str | None:
+    """Of an Authorization header; None without one, "" for a kind that is not known."""
+    kind, _, value = authorization.strip().partition(" ")
+    if not kind:
+        return None
+    if kind.lower() == "bearer":
+        return value.strip()
+    if kind.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except ValueError:
+            return ""
+    return ""
