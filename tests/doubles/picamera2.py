@@ -195,11 +195,12 @@ class Picamera2:
         return CompletedRequest(self, self.number)
 
     def _misbehave(self):
-        if self.number == self.settings.get("stall_after"):
+        never = float("inf")
+        if self.number >= self.settings.get("stall_after", never):
             _hang()
-        if self.number == self.settings.get("die_after"):
+        if self.number >= self.settings.get("die_after", never):
             os._exit(3)
-        if self.number == self.settings.get("fail_after"):
+        if self.number >= self.settings.get("fail_after", never):
             raise RuntimeError("Camera frontend has timed out!")
 
     @staticmethod
