@@ -129,7 +129,7 @@ def test_no_frame_is_torn(double, size_wh):
 
 def test_a_stalled_camera_is_killed_and_started_again(double, caplog):
     double(stall_after=20, hang_on_close=True, once=True)
-    with open_source("picamera2", options(stall_after=0.3)) as source:
+    with open_source("picamera2", options(stall_after=1)) as source:
         first = children()
         frames = iter(source)
         numbers = [frame.number for frame in islice(frames, 10)]
@@ -140,7 +140,7 @@ def test_a_stalled_camera_is_killed_and_started_again(double, caplog):
     assert numbers == sorted(set(numbers))  # goes on counting
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2
-    assert "no frame for 0.3 s" in said[0]
+    assert "no frame for 1 s" in said[0]
     assert "frames come again" in said[1]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
@@ -161,12 +161,12 @@ def test_a_camera_that_fails_is_started_again(double, caplog, misdeed, reason):
 
 
 def test_an_unplugged_camera_is_said_once_and_comes_back(double, caplog):
-    double(die_after=3, once=True)
     with open_source("picamera2", options()) as source:
         double(cameras=0)
+        os.kill(children()[0], signal.SIGKILL)
         wait_until(lambda: "no camera number 0" in caplog.text)
         assert source.state == "waiting"
-        time.sleep(0.7)  # some attempts
+        time.sleep(0.5)  # some attempts
         double()
         wait_until(lambda: source.restarts == 1)
         assert source.state == "running"
@@ -266,7 +266,7 @@ def test_restarts_leak_nothing(double, monkeypatch):
     before = held()
     most = before
     with open_source("picamera2", options()) as source:
-        while source.restarts < 15:
+        while source.restarts < 12:
             most = np.maximum(most, held())
             time.sleep(0.005)
     assert (held() == before).all()
