@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,3 +36,16 @@ def red_frame() -> np.ndarray:
     frame[:32, 96:] = (255, 0, 0)
     frame[32:, :48] = (0, 200, 0)
     return frame
+
+
+@pytest.fixture
+def camera_double(monkeypatch) -> Iterator[Callable[..., None]]:
+    """Puts tests/doubles/picamera2.py in the real one's place; call it to set how it behaves."""
+    modules = ("picamera2", "libcamera")
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "doubles"))
+    for name in modules:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delenv("PICAMERA2_DOUBLE", raising=False)
+    yield lambda **settings: monkeypatch.setenv("PICAMERA2_DOUBLE", json.dumps(settings))
+    for name in modules:
+        sys.modules.pop(name, None)

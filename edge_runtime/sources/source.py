@@ -129,7 +129,7 @@ def is_camera(text: str) -> bool:
 
 def without_password(text: str) -> str:
     """An address fit for messages and pages: rtsp://user:secret@host → rtsp://user:***@host."""
-    return re.sub(r"(://[^/@:]*):[^@/]*@", r"\1:***@", text)
+    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", text)
 
 
 def add_arguments(parser: argparse._ArgumentGroup) -> None:

@@ -1,0 +1,74 @@
+"""Memory that a camera's process shares with this one: a few frames, each in a slot of its own."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_runtime.frame import Frame
+
+SLOTS = 4  # one that is written, the newest, one that is read, and one to spare
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a slot holds; the same for every frame of a camera.
+
+    Attributes:
+        hw: (height, width) of the whole picture.
+        has_picture: whether the picture itself is in the slot, first.
+        small_hw: (height, width) of the small picture behind it, or None.
+        slots: how many.
+    """
+
+    hw: tuple[int, int]
+    has_picture: bool
+    small_hw: tuple[int, int] | None
+    slots: int = SLOTS
+
+    @classmethod
+    def of(cls, frame: Frame) -> Layout:
+        """The layout that holds frames like this one."""
+        height, width = map(int, frame.hw)
+        small_hw = None if frame.small is None else frame.small.shape[:2]
+        return cls((height, width), frame.picture is not None, small_hw)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Layout:
+        """From what `dataclasses.asdict` became on its way through JSON."""
+        small_hw = values["small_hw"]
+        return cls(
+            tuple(values["hw"]),
+            values["has_picture"],
+            None if small_hw is None else tuple(small_hw),
+            values["slots"],
+        )
+
+    @property
+    def slot_bytes(self) -> int:
+        return _bytes(self.hw if self.has_picture else None) + _bytes(self.small_hw)
+
+    @property
+    def total_bytes(self) -> int:
+        return self.slots * self.slot_bytes
+
+    def views(self, memory: mmap.mmap, slot: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """(picture, small) of a slot: (h, w, 3) uint8 in the shared memory itself, or None."""
+        picture_hw = self.hw if self.has_picture else None
+        start = slot * self.slot_bytes
+        return (
+            _view(memory, start, picture_hw),
+            _view(memory, start + _bytes(picture_hw), self.small_hw),
+        )
+
+
+def _bytes(hw: tuple[int, int] | None) -> int:
+    return 0 if hw is None else 3 * hw[0] * hw[1]
+
+
+def _view(memory: mmap.mmap, start: int, hw: tuple[int, int] | None) -> np.ndarray | None:
+    if hw is None:
+        return None
+    return np.frombuffer(memory, np.uint8, _bytes(hw), start).reshape(*hw, 3)
