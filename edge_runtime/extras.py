@@ -22,7 +22,9 @@ def require(module: str, extra: str) -> ModuleType:
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
+        if isinstance(error, ValueError) and "numpy" not in str(error):
+            raise
         if isinstance(error, ModuleNotFoundError) and error.name == module.split(".")[0]:
             what = f"{module} is not installed"
         else:
@@ -30,12 +32,19 @@ def require(module: str, extra: str) -> ModuleType:
         raise ImportError(f"{what}; {cure(extra, error)}", name=module) from error
 
 
-def cure(extra: str, error: ImportError | None = None) -> str:
+def cure(extra: str, error: Exception | None = None) -> str:
     """The command, with the extra of this package that it stands for."""
+    if isinstance(error, ValueError):
+        # "numpy.dtype size changed": Raspberry Pi OS Bookworm's packages are built for NumPy 1, and
+        # hide behind a newer one in the environment.
+        return f"{sys.executable} -m pip uninstall numpy opencv-python, and apt's are used again"
     if extra == "camera":
         return _camera_cure()
     if error is not None and "libGL" in str(error):
         return "sudo apt install libgl1 (OpenCV draws windows with it)"
+    if extra == "opencv" and is_raspberry_pi_os() and (not in_venv() or venv_sees_system()):
+        # pip's would bring a NumPy that Bookworm's picamera2 does not work with.
+        return "sudo apt install python3-opencv (the extra `opencv`)"
     return f"{sys.executable} -m pip install '{REQUIREMENTS[extra]}' (the extra `{extra}`)"
 
 
