@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from convert.accuracy import find_all, use_accuracy_thresholds
 from convert.agreement import PictureMatch, match_all, summarise
 from convert.arguments import LATENCY_RUNS
-from convert.latency import measure
 from convert.robustness import measure_robustness
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.calibration import CALIBRATION_MEMBER
 from edge_runtime.detector import Detector
+from edge_runtime.latency import measure
 from edge_runtime.machine import describe_machine
 from edge_runtime.spec import read_member
 from train.data import Example, VocDataset, load_voc, read_image
@@ -76,7 +77,8 @@ def run_benchmark(
     places = _compared(models, needed=robustness)
     thresholds = {"latency": _thresholds(detectors[0])}
     if latency_runs:
-        for model, latency in zip(models, measure(detectors, frames, latency_runs), strict=True):
+        latencies = measure(detectors, frames, latency_runs, follow=_shown)
+        for model, latency in zip(models, latencies, strict=True):
             model["latency_ms"] = latency
     use_accuracy_thresholds(detectors)
     thresholds["accuracy"] = _thresholds(detectors[0])
@@ -102,6 +104,10 @@ def run_benchmark(
         clean = {variant: accuracies[place] for variant, place in places.items()}
         report["robustness"] = measure_robustness(pair, examples, class_names, clean)
     return Comparison(report, matches)
+
+
+def _shown(rounds: Iterable[int]) -> Iterable[int]:
+    return tqdm(rounds, "latency", unit="round", leave=False, disable=None)
 
 
 def _calibration(detectors: Sequence[Detector], models: Sequence[dict]) -> dict:

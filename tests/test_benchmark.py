@@ -7,9 +7,9 @@ import pytest
 
 from convert import benchmark
 from convert.comparison import run_benchmark
-from convert.latency import WARM_UP_RUNS, measure
 from convert.report import format_report, robustness_rows
 from convert.robustness import CONDITIONS, compare_with_clean
+from edge_runtime.latency import WARM_UP_RUNS, measure
 from edge_runtime.spec import DetectorSpec, embed
 from tests.conftest import ROOT
 from tests.convert_fixtures import (  # noqa: F401
