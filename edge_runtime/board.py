@@ -1,4 +1,4 @@
-"""How the board is: temperature, throttling, memory, disk. None where the system does not say."""
+"""How the board is: temperature, throttling, memory. None where the system does not say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 _THERMAL = Path("/sys/class/thermal")
-_HWMON_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+_HWMON = Path("/sys/class/hwmon")
+_STATUS = Path("/proc/self/status")
 
 # Bits of the firmware's get_throttled, from Raspberry Pi's documentation of vcgencmd.
 THROTTLE_BITS = {
@@ -24,21 +25,27 @@ SINCE_BOOT = 16  # the same bits, shifted: has happened since boot
 
 def read_temperature() -> float | None:
     """Degrees Celsius of the processor; of several zones the one of the CPU, else the hottest."""
-    zones: dict[str, float] = {}
-    for zone in sorted(_THERMAL.glob("thermal_zone*")):
+    of_cpu, all_zones = [], []
+    for zone in _THERMAL.glob("thermal_zone*"):
         try:
-            zones[(zone / "type").read_text().strip()] = int((zone / "temp").read_text()) / 1000
+            name = (zone / "type").read_text().strip()
+            degrees = int((zone / "temp").read_text()) / 1000
         except (OSError, ValueError):
             continue
-    for name, degrees in zones.items():
+        all_zones.append(degrees)
         if "cpu" in name.lower():
-            return degrees
-    return max(zones.values(), default=None)
+            of_cpu.append(degrees)
+    return max(of_cpu or all_zones, default=None)
 
 
 def read_throttling() -> dict[str, list[str]] | None:
-    """{"now": […], "since_boot": […]} of `THROTTLE_BITS`' names; None on other boards."""
-    bits = _throttle_bits()
+    """{"now": […], "since_boot": […]} of `THROTTLE_BITS`' names; None on other boards.
+
+    Without vcgencmd (in a container, say) the kernel tells of under-voltage now and no more.
+    """
+    bits = _ask_firmware()
+    if bits is None:
+        bits = _ask_kernel()
     return None if bits is None else decode_throttling(bits)
 
 
@@ -52,11 +59,9 @@ def decode_throttling(bits: int) -> dict[str, list[str]]:
     }
 
 
-def _throttle_bits() -> int | None:
-    try:
-        return int(_HWMON_THROTTLED.read_text(), 16)
-    except (OSError, ValueError):
-        pass
+def _ask_firmware() -> int | None:
+    # Not the file get_throttled below /sys: the Pi 5 has none, elsewhere reading it puts a warning
+    # into the kernel's log, and the kernel's own monitor clears its "since boot" every two seconds.
     program = _vcgencmd()
     if program is None:
         return None
@@ -67,6 +72,16 @@ def _throttle_bits() -> int | None:
         return int(done.stdout.strip().removeprefix("throttled="), 16)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
+
+
+def _ask_kernel() -> int | None:
+    for monitor in _HWMON.glob("hwmon*"):
+        try:
+            if (monitor / "name").read_text().strip() == "rpi_volt":
+                return int((monitor / "in0_lcrit_alarm").read_text())  # bit 0: under-voltage
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 @lru_cache(maxsize=1)
@@ -98,7 +113,14 @@ def read_process_memory() -> int | None:
 
 def read_peak_memory() -> int:
     """The most bytes of this process that were ever in memory."""
+    try:
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
     import resource
 
+    # On Linux it would count what the parent held when it started this process.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
