@@ -12,7 +12,7 @@ from importlib import import_module
 from edge_runtime.detect_command import add_detector_arguments, load_detector
 from edge_runtime.model import Model
 from edge_runtime.pipeline import Pipeline
-from edge_runtime.sinks import Context, Sink
+from edge_runtime.sinks import Context, Sink, systemd
 from edge_runtime.sinks.json_lines import JsonLines
 from edge_runtime.sources import Source, SourceError, SourceOptions, open_source
 from edge_runtime.sources.source import add_arguments as add_source_arguments
@@ -76,8 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
     """Everything opened, nothing running. Raises: what could not be opened."""
-    names = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
-    model = Model(lambda: load_detector(args), args.model, names)
+    model = load_model(args)
     started: list[Pipeline] = []
     snapshots: list[Stats] = []
     context = Context(
@@ -88,7 +87,7 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
         stop=lambda: started[0].stop() if started else None,
     )
     sinks = _sinks(args, context)
-    source = _source(args, model, sinks)
+    source = make_source(args, model, sinks)
     with ExitStack() as opened:  # closed again where a later one cannot be opened
         for sink in sinks:
             sink.open()
@@ -100,13 +99,21 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
     return started[0]
 
 
+def load_model(args: argparse.Namespace) -> Model:
+    """The model that the flags describe. Raises: as `Model`."""
+    names = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
+    return Model(lambda: load_detector(args), args.model, names)
+
+
 def _sinks(args: argparse.Namespace, context: Context) -> list[Sink]:
     made = [import_module(f"edge_runtime.sinks.{name}").create(args, context) for name in SINKS]
-    sinks = [sink for sink in made if sink is not None]
-    return sinks or [JsonLines("-")]
+    sinks = [sink for sink in made if sink is not None] or [JsonLines("-")]
+    service = systemd.create(context)
+    return sinks if service is None else [*sinks, service]
 
 
-def _source(args: argparse.Namespace, model: Model, sinks: list[Sink]) -> Source:
+def make_source(args: argparse.Namespace, model: Model, sinks: list[Sink]) -> Source:
+    """The source that the flags describe, not yet opened. Raises: as `open_source`."""
     options = SourceOptions(
         input_hw=model.detector.spec.input_hw,
         needs_picture=any(sink.needs_picture for sink in sinks),

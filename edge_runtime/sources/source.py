@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -136,13 +137,14 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
     """The flags that `SourceOptions` and `open_source` need."""
     parser.add_argument(
         "--source",
-        default="picamera2",
+        # Not shown as the default: the environment is where an address with a password belongs.
+        default=os.environ.get("EDGE_RUNTIME_SOURCE") or "picamera2",
         metavar="SOURCE",
         help="picamera2[:N], usb:N, rtsp://…, a video file, a folder or glob of pictures "
-        "(default: %(default)s)",
+        "(default: that in $EDGE_RUNTIME_SOURCE, or picamera2)",
     )
     parser.add_argument(
-        "--size", type=_size, metavar="WxH", help="of a camera's picture (default: 1280x720)"
+        "--size", type=parse_size, metavar="WxH", help="of a camera's picture (default: 1280x720)"
     )
     parser.add_argument(
         "--max-fps", type=_positive, metavar="F", help="frames a second at most (default: all)"
@@ -172,7 +174,8 @@ def _positive(text: str) -> float:
     return value
 
 
-def _size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
+    """An argparse type: "1280x720". Raises: argparse.ArgumentTypeError."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if not match or not all(16 <= int(side) <= 8192 for side in match.groups()):
         raise argparse.ArgumentTypeError(f"WIDTHxHEIGHT in pixels expected, got {text}")

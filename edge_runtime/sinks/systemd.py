@@ -1,0 +1,73 @@
+"""Tells systemd that results come, so that it restarts a service that has gone blind.
+
+It has no flag: it is there where systemd waits for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from edge_runtime import notify
+from edge_runtime.frame import Result
+from edge_runtime.sinks.sink import Context, Sink
+
+STATUS_SECONDS = 10.0
+
+
+def create(context: Context) -> Sink | None:
+    """The sink, in a service of systemd."""
+    return Systemd(context.snapshot) if notify.is_listening() else None
+
+
+class Systemd(Sink):
+    """READY with the first result, WATCHDOG while results come, STATUS for `systemctl status`."""
+
+    name = "systemd"
+    newest_only = True
+
+    def __init__(
+        self, snapshot: Callable[[], dict], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """snapshot: as `Stats.snapshot`."""
+        self._snapshot = snapshot
+        self._clock = clock
+        self._ready = False
+        self._fed = self._said = float("-inf")
+        self._watchdog = notify.watchdog_seconds()
+
+    def open(self) -> None:
+        notify.send("STATUS=starting")
+
+    def write(self, result: Result) -> None:
+        now = self._clock()
+        words = [] if self._ready else ["READY=1"]
+        # Thrice in the time it allows, so that one late result is no reason to be killed.
+        if self._watchdog is not None and now - self._fed >= self._watchdog / 3:
+            words.append("WATCHDOG=1")
+            self._fed = now
+        self._ready = True
+        self._send([*words, *self._status(now)])
+
+    def idle(self) -> None:
+        # No WATCHDOG: without frames the process lives, but the service does not.
+        self._send(self._status(self._clock()))
+
+    def close(self) -> None:
+        notify.send("STOPPING=1", "STATUS=stopping")
+
+    def _send(self, words: list[str]) -> None:
+        if words:
+            notify.send(*words)
+
+    def _status(self, now: float) -> list[str]:
+        if now - self._said < STATUS_SECONDS:
+            return []
+        self._said = now
+        state = self._snapshot()
+        if not state.get("results"):
+            return [f"STATUS={state.get('state', 'starting')}, no frame yet"]
+        return [
+            f"STATUS={state['state']}, {state['fps']} results a second, "
+            f"newest frame {state['frame_age_s']} s old"
+        ]
