@@ -1,0 +1,83 @@
+"""`edge-runtime doctor`: what is wrong here, and what helps."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from edge_runtime.check import FAIL, NONE, OK, WARN, Check, look
+
+DESCRIPTION = """\
+Look at everything that a camera, a model and a board can be wrong in. Each line is OK,
+warn (it works, but not well or not for long), FAIL (it does not work) or - (not here,
+and not needed for everything), and below it what helps.
+Exit status: 0; 1 if a line says FAIL.
+"""
+MARKS = {OK: "OK", WARN: "warn", FAIL: "FAIL", NONE: "-"}
+
+
+def add_parser(subparsers) -> None:
+    """Add `doctor` to the sub-commands."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="what is wrong with this installation, and what helps",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a .tflite file to try as well")
+    parser.add_argument("--json", action="store_true", help="the same for programs")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, and print what was found. Returns: the exit status."""
+    checks = look(all_checks(args.model))
+    if args.json:
+        print(json.dumps({"checks": [asdict(check) for check in checks]}, indent=2))
+    else:
+        print(format_checks(checks))
+    return 1 if any(check.status == FAIL for check in checks) else 0
+
+
+def all_checks(model: str | None) -> list[tuple[str, Callable[[], Check]]]:
+    """(name, check) in the order of the report."""
+    from edge_runtime import board_checks as board
+    from edge_runtime import software_checks as software
+
+    return [
+        ("Python", software.check_python),
+        ("numpy", software.check_numpy),
+        ("interpreter", software.check_interpreter),
+        ("model", lambda: software.check_model(model)),
+        ("OpenCV", software.check_opencv),
+        ("paho-mqtt", software.check_mqtt),
+        ("colours", software.check_colours),
+        ("picamera2", software.check_picamera2),
+        ("Pi camera", software.check_pi_cameras),
+        ("camera colours", software.check_camera_colours),
+        ("USB camera", board.check_usb_cameras),
+        ("group video", board.check_group),
+        ("board", board.check_board),
+        ("cores", board.check_cores),
+        ("governor", board.check_governor),
+        ("temperature", board.check_temperature),
+        ("throttling", board.check_throttling),
+        ("memory", board.check_memory),
+        ("disk", lambda: board.check_disk(model)),
+        ("clock", board.check_clock),
+        ("service", board.check_service),
+    ]
+
+
+def format_checks(checks: Sequence[Check]) -> str:
+    """A line for each, its cure below, and how many are well."""
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        lines.append(f"{MARKS[check.status]:<4}  {check.name:<{width}}  {check.found}")
+        if check.cure:
+            lines.append(f"{'':4}  {'':{width}}  -> {check.cure}")
+    counts = [f"{sum(c.status == status for c in checks)} {MARKS[status]}" for status in MARKS]
+    return "\n".join([*lines, "", ", ".join(counts)])
