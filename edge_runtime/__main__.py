@@ -9,10 +9,16 @@ import argparse
 import os
 import sys
 
-from edge_runtime import detect_command, run_command
+from edge_runtime import (
+    bench_command,
+    detect_command,
+    doctor_command,
+    run_command,
+    service_command,
+)
 
 # One module for each sub-command, with add_parser(subparsers); its parser sets the default `run`.
-COMMANDS = (detect_command, run_command)
+COMMANDS = (detect_command, run_command, service_command, doctor_command, bench_command)
 
 
 def build_parser() -> argparse.ArgumentParser:
