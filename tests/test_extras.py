@@ -93,7 +93,10 @@ def test_what_is_installed_but_broken_is_told_apart(system, monkeypatch, error, 
 
 @pytest.mark.parametrize(
     ("line", "sees"),
-    [("include-system-site-packages = true", True), ("include-system-site-packages = false", False)],
+    [
+        ("include-system-site-packages = true", True),
+        ("include-system-site-packages = false", False),
+    ],
 )
 def test_an_environment_says_what_it_sees(tmp_path, monkeypatch, line, sees):
     (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{line}\nversion = 3.11.2\n")
