@@ -134,7 +134,7 @@ def test_a_stream_that_breaks_off(address):
     seen = []
     with (
         OpenCvCamera(f"{address}/short", options()) as source,
-        pytest.raises(SourceError, match="/short stopped delivering; unplugged"),
+        pytest.raises(SourceError, match="it stopped delivering; unplugged"),
     ):
         seen.extend(read_number(frame.picture) for frame in source)
     assert seen[-1] == 11 and source.state == "closed"
@@ -145,7 +145,7 @@ def test_a_stream_that_hangs(address, monkeypatch):
     seen = []
     with (
         OpenCvCamera(f"{address}/hangs", options(stall_after=0.5)) as source,
-        pytest.raises(SourceError, match="/hangs stopped delivering"),
+        pytest.raises(SourceError, match="it stopped delivering"),
     ):
         seen.extend(read_number(frame.picture) for frame in source)
     assert seen and seen == list(range(seen[0], seen[-1] + 1))
@@ -169,7 +169,7 @@ def test_a_login(address):
         next(iter(source))
     with pytest.raises(SourceError, match="check path, user and password") as caught:
         OpenCvCamera(url.replace("secret", "wrong"), options()).open()
-    assert "wrong" not in str(caught.value) and "user:***@127.0.0.1" in str(caught.value)
+    assert "wrong" not in str(caught.value)
 
 
 def test_a_path_that_is_not_there(address):
@@ -219,7 +219,7 @@ def test_what_is_no_address(url):
 
 @pytest.mark.parametrize("text", ["usb:99", "/dev/video99"])
 def test_no_such_camera(text):
-    with pytest.raises(SourceError, match=f"^{text}: there is no /dev/video99; ") as caught:
+    with pytest.raises(SourceError, match=r"^there is no /dev/video99; ") as caught:
         OpenCvCamera(text, options()).open()
     assert "--source picamera2" in str(caught.value) or "there are /dev/video" in str(caught.value)
 
@@ -349,7 +349,7 @@ def test_a_size_that_the_webcam_has_not_is_said(monkeypatch, caplog):
 def test_a_webcam_that_is_open_but_delivers_nothing(monkeypatch):
     for frames in ([], [False] * 50):
         stand_in, source = webcam(monkeypatch, frames)
-        with pytest.raises(SourceError, match="usb:3: "):
+        with pytest.raises(SourceError, match="/dev/video3"):
             source.open()
         assert stand_in.released and source.state == "closed"
 

@@ -1,5 +1,6 @@
 """Video files, drawn here frame by frame."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -36,7 +37,7 @@ def _opencv():
 def test_every_frame_in_order(tmp_path, name, code):
     path = write_video(tmp_path / name, FRAMES, code=code)
     with open_source(str(path), options()) as source:
-        assert not source.live and source.state == "running"
+        assert not source.live and source.state == "running" and source.fps == 25
         frames = list(source)
         assert source.state == "ended"
     assert [read_number(frame.picture) for frame in frames] == list(range(FRAMES))
@@ -162,7 +163,7 @@ def test_a_slow_reader_of_a_live_film_sees_the_newest(tmp_path):
     path = write_video(tmp_path / "a.avi", 50, fps=100)
     seen = []
     with open_source(str(path), options(realtime=True)) as source:
-        assert source.live
+        assert source.live and source.fps is None
         for frame in source:
             assert read_number(frame.picture) == frame.number
             seen.append(frame.number)
@@ -214,6 +215,24 @@ def test_closing_while_another_thread_reads(tmp_path):
         source.close()
         reader.join(10)
         assert not reader.is_alive()
+
+
+@pytest.mark.parametrize("pace", [[], ["--realtime"], ["--max-fps", "5"]])
+def test_interrupted_in_a_loop(tmp_path, pace):
+    path = write_video(tmp_path / "a.mp4", 30, code="mp4v")
+    command = [sys.executable, "-m", "edge_runtime", "run", str(ROOT / "models/digits_int8.tflite")]
+    command += ["--threads", "1", "--source", str(path), "--loop", *pace]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
+        try:
+            for _ in range(3):
+                assert process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, noise = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, noise
+    assert "terminate called" not in noise and "Traceback" not in noise
 
 
 def test_without_opencv_the_extra_is_named(tmp_path, monkeypatch):

@@ -55,6 +55,8 @@ class Pictures(Source):
     One that cannot be read is logged once and counted as dropped.
     """
 
+    fps = 1.0  # for what makes a film of them
+
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
         if options.realtime:

@@ -20,8 +20,10 @@ from edge_runtime.sources.source import Source, SourceError, SourceOptions, with
 log = logging.getLogger(__name__)
 
 USUAL_SIZE_WH = (1280, 720)
-OPEN_SECONDS = 10.0  # some network cameras wake up first
-READ_SECONDS = 10.0  # a stream is entered between two whole pictures, which may be far apart
+# In all less than the capture process is given for its first frame: a reason beats a kill.
+OPEN_SECONDS = 8.0  # some network cameras wake up first
+READ_SECONDS = 8.0  # a stream is entered between two whole pictures, which may be far apart
+ASK_SECONDS = 2.0  # why it does not open
 MOST_DAMAGED = 10  # frames in a row; a webcam's first ones often are
 
 
@@ -43,7 +45,8 @@ class OpenCvCamera(Source):
     def open(self) -> None:
         """Returns after the first frame, for which a stream may take OPEN_SECONDS + READ_SECONDS.
 
-        Raises: SourceError; ImportError.
+        Raises: SourceError, which leaves it to `ProcessSource` to say whose fault it is;
+            ImportError.
         """
         self._cv2 = load_cv2()
         self.state = "starting"
@@ -54,8 +57,8 @@ class OpenCvCamera(Source):
         if picture is None:
             capture.release()
             self.state = "closed"
-            why = why_no_stream(self.text, OPEN_SECONDS) if is_stream else why_no_device(self.text)
-            raise SourceError(f"{self._name}: {why}")
+            why = why_no_stream(self.text, ASK_SECONDS) if is_stream else why_no_device(self.text)
+            raise SourceError(why)
         self._check_size(picture)
         self._capture = capture
         self.state = "running"
@@ -70,7 +73,7 @@ class OpenCvCamera(Source):
             while capture is not None and not self._closing.is_set():
                 if not capture.grab() or damaged == MOST_DAMAGED:
                     raise SourceError(
-                        f"{self._name} stopped delivering; unplugged, switched off or out of reach?"
+                        "it stopped delivering; unplugged, switched off or out of reach?"
                     )
                 now = time.monotonic()
                 if now < due:  # taken from the camera all the same: else its buffer would age

@@ -22,7 +22,13 @@ CUT_OFF = 0.05  # the part that may be missing without a word: a file's length i
 
 class Video(Source):
     """A video file, frame by frame; with `realtime` at its own pace, and live: frames whose time
-    has passed are skipped, and counted as dropped. A frame's number is its place in the film."""
+    has passed are skipped, and counted as dropped. A frame's number is its place in the film.
+
+    Attributes:
+        fps: frames a second of the file, once it is open; None where it is live.
+    """
+
+    fps: float | None = None
 
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
@@ -41,6 +47,7 @@ class Video(Source):
         """Raises: SourceError, naming the file, where it gives no frame; ImportError."""
         self._cv2 = load_cv2()
         self._capture = self._begin()
+        self.fps = None if self.live else self._frame_rate(self._capture)
         self.state = "running"
 
     def __iter__(self) -> Iterator[Frame]:
@@ -77,10 +84,13 @@ class Video(Source):
         capture.set(self._cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         return capture
 
+    def _frame_rate(self, capture) -> float:
+        fps = capture.get(self._cv2.CAP_PROP_FPS)
+        return fps if math.isfinite(fps) and fps > 0 else USUAL_FPS
+
     def _lap(self, capture) -> Iterator[Frame]:
         """The frames from the one that is grabbed to the end of the file."""
-        fps = capture.get(self._cv2.CAP_PROP_FPS)
-        fps = fps if math.isfinite(fps) and fps > 0 else USUAL_FPS
+        fps = self._frame_rate(capture)
         length = capture.get(self._cv2.CAP_PROP_FRAME_COUNT) / fps
         first, damaged = self._number, self._damaged
         if self._pace:
