@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from edge_runtime.extras import require
 from edge_runtime.frame import Frame
 from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
-from edge_runtime.sources.opencv_pictures import load_cv2, retrieve
+from edge_runtime.sources.opencv_pictures import retrieve
 from edge_runtime.sources.pace import next_wanted
 from edge_runtime.sources.source import Source, SourceError, SourceOptions, without_password
 
@@ -48,7 +49,7 @@ class OpenCvCamera(Source):
         Raises: SourceError, which leaves it to `ProcessSource` to say whose fault it is;
             ImportError.
         """
-        self._cv2 = load_cv2()
+        self._cv2 = require("cv2", "opencv")
         self.state = "starting"
         is_stream = "://" in self.text
         capture = self._open_stream() if is_stream else self._open_device()

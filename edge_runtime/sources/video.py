@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge_runtime.extras import require
 from edge_runtime.frame import Frame
-from edge_runtime.sources.opencv_pictures import load_cv2, retrieve
+from edge_runtime.sources.opencv_pictures import retrieve
 from edge_runtime.sources.pace import Pace
 from edge_runtime.sources.source import Source, SourceError, SourceOptions
 
@@ -45,7 +46,7 @@ class Video(Source):
 
     def open(self) -> None:
         """Raises: SourceError, naming the file, where it gives no frame; ImportError."""
-        self._cv2 = load_cv2()
+        self._cv2 = require("cv2", "opencv")
         self._capture = self._begin()
         self.fps = None if self.live else self._frame_rate(self._capture)
         self.state = "running"
