@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +15,18 @@ REQUIREMENTS = {
     "camera": "picamera2>=0.3.18",
 }
 
+# Read when OpenCV is loaded and when FFmpeg first opens something. Whoever uses them says what
+# failed; -8 is FFmpeg's AV_LOG_QUIET. What the user has set stands.
+QUIET = {"cv2": {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}}
+
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import a module of an extra.
+    """Import a module of an extra, which then keeps quiet.
 
     Raises: ImportError with the command that installs it on this system.
     """
+    for variable, value in QUIET.get(module, {}).items():
+        os.environ.setdefault(variable, value)
     try:
         return importlib.import_module(module)
     except (ImportError, ValueError) as error:

@@ -85,6 +85,9 @@ class Pipeline:
         deadline = time.monotonic() + CLOSING_SECONDS
         for runner in self._runners:
             runner.close()
+        for worker in self._workers:
+            # One that is still inside OpenCV when Python ends takes the process down with it.
+            worker.join(max(0.0, deadline - time.monotonic()))
         for runner in self._runners:
             if interrupted:
                 runner.join(max(0.0, deadline - time.monotonic()))

@@ -300,7 +300,7 @@ def test_a_password_shows_nowhere():
     finally:
         child.end(at_once=True)
         child.close()
-    source = open_source("rtsp://user:p@ss:secret@127.0.0.1/", options())
+    source = open_source("rtsp://user:p@ss:secret@127.0.0.1/", options(size_wh=None))
     said = source._without_password(SourceError("rtsp://user:p@ss:secret@127.0.0.1/ refused"))
     assert str(said) == "rtsp://user:***@127.0.0.1/: rtsp://user:***@127.0.0.1/ refused"
 

@@ -93,15 +93,16 @@ class Source:
 def open_source(text: str, options: SourceOptions) -> Source:
     """The source that `text` means, not yet opened.
 
-    "picamera2" or "picamera2:N"; "usb:N" or "/dev/videoN"; "rtsp://…", "http://…" (MJPEG); a video
-    file; a picture, a folder or a glob of pictures. Cameras and streams run in a process of their
-    own, which can be killed when it hangs.
+    "picamera2" or "picamera2:N"; "usb:N", "/dev/videoN" or "/dev/v4l/by-id/…", a name that outlives
+    replugging; "rtsp://…", "http://…" (MJPEG); a video file; a picture, a folder or a glob of
+    pictures. Cameras and streams run in a process of their own, which can be killed when it hangs.
 
-    Raises: ValueError for anything else, FileNotFoundError for a path that is not there.
+    Raises: ValueError for options that do not fit, FileNotFoundError for a path that is not there.
     """
     from edge_runtime.sources.files import open_files
     from edge_runtime.sources.process import ProcessSource
 
+    _check_options(text, options)
     if is_camera(text):
         return ProcessSource(text, options)
     return open_files(text, options)
@@ -125,12 +126,28 @@ def is_camera(text: str) -> bool:
         if (kind == "usb" or number) and not number.isdecimal():
             raise ValueError(f"{kind}:N expected, N the camera's number from 0, got {text!r}")
         return True
-    return text.startswith(("rtsp://", "rtsps://", "http://", "https://", "/dev/video"))
+    streams = ("rtsp://", "rtsps://", "http://", "https://")
+    return text.startswith((*streams, "/dev/video", "/dev/v4l/"))
+
+
+def _check_options(text: str, options: SourceOptions) -> None:
+    if is_camera(text) and (options.loop or options.realtime):
+        flag = "--loop" if options.loop else "--realtime"
+        raise ValueError(f"{flag} is for files, got {without_password(text)}; leave it out")
+    if options.size_wh is not None and ("://" in text or not is_camera(text)):
+        raise ValueError(
+            f"--size is for picamera2 and usb:N, got {without_password(text)}; files and streams "
+            "have the size that they were made with"
+        )
 
 
 def without_password(text: str) -> str:
-    """An address fit for messages and pages: rtsp://user:secret@host → rtsp://user:***@host."""
-    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", text)
+    """An address fit for messages and pages: rtsp://user:secret@host → rtsp://user:***@host.
+
+    Cameras take passwords behind the question mark as well: …?user=admin&password=***.
+    """
+    text = re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", text)
+    return re.sub(r"(?i)((?:pass|pwd|token|key|secret|auth)[^=&/]*=)[^&/]*", r"\1***", text)
 
 
 def add_arguments(parser: argparse._ArgumentGroup) -> None:

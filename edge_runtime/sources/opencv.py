@@ -1,0 +1,143 @@
+"""Webcams and network cameras, through OpenCV."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from edge_runtime.extras import require
+from edge_runtime.frame import Frame
+from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
+from edge_runtime.sources.opencv_pictures import retrieve
+from edge_runtime.sources.pace import next_wanted
+from edge_runtime.sources.source import Source, SourceError, SourceOptions, without_password
+
+log = logging.getLogger(__name__)
+
+USUAL_SIZE_WH = (1280, 720)
+# In all less than the capture process is given for its first frame: a reason beats a kill.
+OPEN_SECONDS = 8.0  # some network cameras wake up first
+READ_SECONDS = 8.0  # a stream is entered between two whole pictures, which may be far apart
+ASK_SECONDS = 2.0  # why it does not open
+MOST_DAMAGED = 10  # frames in a row; a webcam's first ones often are
+
+
+class OpenCvCamera(Source):
+    """usb:N, /dev/videoN, rtsp:// and http:// (MJPEG).
+
+    It always delivers the whole picture: only a camera's own processor shrinks for nothing.
+    A read that hangs cannot be ended by `close`: run it in a process that can be killed.
+    """
+
+    live = True
+
+    def __init__(self, text: str, options: SourceOptions) -> None:
+        super().__init__(text, options)
+        self._name = without_password(text)
+        self._closing = threading.Event()
+        self._capture = None
+
+    def open(self) -> None:
+        """Returns after the first frame, for which a stream may take OPEN_SECONDS + READ_SECONDS.
+
+        Raises: SourceError, which leaves it to `ProcessSource` to say whose fault it is;
+            ImportError.
+        """
+        self._cv2 = require("cv2", "opencv")
+        self.state = "starting"
+        is_stream = "://" in self.text
+        capture = self._open_stream() if is_stream else self._open_device()
+        # isOpened() is true of devices that cannot deliver: only a frame tells.
+        picture = self._first(capture) if capture.isOpened() else None
+        if picture is None:
+            capture.release()
+            self.state = "closed"
+            why = why_no_stream(self.text, ASK_SECONDS) if is_stream else why_no_device(self.text)
+            raise SourceError(why)
+        self._check_size(picture)
+        self._capture = capture
+        self.state = "running"
+
+    def __iter__(self) -> Iterator[Frame]:
+        # This thread alone releases it: OpenCV crashes when that happens under a read.
+        capture, self._capture = self._capture, None
+        number = damaged = 0
+        interval = 1 / self.options.max_fps if self.options.max_fps else 0.0
+        due = 0.0
+        try:
+            while capture is not None and not self._closing.is_set():
+                if not capture.grab() or damaged == MOST_DAMAGED:
+                    raise SourceError(
+                        "it stopped delivering; unplugged, switched off or out of reach?"
+                    )
+                now = time.monotonic()
+                if now < due:  # taken from the camera all the same: else its buffer would age
+                    continue
+                picture = retrieve(self._cv2, capture, self.options.rotate)
+                if picture is None:
+                    self.dropped += 1
+                    damaged += 1
+                    continue
+                damaged = 0
+                due = next_wanted(due, now, interval)
+                yield Frame(picture.shape[:2], now, time.time(), number, picture)
+                number += 1
+        finally:
+            if capture is not None:
+                capture.release()
+            self.state = "closed" if self._closing.is_set() else "ended"
+
+    def close(self) -> None:
+        self._closing.set()
+        self._capture = None  # gone by this where nothing iterates
+        self.state = "closed"
+
+    def _open_device(self):
+        cv2 = self._cv2
+        capture = cv2.VideoCapture()
+        kind, _, number = self.text.partition(":")
+        device = int(number) if kind == "usb" else self.text
+        if capture.open(device, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY):
+            width, height = self.options.size_wh or USUAL_SIZE_WH
+            if width * height > 640 * 480:  # raw, USB 2 has room for 5 frames a second of 1280x720
+                capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*"MJPG"))
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
+            # One is filled while the other is read; with a single one, USB loses every other frame.
+            capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)
+        return capture
+
+    def _open_stream(self):
+        cv2 = self._cv2
+        if self.text.startswith("rtsp"):  # over UDP, pictures smear with every packet lost
+            os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+        read_seconds = max(READ_SECONDS, self.options.stall_after)
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(1000 * OPEN_SECONDS)]
+        limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(1000 * read_seconds)]
+        capture = cv2.VideoCapture()
+        capture.open(self.text, cv2.CAP_FFMPEG, limits)
+        return capture
+
+    def _first(self, capture) -> np.ndarray | None:
+        for _ in range(MOST_DAMAGED):
+            if not capture.grab():
+                break
+            picture = retrieve(self._cv2, capture, self.options.rotate)
+            if picture is not None:
+                return picture
+        return None
+
+    def _check_size(self, picture: np.ndarray) -> None:
+        height, width = picture.shape[:2]
+        log.info("%s delivers %dx%d", self._name, width, height)
+        if self.options.size_wh not in (None, (width, height)):
+            log.warning(
+                "%s does not offer %dx%d, it delivers %dx%d",
+                *(self._name, *self.options.size_wh, width, height),
+            )

@@ -1,0 +1,124 @@
+"""Video files."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_runtime.extras import require
+from edge_runtime.frame import Frame
+from edge_runtime.sources.opencv_pictures import retrieve
+from edge_runtime.sources.pace import Pace
+from edge_runtime.sources.source import Source, SourceError, SourceOptions
+
+log = logging.getLogger(__name__)
+
+USUAL_FPS = 25.0  # where a file does not say
+CUT_OFF = 0.05  # the part that may be missing without a word: a file's length is often an estimate
+
+
+class Video(Source):
+    """A video file, frame by frame; with `realtime` at its own pace, and live: frames whose time
+    has passed are skipped, and counted as dropped. A frame's number is its place in the film.
+
+    Attributes:
+        fps: frames a second of the file, once it is open; None where it is live.
+    """
+
+    fps: float | None = None
+
+    def __init__(self, text: str, options: SourceOptions) -> None:
+        super().__init__(text, options)
+        self.live = options.realtime
+        self._closing = threading.Event()
+        self._pace = Pace(options.max_fps, self._closing.wait) if options.realtime else None
+        self._capture = None
+        self._number = 0
+        self._damaged = 0
+
+    @property
+    def dropped(self) -> int:
+        return self._damaged + (self._pace.late if self._pace else 0)
+
+    def open(self) -> None:
+        """Raises: SourceError, naming the file, where it gives no frame; ImportError."""
+        self._cv2 = require("cv2", "opencv")
+        self._capture = self._begin()
+        self.fps = None if self.live else self._frame_rate(self._capture)
+        self.state = "running"
+
+    def __iter__(self) -> Iterator[Frame]:
+        # This thread alone releases it: OpenCV crashes when that happens under a read.
+        capture, self._capture = self._capture, None
+        try:
+            while capture is not None:
+                yield from self._lap(capture)
+                capture.release()
+                again = self.options.loop and not self._closing.is_set()
+                # Opened again, not wound back: not every format finds its first frame again.
+                capture = self._begin() if again else None
+        finally:
+            if capture is not None:
+                capture.release()
+            self.state = "closed" if self._closing.is_set() else "ended"
+
+    def close(self) -> None:
+        self._closing.set()
+        self._capture = None  # gone by this where nothing iterates
+        self.state = "closed"
+
+    def _begin(self):
+        """The file, with its first frame grabbed. Raises: SourceError."""
+        # FFmpeg takes what stands before a colon for a protocol, unless a slash comes first.
+        path = str(Path(self.text).absolute())
+        capture = self._cv2.VideoCapture()
+        if not capture.open(path, self._cv2.CAP_FFMPEG) or not capture.grab():
+            raise SourceError(
+                f"{self.text} is no video that OpenCV can read, or holds no frame; an .mp4 whose "
+                "recording was interrupted lacks its index and cannot be read (record .mkv instead)"
+            )
+        # Phones film sideways, and say so in the file.
+        capture.set(self._cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        return capture
+
+    def _frame_rate(self, capture) -> float:
+        fps = capture.get(self._cv2.CAP_PROP_FPS)
+        return fps if math.isfinite(fps) and fps > 0 else USUAL_FPS
+
+    def _lap(self, capture) -> Iterator[Frame]:
+        """The frames from the one that is grabbed to the end of the file."""
+        fps = self._frame_rate(capture)
+        length = capture.get(self._cv2.CAP_PROP_FRAME_COUNT) / fps
+        first, damaged = self._number, self._damaged
+        if self._pace:
+            self._pace.begin_lap()
+        more = True
+        while more and not self._closing.is_set():
+            position = capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
+            if self._pace is None or self._pace.wants(position, 1 / fps):
+                yield from self._frame(capture)
+            self._number += 1
+            more = capture.grab()
+        if more:  # closed
+            return
+        if self._damaged - damaged == self._number - first:
+            raise SourceError(f"{self.text}: not one frame can be decoded; is the file damaged?")
+        end = position + 1 / fps
+        if first == 0 and length - end > max(CUT_OFF * length, 2 / fps):
+            log.warning(
+                "%s ends after %.1f of %.1f seconds: cut off or damaged", self.text, end, length
+            )
+
+    def _frame(self, capture) -> Iterator[Frame]:
+        picture = retrieve(self._cv2, capture, self.options.rotate)
+        if picture is None:
+            self._damaged += 1
+            return
+        now = time.monotonic()
+        yield Frame(picture.shape[:2], now, time.time(), self._number, picture)
+        if self._pace:
+            self._pace.shown()
