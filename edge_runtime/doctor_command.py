@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from edge_runtime.check import FAIL, NONE, OK, WARN, Check, look
+from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, look
 
 DESCRIPTION = """\
 Look at everything that a camera, a model and a board can be wrong in. Each line is OK,
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
 def all_checks(model: str | None) -> list[tuple[str, Callable[[], Check]]]:
     """(name, check) in the order of the report."""
-    from edge_runtime import board_checks as board
-    from edge_runtime import software_checks as software
+    from edge_runtime.doctor import board_checks as board
+    from edge_runtime.doctor import software_checks as software
 
     return [
         ("Python", software.check_python),

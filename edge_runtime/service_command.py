@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge_runtime.accounts import Account, find_account, stranger_to
 from edge_runtime.files import atomic_path
-from edge_runtime.service_flags import check_flags, has_sink, needs_network, written_folders
-from edge_runtime.service_unit import Unit, watchdog_seconds
+from edge_runtime.service.accounts import Account, find_account, stranger_to
+from edge_runtime.service.flags import check_flags, has_sink, needs_network, written_folders
+from edge_runtime.service.unit import Unit, watchdog_seconds
 from edge_runtime.sources import SourceError
 
 DESCRIPTION = """\

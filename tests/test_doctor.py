@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime import board_checks, camera_probe, doctor_command, software_checks
+from edge_runtime import doctor_command
 from edge_runtime.__main__ import main
-from edge_runtime.check import FAIL, NONE, OK, WARN, Check, failed, look
-from edge_runtime.colour_order import encode_pillow, keeps_red, order_of, planes
+from edge_runtime.doctor import board_checks, camera_probe, software_checks
+from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, failed, look
+from edge_runtime.doctor.colour_order import encode_pillow, keeps_red, order_of, planes
 from tests.conftest import ROOT
 
 MODEL = str(ROOT / "models" / "digits_int8.tflite")
@@ -238,7 +239,7 @@ def test_a_library_that_swaps_colours_is_found(monkeypatch):
     assert keeps_red(encode_pillow)
     assert not keeps_red(lambda picture: encode_pillow(picture[..., ::-1].copy()))
     monkeypatch.setattr(
-        "edge_runtime.colour_order.encode_pillow",
+        "edge_runtime.doctor.colour_order.encode_pillow",
         lambda picture: encode_pillow(picture[..., ::-1].copy()),
     )
     check = software_checks.check_colours()

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_runtime import accounts, run_command, service_command
+from edge_runtime import run_command, service_command
 from edge_runtime.__main__ import main
-from edge_runtime.accounts import Account, find_account, stranger_to
-from edge_runtime.service_flags import SINKS, WRITTEN_FILES, WRITTEN_FOLDERS
-from edge_runtime.service_unit import WATCHDOG_SECONDS, Unit, quote
+from edge_runtime.service import accounts
+from edge_runtime.service.accounts import Account, find_account, stranger_to
+from edge_runtime.service.flags import SINKS, WRITTEN_FILES, WRITTEN_FOLDERS
+from edge_runtime.service.unit import WATCHDOG_SECONDS, Unit, quote
 from tests.conftest import ROOT
 
 MODEL = str(ROOT / "models" / "digits_int8.tflite")

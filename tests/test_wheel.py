@@ -67,8 +67,8 @@ def test_wheel_holds_the_runtime_only(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"edge_runtime"}
-    modules = {path.name for path in (ROOT / "edge_runtime").glob("*.py")}
-    assert modules <= {Path(name).name for name in names}
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "edge_runtime").rglob("*.py")}
+    assert modules <= set(names)
     assert {"edge_runtime/web/page.html", "edge_runtime/web/login.html"} <= set(names)
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime import camera_probe, colour_order, extras
-from edge_runtime.check import FAIL, NONE, OK, WARN, Check, failed
+from edge_runtime import extras
 from edge_runtime.detect_command import timed_detect
 from edge_runtime.detector import Detector
+from edge_runtime.doctor import camera_probe, colour_order
+from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, failed
 from edge_runtime.runtime import check_runtime_version, find_runtime
 
 OLDEST_PYTHON = (3, 10)

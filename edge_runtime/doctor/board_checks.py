@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from edge_runtime import board
-from edge_runtime.check import FAIL, NONE, OK, WARN, Check
+from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check
 from edge_runtime.interpreter import available_cores
 from edge_runtime.machine import describe_hardware
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from importlib import metadata
 
-from edge_runtime.colour_order import order_of, planes
+from edge_runtime.doctor.colour_order import order_of, planes
 
 PROBE_SECONDS = 30.0  # imports, start, exposure: on a Pi Zero 2 well over ten
 SKIPPED_FRAMES = 10  # until exposure and white balance have settled
@@ -20,7 +20,7 @@ SMALL_WH = (320, 240)
 
 def probe() -> dict:
     """Ask a child process, and end it when it takes too long. "error" says what went wrong."""
-    command = [sys.executable, "-m", "edge_runtime.camera_probe"]
+    command = [sys.executable, "-m", "edge_runtime.doctor.camera_probe"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired:

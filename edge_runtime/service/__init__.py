@@ -1,0 +1,1 @@
+"""A systemd unit for `edge-runtime run`, its flags and its user."""
