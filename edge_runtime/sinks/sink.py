@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge_runtime.frame import Result
+from edge_runtime.frame import Frame, Result
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Context:
         model: path of the model file.
         class_names: those that the run reports, in the model's order.
         source: what the user wrote, with a password in it blotted out.
+        fps: of the source, once it is open: see `Source`.
         snapshot: JSON-ready state of the run, from `Stats.snapshot`; callable from any thread.
         stop: ends the run, from any thread.
     """
@@ -23,8 +24,15 @@ class Context:
     model: str
     class_names: tuple[str, ...]
     source: str
+    fps: Callable[[], float | None] = field(default=lambda: None)
     snapshot: Callable[[], dict] = field(default=dict)
     stop: Callable[[], None] = field(default=lambda: None)
+
+    def moment(self, frame: Frame) -> float:
+        """When a frame was taken, in seconds: of a live source on the clock of `captured_at`, of a
+        recording from its beginning, however fast it is looked at."""
+        fps = self.fps()
+        return frame.number / fps if fps else frame.captured_at
 
 
 class Sink:
@@ -38,11 +46,13 @@ class Sink:
         name: short, for counters and messages.
         needs_picture: whether `write` looks at `result.frame.picture`.
         newest_only: whether it wants the newest result and no queue, as a window does.
+        idle_seconds: without a result, after which `idle` is called.
     """
 
     name = "sink"
     needs_picture = False
     newest_only = False
+    idle_seconds = 1.0
 
     def open(self) -> None:
         """Called once in the main thread before the first frame.
@@ -55,7 +65,7 @@ class Sink:
         raise NotImplementedError
 
     def idle(self) -> None:
-        """Called when no result has come for a while (about a second)."""
+        """Called when no result has come for `idle_seconds`, again and again."""
 
     def close(self) -> None:
         """Finish files and connections, within a second. Called once, after the last `write`."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
+from edge_runtime.arguments import positive_number
 from edge_runtime.frame import Frame
 
 
@@ -51,6 +52,8 @@ class Source:
     Attributes:
         live: whether frames come at their own pace, so that old ones are worth nothing. A file's
             frames all count, and wait for the reader.
+        fps: frames a second of a recording, once it is open, so that frame N belongs to second
+            N / fps of it; 1 for pictures. None for a live source, whose frames come when they come.
         dropped: frames that the source itself left out.
         restarts: how often a camera was opened again after it failed or stalled.
         state: "closed", "starting", "running", "stalled", "waiting" (for a camera to come back) or
@@ -58,6 +61,7 @@ class Source:
     """
 
     live = False
+    fps: float | None = None
     dropped = 0
     restarts = 0
     state = "closed"
@@ -164,7 +168,10 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         "--size", type=parse_size, metavar="WxH", help="of a camera's picture (default: 1280x720)"
     )
     parser.add_argument(
-        "--max-fps", type=_positive, metavar="F", help="frames a second at most (default: all)"
+        "--max-fps",
+        type=positive_number,
+        metavar="F",
+        help="frames a second at most (default: all)",
     )
     parser.add_argument(
         "--rotate", type=int, choices=(0, 180), default=0, help="for a camera upside down"
@@ -177,18 +184,11 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
     )
     parser.add_argument(
         "--stall-after",
-        type=_positive,
+        type=positive_number,
         default=5.0,
         metavar="S",
         help="seconds without a frame until a camera is started again (default: %(default)s)",
     )
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"a number above 0 expected, got {text}")
-    return value
 
 
 def parse_size(text: str) -> tuple[int, int]:
