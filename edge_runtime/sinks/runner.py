@@ -15,7 +15,6 @@ from edge_runtime.sinks.sink import Sink, SinkClosedError
 log = logging.getLogger(__name__)
 
 QUEUE = 8  # results; a whole picture of 1280x720 is 2.8 MB, and each sink may hold so many
-IDLE_SECONDS = 1.0
 SAY_AGAIN = 60.0  # seconds: a full disk is said once a minute, not thirty times a second
 
 
@@ -34,6 +33,7 @@ class SinkRunner:
         self.failed = 0
         self._error: str | None = None
         self._said = float("-inf")
+        self._broken = False  # whether that was said, so that the cure is too
         self._fail = fail
         size = 1 if sink.newest_only else QUEUE
         self._box: Mailbox[Result] = Mailbox(size, wait=not live and not sink.newest_only)
@@ -69,7 +69,7 @@ class SinkRunner:
         try:
             while True:
                 try:
-                    result = self._box.get(IDLE_SECONDS)
+                    result = self._box.get(self.sink.idle_seconds)
                 except ClosedError:
                     break
                 if result is None:
@@ -94,10 +94,11 @@ class SinkRunner:
             self.failed += 1
             self._error = str(error)
             if time.monotonic() - self._said >= SAY_AGAIN:
-                self._said = time.monotonic()
+                self._said, self._broken = time.monotonic(), True
                 log.error("%s: %s (%d lost so far)", self.sink.name, error, self.failed)
         else:
             self.written += 1
-            if self._error is not None:
+            self._error = None
+            if self._broken:
+                self._broken = False
                 log.warning("%s: works again after %d lost", self.sink.name, self.failed)
-                self._error, self._said = None, float("-inf")
