@@ -1,0 +1,165 @@
+"""The pictures with their boxes as a video file."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from edge_runtime import extras
+from edge_runtime.arguments import positive_number
+from edge_runtime.draw import draw_detections
+from edge_runtime.frame import Result
+from edge_runtime.sinks.disk import missing_bytes
+from edge_runtime.sinks.sink import Context, Sink
+from edge_runtime.sinks.video_files import CODECS, VideoFile, next_target, warn_of_leftovers
+
+log = logging.getLogger(__name__)
+
+LIVE_FPS = 15.0
+MOST_GAP_SECONDS = 10.0  # a longer pause of the camera is left out of the video
+ROOM_SECONDS = 1.0  # between looks at the disk
+AGAIN_SHARE = 0.5  # of the reserve, in addition: or a full disk would be filled with short files
+
+
+def add_arguments(parser) -> None:
+    """Add --save-video and what belongs to it."""
+    group = parser.add_argument_group("video")
+    group.add_argument(
+        "--save-video",
+        metavar="FILE",
+        help="the pictures with boxes, as door.mp4, or door.avi, which survives a power cut; one "
+        "that is there is kept and door-0001.mp4 is next",
+    )
+    group.add_argument(
+        "--video-fps",
+        type=positive_number,
+        metavar="F",
+        help="pictures a second: frames are repeated or left out so that it plays at true speed "
+        f"(default: a file's own, {LIVE_FPS:g} from a camera)",
+    )
+    group.add_argument(
+        "--video-segment",
+        type=positive_number,
+        metavar="MINUTES",
+        help="begin a new file so often: door-0001.mp4 and so on (default: one file)",
+    )
+
+
+def create(args, context: Context) -> Sink | None:
+    """The sink that the flags ask for."""
+    if args.save_video is None:
+        return None
+    return Video(args.save_video, context, args.video_fps, args.video_segment)
+
+
+class Video(Sink):
+    """Plays at true speed whatever pace the results come at.
+
+    Stops writing while the disk is as good as full: the file so far is finished, and a new one
+    begun when there is room again.
+    """
+
+    name = "video"
+    needs_picture = True
+
+    def __init__(
+        self,
+        path: str | Path,
+        context: Context,
+        fps: float | None = None,
+        segment_minutes: float | None = None,
+    ) -> None:
+        """fps: of the video; None for the recording's own, or 15 from a live source."""
+        self._path = Path(path)
+        self._context = context
+        self._fps = fps
+        self._segment_minutes = segment_minutes
+        self._file: VideoFile | None = None
+        self._looked = 0.0
+        self._was_full = False
+
+    def open(self) -> None:
+        if self._path.suffix.lower() not in CODECS:
+            raise ValueError(
+                f"--save-video: a name that ends in {' or '.join(CODECS)} expected, "
+                f"got {self._path}"
+            )
+        extras.require("cv2", "opencv")
+        folder = self._path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(
+                f"--save-video: no right to write into {folder}; name another folder"
+            )
+        warn_of_leftovers(self._path)
+
+    def write(self, result: Result) -> None:
+        moment = self._context.moment(result.frame)
+        if self._file is None:
+            self._begin(result, moment)
+        elif time.monotonic() - self._looked >= ROOM_SECONDS:
+            self._check_room()
+        # The nearest place; what lies half way always goes the same way, for an even rhythm.
+        due = math.floor((moment - self._start) * self._rate + 0.499)
+        if abs(due - self._file.count) > MOST_GAP_SECONDS * self._rate:
+            due = self._file.count
+            self._start = moment - due / self._rate
+        if due < self._file.count:
+            return
+        picture = self._drawn(result)
+        if due > self._file.count:
+            self._file.write(self._last, due - self._file.count)
+        self._file.write(picture)
+        self._last = picture
+        if self._segment_minutes and self._file.count >= self._segment_minutes * 60 * self._rate:
+            self._finish()
+
+    def close(self) -> None:
+        self._finish()
+
+    def _begin(self, result: Result, moment: float) -> None:
+        self._check_room()
+        self._rate = self._fps or self._context.fps() or LIVE_FPS
+        target = next_target(self._path, numbered=self._segment_minutes is not None)
+        self._file = VideoFile(target, self._rate, result.frame.picture.shape[1::-1])
+        if target != self._path and self._segment_minutes is None:
+            log.warning("%s is there already and is kept: the video becomes %s", self._path, target)
+        self._start = moment
+
+    def _drawn(self, result: Result) -> np.ndarray:
+        picture = draw_detections(result.frame.picture, result.detections)
+        if picture.shape[1::-1] == self._file.size_wh:
+            return picture
+        # Pictures of a folder may differ in size, those in a video may not.
+        return np.asarray(ImageOps.pad(Image.fromarray(picture), self._file.size_wh))
+
+    def _check_room(self) -> None:
+        """Raises: OSError, with the file finished, where the disk's reserve is used up or the disk
+        is gone, which OpenCV's own writer does not say."""
+        self._looked = time.monotonic()
+        folder = self._path.parent
+        try:
+            missing = missing_bytes(folder, AGAIN_SHARE if self._was_full else 0.0)
+            if self._file is not None:
+                self._file.partial.stat()
+        except OSError:
+            self._finish()
+            raise
+        self._was_full = missing > 0
+        if self._was_full:
+            self._finish()
+            raise OSError(
+                f"no video is written while the disk of {folder} is as good as full "
+                f"({missing / 1e6:.1f} MB too little); free some space"
+            )
+
+    def _finish(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            log.info("%s is finished", file.finish())
