@@ -21,7 +21,13 @@ from edge_runtime.stats import Stats
 
 log = logging.getLogger(__name__)
 
-SINKS = ("json_lines", "web")  # modules of edge_runtime.sinks
+SINKS = (  # modules of edge_runtime.sinks
+    "json_lines",
+    "web",
+    "video",
+    "events",
+    "window",
+)
 
 DESCRIPTION = """\
 Find objects in what a camera sees, until Ctrl-C. Where no sink is named, results
@@ -64,8 +70,10 @@ def run(args: argparse.Namespace) -> int:
         except (OSError, ValueError, ImportError, SourceError) as error:
             print(f"edge-runtime: {error}", file=sys.stderr)
             return 2
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: pipeline.stop())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # nohup asks that the end of a terminal be ignored.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda *_: pipeline.stop())
         try:
             pipeline.run()
         except SourceError as error:
@@ -79,15 +87,18 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
     model = load_model(args)
     started: list[Pipeline] = []
     snapshots: list[Stats] = []
+    sources: list[Source] = []
     context = Context(
         model=args.model,
         class_names=model.class_names,
         source=without_password(args.source),
+        fps=lambda: sources[0].fps if sources else None,
         snapshot=lambda: snapshots[0].snapshot() if snapshots else {},
         stop=lambda: started[0].stop() if started else None,
     )
     sinks = _sinks(args, context)
     source = make_source(args, model, sinks)
+    sources.append(source)
     with ExitStack() as opened:  # closed again where a later one cannot be opened
         for sink in sinks:
             sink.open()

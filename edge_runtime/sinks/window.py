@@ -1,0 +1,113 @@
+"""A window on a display."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from edge_runtime import extras
+from edge_runtime.draw import draw_detections
+from edge_runtime.frame import Result
+from edge_runtime.sinks.sink import Context, Sink, SinkClosedError
+
+QUIT_KEYS = (ord("q"), ord("Q"), 27)
+PUMP_SECONDS = 0.05  # a window that is not asked for its keys freezes
+MOST_WH = (1280, 960)  # at first; it can be pulled larger
+PROBE_SECONDS = 30.0
+PROBE = "import cv2; cv2.namedWindow('edge-runtime'); cv2.destroyAllWindows()"
+INSTEAD = "; --web shows the same in a browser, on another computer too"
+
+
+def add_arguments(parser) -> None:
+    """Add --window."""
+    parser.add_argument(
+        "--window", action="store_true", help="show it on this display until q or Esc is pressed"
+    )
+
+
+def create(args, context: Context) -> Sink | None:
+    """The sink that the flags ask for."""
+    return Window(f"{Path(args.model).name}, {context.source}") if args.window else None
+
+
+class Window(Sink):
+    """Shows the newest picture. q, Esc or closing the window ends the run."""
+
+    name = "window"
+    needs_picture = True
+    newest_only = True
+    idle_seconds = PUMP_SECONDS
+
+    def __init__(self, title: str = "edge-runtime") -> None:
+        self._title = title
+        self._shown = False
+
+    def open(self) -> None:
+        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise OSError(
+                "--window: a display expected, but $DISPLAY and $WAYLAND_DISPLAY are not set"
+                f"{INSTEAD}"
+            )
+        self._cv2 = extras.require("cv2", "opencv")
+        _probe()
+        # Qt looks for fonts beside OpenCV, which brings none, and says so once a window.
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
+
+    def write(self, result: Result) -> None:
+        picture = draw_detections(result.frame.picture, result.detections)
+        cv2 = self._cv2
+        # All calls are made here, in the sink's thread: windows belong to the first one that asks.
+        if not self._shown:
+            cv2.namedWindow(
+                self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            )
+            height, width = picture.shape[:2]
+            shrink = min(1.0, MOST_WH[0] / width, MOST_WH[1] / height)
+            cv2.resizeWindow(self._title, round(shrink * width), round(shrink * height))
+            self._shown = True
+        self._check_open()  # imshow would open a closed one again
+        cv2.imshow(self._title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        self.idle()
+
+    def idle(self) -> None:
+        if self._shown:
+            if self._cv2.waitKey(1) in QUIT_KEYS:
+                raise SinkClosedError
+            self._check_open()
+
+    def close(self) -> None:
+        if self._shown:
+            self._cv2.destroyAllWindows()
+
+    def _check_open(self) -> None:
+        try:
+            visible = self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1
+        except self._cv2.error:  # what some of its windows raise when they are gone
+            visible = False
+        if not visible:
+            raise SinkClosedError
+
+
+def _probe() -> None:
+    """Try a window in a process of its own: where the display cannot be reached, the windowing
+    library ends the process that asks.
+
+    Raises: OSError.
+    """
+    command = [sys.executable, "-c", PROBE]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"--window: the display does not answer{INSTEAD}") from error
+    if done.returncode == 0:
+        return
+    if "not implemented" in done.stderr:
+        raise OSError(
+            "--window: this OpenCV is built without windows, as opencv-python-headless is; "
+            f"{sys.executable} -m pip uninstall opencv-python-headless, then "
+            f"{extras.cure('opencv')}{INSTEAD}"
+        )
+    reason = next((line for line in done.stderr.splitlines() if line.strip()), "no reason given")
+    raise OSError(f"--window: no window can be opened ({reason.strip()}){INSTEAD}")
