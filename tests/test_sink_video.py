@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -213,3 +214,47 @@ def test_what_opencv_cannot_write_is_an_os_error(tmp_path):
     with pytest.raises(OSError, match="OpenCV cannot write"):
         sink.write(make_result(0))
     assert names(tmp_path) == []
+
+
+def command(source, video, *more):
+    command = [sys.executable, "-m", "edge_runtime", "run", "models/digits_int8.tflite"]
+    return [*command, "--threads", "1", "--source", str(source), "--save-video", str(video), *more]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_end_leaves_a_whole_video(tmp_path, number):
+    more = ["--loop", "--max-fps", "20", "--video-fps", "10"]
+    more += ["--save-events", str(tmp_path / "events"), "--jsonl", str(tmp_path / "seen.jsonl")]
+    process = subprocess.Popen(
+        command("docs/detections.jpg", tmp_path / "a.mp4", *more),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = tmp_path / "seen.jsonl"
+    deadline = time.monotonic() + 60
+    while not lines.exists() or lines.read_text().count("\n") < 5:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, said = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, ""), said
+    assert "Traceback" not in said
+    assert sorted(names(tmp_path)) == ["a.mp4", "events", "seen.jsonl"]
+    frames, fps = read(tmp_path / "a.mp4")
+    # A picture of a folder counts as one a second: each is there for ten of the video's.
+    assert fps == 10
+    assert len(frames) > 10
+    assert {path.suffix for path in (tmp_path / "events").iterdir()} == {".jpg", ".json"}
+
+
+def test_a_video_file_comes_out_as_long_as_it_went_in(tmp_path):
+    results = [make_result(n, (), picture=grey(20 * n)) for n in range(12)]
+    run(tmp_path / "in.avi", results, make_context(fps=12.5))
+    run_command = command(tmp_path / "in.avi", tmp_path / "out.mp4")
+    done = subprocess.run(run_command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert levels(tmp_path / "out.mp4") == list(range(12))
+    assert read(tmp_path / "out.mp4")[1] == 12.5
