@@ -33,7 +33,7 @@ def add_arguments(parser) -> None:
     group.add_argument(
         "--save-video",
         metavar="FILE",
-        help="the pictures with boxes, as door.mp4, or door.avi, which survives a power cut; one "
+        help="the pictures with boxes, as door.mp4, or door.mkv, which survives a power cut; one "
         "that is there is kept and door-0001.mp4 is next",
     )
     group.add_argument(
@@ -87,8 +87,7 @@ class Video(Sink):
     def open(self) -> None:
         if self._path.suffix.lower() not in CODECS:
             raise ValueError(
-                f"--save-video: a name that ends in {' or '.join(CODECS)} expected, "
-                f"got {self._path}"
+                f"--save-video: a name that ends in {', '.join(CODECS)} expected, got {self._path}"
             )
         extras.require("cv2", "opencv")
         folder = self._path.parent

@@ -12,7 +12,8 @@ from edge_runtime import extras
 
 log = logging.getLogger(__name__)
 
-CODECS = {".mp4": "mp4v", ".avi": "MJPG"}  # those that every build of OpenCV has
+# Those that every build of OpenCV has. An .mp4 does not play without its end.
+CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 
 
 class VideoFile:
@@ -76,9 +77,9 @@ def warn_of_leftovers(path: Path) -> None:
     left += [partial_of(path)] if partial_of(path).exists() else []
     for file in left:
         advice = (
-            "it plays up to there, rename it"
-            if path.suffix.lower() == ".avi"
-            else "an .mp4 does not play without its end: delete it; an .avi would"
+            "an .mp4 does not play without its end: delete it; an .mkv would"
+            if path.suffix.lower() == ".mp4"
+            else "it plays up to there, rename it"
         )
         log.warning("%s is of a run that was killed; %s", file, advice)
 
