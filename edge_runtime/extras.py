@@ -43,8 +43,11 @@ def cure(extra: str, error: Exception | None = None) -> str:
     """The command, with the extra of this package that it stands for."""
     if isinstance(error, ValueError):
         # "numpy.dtype size changed": Raspberry Pi OS Bookworm's packages are built for NumPy 1, and
-        # hide behind a newer one in the environment.
-        return f"{sys.executable} -m pip uninstall numpy opencv-python, and apt's are used again"
+        # find a newer one in the environment.
+        return (
+            f"{sys.executable} -m pip install 'numpy<2' ml_dtypes (and 'opencv-python<4.12', if "
+            "pip installed OpenCV)"
+        )
     if extra == "camera":
         return _camera_cure()
     if error is not None and "libGL" in str(error):

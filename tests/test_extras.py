@@ -76,7 +76,7 @@ def test_a_closed_environment_is_told_how_to_see_the_systems_camera(system, miss
     ("error", "said"),
     [
         (ImportError("libGL.so.1: cannot open shared object file"), "sudo apt install libgl1"),
-        (ValueError("numpy.dtype size changed, may indicate"), "pip uninstall numpy"),
+        (ValueError("numpy.dtype size changed, may indicate"), "numpy<2"),
     ],
 )
 def test_what_is_installed_but_broken_is_told_apart(system, monkeypatch, error, said):
