@@ -21,7 +21,7 @@ from edge_runtime.stats import Stats
 
 log = logging.getLogger(__name__)
 
-SINKS = ("json_lines", "web")  # modules of edge_runtime.sinks
+SINKS = ("json_lines", "web", "mqtt")  # modules of edge_runtime.sinks
 
 DESCRIPTION = """\
 Find objects in what a camera sees, until Ctrl-C. Where no sink is named, results

@@ -57,12 +57,13 @@ class SinkRunner:
         return not self._thread.is_alive()
 
     def counters(self) -> dict:
-        """written, dropped, failed, and the last error or None."""
+        """written, dropped, failed, the last error or None, and what the sink itself counts."""
         return {
             "written": self.written,
             "dropped": self._box.dropped,
             "failed": self.failed,
             "error": self._error,
+            **self.sink.state(),
         }
 
     def _work(self) -> None:

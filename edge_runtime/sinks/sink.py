@@ -57,6 +57,10 @@ class Sink:
     def idle(self) -> None:
         """Called when no result has come for a while (about a second)."""
 
+    def state(self) -> dict:
+        """JSON-ready counters of its own, beside the runner's; called from any thread."""
+        return {}
+
     def close(self) -> None:
         """Finish files and connections, within a second. Called once, after the last `write`."""
 
