@@ -111,7 +111,7 @@ def test_states_are_retained_and_discovered(broker, publisher):
     base, node = "edge_runtime/Front_door", "edge_runtime_Front_door"
 
     def settled():
-        return not (sink._link._dirty or sink._link._states_out) and delivered(sink)
+        return not (sink._link._states.untold or sink._link._states_out) and delivered(sink)
 
     wait_for(lambda: sink.state()["connected"] and settled(), "all is published")
     with Listener(broker.port, "#") as listener:
@@ -195,7 +195,7 @@ def test_killed_and_restarted_under_load(broker, publisher, caplog, monkeypatch)
         wait_for(lambda: delivered(sink), "the broker has all of it")
         wait_for(lambda: len(set(frames(listener.of(DETECTIONS)))) == written, "all arrives")
         assert in_order(frames(listener.of(DETECTIONS))) == list(range(written))
-        assert sink.state()["overflowed"] == 0
+        assert sink.state()["overflowed"] == 0 and sink.state()["error"] is None
         sink.idle()
         assert segments.find_segments(sink._folder) == []
         assert any("connected to" in record.message for record in caplog.records)
@@ -262,7 +262,7 @@ def test_nobody_there(publisher, caplog):
             assert not sink.state()["connected"]
     sink = publisher(url=urls[0])
     wait_for(lambda: "127.0.0.1:1: " in caplog.text, "it is said")
-    assert "Connection refused" in caplog.text
+    assert "Connection refused" in sink.state()["error"]
     assert sink.state()["waiting"] == 6
 
 
@@ -278,6 +278,15 @@ def test_garbage_from_the_other_end(publisher, caplog):
         connection.close()
     assert "is tried again" in caplog.text
     assert sink._link._thread.is_alive()
+
+
+def test_two_of_one_name_are_told(broker, publisher, tmp_path, caplog):
+    first = publisher()
+    wait_for(lambda: first.state()["connected"], "the first is in")
+    second = publisher("--state-dir", tmp_path / "other")
+    wait_for(lambda: "also the name of another client" in caplog.text, "it is said")
+    first.close()
+    wait_for(lambda: second.state()["connected"], "the second stays")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from edge_runtime.extras import require
 from edge_runtime.mqtt.broker import PASSWORD, USER, Broker, Login
 from edge_runtime.mqtt.outbox import Outbox
+from edge_runtime.mqtt.states import State, States
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ EVENTS_IN_FLIGHT = 16
 STATES_IN_FLIGHT = 8
 SAY_AGAIN = 60.0
 GOODBYE_SECONDS = 0.2
+SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Link:
 
     Attributes:
         connected: whether the broker has let us in.
+        error: why not, None where nothing is known against it.
     """
 
     def __init__(
@@ -62,17 +65,16 @@ class Link:
     ) -> None:
         """on_message: topic and payload of what is heard, in the link's thread."""
         self.connected = False
+        self.error: str | None = None
         self._paho = require("paho.mqtt.client", "mqtt")
         self._options = options
         self._outbox = outbox
         self._on_message = on_message
-        self._mutex = threading.Lock()
-        self._states: dict[str, tuple[str, bool]] = {options.state_topic: ("online", True)}
-        self._dirty: dict[str, None] = {}
+        self._states = States({options.state_topic: "online"})
         self._events_out: dict[int, int] = {}  # paho's id of a message → its number in the outbox
         self._states_out: dict[int, str] = {}  # … → its topic
         self._refusal: str | None = None
-        self._said: tuple[str, float] = ("", float("-inf"))
+        self._said_at = self._connected_at = float("-inf")
         self._closing = threading.Event()
         self._deadline = float("inf")
         self._bell, self._ringer = socket.socketpair()
@@ -90,22 +92,16 @@ class Link:
 
     def set(self, topic: str, payload: str, retain: bool = True) -> None:
         """The value of a state from now on. An empty payload removes a retained one."""
-        with self._mutex:
-            if self._states.get(topic) == (payload, retain):
-                return
-            self._states[topic] = (payload, retain)
-            self._dirty[topic] = None
-        self.wake()
+        if self._states.set(State(topic, payload, retain)):
+            self.wake()
 
     def knows(self, topic: str) -> bool:
         """Whether a state of that topic was set."""
-        with self._mutex:
-            return topic in self._states
+        return self._states.knows(topic)
 
     def repeat(self) -> None:
         """Publish all states again."""
-        with self._mutex:
-            self._dirty = dict.fromkeys(self._states)
+        self._states.repeat()
         self.wake()
 
     def close(self, seconds: float) -> None:
@@ -128,7 +124,8 @@ class Link:
             try:
                 self._session()
             except Exception as error:  # whatever a broker sends, the thread must live
-                if self.connected:
+                # Two clients of one name throw each other out: not at once again.
+                if self.connected and time.monotonic() - self._connected_at >= delay:
                     delay = FIRST_DELAY
                 self.connected = False
                 if not self._closing.is_set():
@@ -152,7 +149,6 @@ class Link:
                 self._exchange(client)
             self._say_goodbye(client)
         finally:
-            client.on_disconnect = None
             connection = client.socket()
             if connection is not None:
                 connection.close()
@@ -177,7 +173,7 @@ class Link:
         connection = client.socket()
         if connection is None:
             reason = self._refusal or "the connection was closed"
-            if self.connected:
+            if self.connected and time.monotonic() - self._connected_at < SUSPICIOUS_SECONDS:
                 reason += f"; is {self._options.client_id} also the name of another client?"
             raise ConnectionError(reason)
         # What TLS has decrypted already is not seen by select.
@@ -199,13 +195,11 @@ class Link:
         if not self.connected:
             return
         while len(self._states_out) < STATES_IN_FLIGHT:
-            with self._mutex:
-                topic = next(iter(self._dirty), None)
-                if topic is None:
-                    break
-                del self._dirty[topic]
-                payload, retain = self._states[topic]
-            self._states_out[client.publish(topic, payload, 1, retain).mid] = topic
+            state = self._states.take()
+            if state is None:
+                break
+            mid = client.publish(state.topic, state.payload, 1, state.retain).mid
+            self._states_out[mid] = state.topic
         while len(self._events_out) < EVENTS_IN_FLIGHT:
             message = self._outbox.take()
             if message is None:
@@ -222,24 +216,20 @@ class Link:
             return
         for topic in self._options.topics:
             client.subscribe(topic)
-        self.connected = True
+        self.connected, self._connected_at = True, time.monotonic()
         self.repeat()
-        if self._said[0]:
+        if self.error is not None:
+            waiting = self._outbox.waiting
             log.warning(
-                "mqtt: connected to %s again, %d events wait",
-                self._options.broker,
-                self._outbox.waiting,
+                "mqtt: connected to %s again, %d events wait", self._options.broker, waiting
             )
-            self._said = ("", float("-inf"))
+            self.error, self._said_at = None, float("-inf")
 
     def _on_publish(self, client, userdata, mid, reason_code, properties) -> None:
         if mid in self._events_out:
             self._outbox.acknowledge(self._events_out.pop(mid))
-            return
-        topic = self._states_out.pop(mid, None)
-        with self._mutex:
-            if self._states.get(topic) == ("", True) and topic not in self._dirty:
-                del self._states[topic]
+        elif mid in self._states_out:
+            self._states.told(self._states_out.pop(mid))
 
     def _on_heard(self, client, userdata, message) -> None:
         self._on_message(message.topic, message.payload.decode(errors="replace"))
@@ -247,7 +237,7 @@ class Link:
     def _finished(self) -> bool:
         if not self._closing.is_set():
             return False
-        idle = not (self._dirty or self._states_out or self._outbox.waiting)
+        idle = not (self._states.untold or self._states_out or self._outbox.waiting)
         return (self.connected and idle) or time.monotonic() >= self._deadline
 
     def _say_goodbye(self, client) -> None:
@@ -262,11 +252,10 @@ class Link:
 
     def _say(self, error: Exception) -> None:
         """Each trouble once a minute."""
-        text, now = str(error), time.monotonic()
+        text, now = f"{self._options.broker}: {error}", time.monotonic()
         if isinstance(error, ssl.SSLCertVerificationError):
             text += "; an authority of your own is named with --mqtt-ca"
-        if text != self._said[0] or now - self._said[1] >= SAY_AGAIN:
-            self._said = (text, now)
-            log.error(
-                "mqtt: %s: %s; events wait, and it is tried again", self._options.broker, text
-            )
+        if text != self.error or now - self._said_at >= SAY_AGAIN:
+            log.error("mqtt: %s; events wait, and it is tried again", text)
+            self._said_at = now
+        self.error = text

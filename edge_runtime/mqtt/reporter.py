@@ -125,6 +125,7 @@ class Mqtt(Sink):
             "waiting": self._outbox.waiting,
             "delivered": self._outbox.delivered,
             "overflowed": self._outbox.overflowed,
+            "error": self._link.error or self._outbox.error,
         }
 
     def _tell(self, now: float) -> None:

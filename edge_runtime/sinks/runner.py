@@ -58,12 +58,12 @@ class SinkRunner:
 
     def counters(self) -> dict:
         """written, dropped, failed, the last error or None, and what the sink itself counts."""
-        return {
+        own = self.sink.state()
+        return own | {
             "written": self.written,
             "dropped": self._box.dropped,
             "failed": self.failed,
-            "error": self._error,
-            **self.sink.state(),
+            "error": self._error or own.get("error"),
         }
 
     def _work(self) -> None:

@@ -58,7 +58,10 @@ class Sink:
         """Called when no result has come for a while (about a second)."""
 
     def state(self) -> dict:
-        """JSON-ready counters of its own, beside the runner's; called from any thread."""
+        """JSON-ready counters of its own, beside the runner's; "error" is what ails it, or None.
+
+        Called from any thread.
+        """
         return {}
 
     def close(self) -> None:
