@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 SINKS = (  # modules of edge_runtime.sinks
     "json_lines",
     "web",
+    "mqtt",
     "video",
     "events",
     "window",

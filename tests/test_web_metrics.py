@@ -27,7 +27,11 @@ SNAPSHOT = {
         "memory_bytes": 90_000_000,
     },
     "model": {"runtime": "litert 2", "reloads": 1, "reload_failures": 0},
-    "sinks": {"mqtt": {"written": 5, "dropped": 1, "failed": 2, "error": "gone"}},
+    "sinks": {
+        "web": {"written": 9, "dropped": 0, "failed": 0, "error": None},
+        "mqtt": {"written": 5, "dropped": 1, "failed": 2, "error": "gone"}
+        | {"connected": False, "waiting": 7, "delivered": 8, "overflowed": 6},
+    },
 }
 
 
@@ -84,6 +88,10 @@ def test_every_number_in_its_unit():
             'throttled_since_boot{reason="under-voltage"}': 1,
             'sink_written_total{sink="mqtt"}': 5,
             'sink_failed_total{sink="mqtt"}': 2,
+            "mqtt_connected": 0,
+            "mqtt_waiting_events": 7,
+            "mqtt_delivered_events_total": 8,
+            "mqtt_overflowed_events_total": 6,
         }.items()
     )
     for name, kind in types.items():

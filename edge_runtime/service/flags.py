@@ -11,7 +11,7 @@ from edge_runtime.sources.source import without_password
 
 OWN_FLAGS = ("--name", "--user-name", "--user", "--out", "--dry-run")
 # Flags of `run` whose value is written to: the folder itself, or the one that holds the file.
-WRITTEN_FOLDERS = ("save_events", "mqtt_buffer")
+WRITTEN_FOLDERS = ("save_events", "state_dir")
 WRITTEN_FILES = ("jsonl", "save_video")
 SINKS = ("web", "mqtt", "save_events")  # flags that name a place to look at, beside those files
 

@@ -57,12 +57,13 @@ class SinkRunner:
         return not self._thread.is_alive()
 
     def counters(self) -> dict:
-        """written, dropped, failed, and the last error or None."""
-        return {
+        """written, dropped, failed, the last error or None, and what the sink itself counts."""
+        own = self.sink.state()
+        return own | {
             "written": self.written,
             "dropped": self._box.dropped,
             "failed": self.failed,
-            "error": self._error,
+            "error": self._error or own.get("error"),
         }
 
     def _work(self) -> None:

@@ -67,6 +67,13 @@ class Sink:
     def idle(self) -> None:
         """Called when no result has come for `idle_seconds`, again and again."""
 
+    def state(self) -> dict:
+        """JSON-ready counters of its own, beside the runner's; "error" is what ails it, or None.
+
+        Called from any thread.
+        """
+        return {}
+
     def close(self) -> None:
         """Finish files and connections, within a second. Called once, after the last `write`."""
 

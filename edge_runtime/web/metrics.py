@@ -22,7 +22,7 @@ def metrics_text(snapshot: dict, info: Mapping[str, str], viewers: int) -> str:
     """
     families = [("info", "gauge", "What runs.", [(info, 1)])]
     families.append(("web_viewers", "gauge", "Viewers of the live picture.", [({}, viewers)]))
-    for part in (_results, _losses, _board, _sinks):
+    for part in (_results, _losses, _board, _sinks, _mqtt):
         families += part(snapshot)
     lines = []
     for name, kind, what, samples in families:
@@ -118,6 +118,17 @@ def _sinks(state: dict) -> Iterator[tuple[str, str, str, list[Sample]]]:
         sinks = state.get("sinks", {}).items()
         samples = [({"sink": name}, counters.get(key)) for name, counters in sinks]
         yield f"sink_{key}_total", "counter", what, samples
+
+
+def _mqtt(state: dict) -> Iterator[tuple[str, str, str, list[Sample]]]:
+    mqtt = state.get("sinks", {}).get("mqtt", {})
+    for name, kind, key, what in (
+        ("connected", "gauge", "connected", "1 while the broker has let us in."),
+        ("waiting_events", "gauge", "waiting", "Events that it has not acknowledged."),
+        ("delivered_events_total", "counter", "delivered", "Events that it has acknowledged."),
+        ("overflowed_events_total", "counter", "overflowed", "Events lost while it was away."),
+    ):
+        yield _one(f"mqtt_{name}", kind, what, mqtt.get(key))
 
 
 def _one(name: str, kind: str, what: str, value: float | None) -> tuple:
