@@ -234,7 +234,7 @@ def test_every_flag_of_run_with_a_place_is_known():
 
     subparsers = argparse.ArgumentParser().add_subparsers()
     run_command.add_parser(subparsers)
-    read = {"web_token_file", "mqtt_ca", "mqtt_password_file"}
+    read = {"web_token_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "mqtt_password_file"}
     for action in subparsers.choices["run"]._actions:
         if action.metavar in ("FILE", "DIR"):
             assert action.dest in {*WRITTEN_FILES, *WRITTEN_FOLDERS, *SINKS} | read, action.dest

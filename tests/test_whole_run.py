@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_runtime.images import read_image
 from tests.conftest import ROOT
 from tests.mosquitto import Listener, Mosquitto, wait_for
 
@@ -89,8 +90,8 @@ def test_from_a_film_to_page_broker_and_files(run, url, broker, tmp_path):
         wait_for(lambda: is_healthy(url), "frames flow")
         wait_for(lambda: state(url)["detections"].get("green", 0) > 20, "things are found")
         assert b"edge_runtime_" in get(f"{url}/metrics")
-        snapshot = Image.open(io.BytesIO(get(f"{url}/snapshot.jpg")))
-        assert snapshot.size == (288, 128)
+        with Image.open(io.BytesIO(get(f"{url}/snapshot.jpg"))) as snapshot:
+            assert snapshot.size == (288, 128)
         wait_for(lambda: listener.of("edge_runtime/hall/detections"), "detections at the broker")
         seen = [json.loads(text) for text in listener.of("edge_runtime/hall/detections")]
         found = {thing["class"] for message in seen for thing in message["detections"]}
@@ -114,7 +115,7 @@ def test_from_a_film_to_page_broker_and_files(run, url, broker, tmp_path):
     assert numbers == sorted(set(numbers)) and len(numbers) > 20
     assert {len(line["detections"]) for line in lines} >= {0, 2}
     pictures = list((tmp_path / "events").rglob("*.jpg"))
-    assert pictures and all(Image.open(path).size == (288, 128) for path in pictures)
+    assert pictures and {read_image(path).shape for path in pictures} == {(128, 288, 3)}
     video = cv2.VideoCapture(str(tmp_path / "seen.avi"))
     whole, frame = video.read()
     video.release()
