@@ -6,6 +6,8 @@ DETECTOR ?= models/digits_int8.tflite
 QAT ?= $(wildcard $(MODEL:.keras=_qat.keras))
 OUT ?= build/$(basename $(notdir $(MODEL)))
 PYTHON ?= python3
+# Of a soak.
+MINUTES ?= 30
 # More flags for the command behind a target: make convert FLAGS="--threads 1"
 FLAGS ?=
 
@@ -58,7 +60,7 @@ float_and_int8 = if [ ! -e $(1)/report.json ] || [ $(1).keras -nt $(1)/report.js
   else echo "$(1) is converted: remove that folder to convert again"; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data check-data train bccd family convert benchmark detect test lint clean
+.PHONY: help setup data check-data train bccd family convert benchmark detect test soak lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -131,6 +133,9 @@ detect: $(if $(IMAGES),$(installed),$(needs)) ## what DETECTOR finds in IMAGES="
 
 test: $(installed) ## run the tests
 	@$(python) -m pytest $(FLAGS)
+
+soak: $(installed) data ## the whole runtime for MINUTES, cameras and brokers killed: does anything grow?
+	@$(python) -m tests.soak --minutes $(MINUTES) --pictures $(digits)/JPEGImages --out build/soak
 
 lint: $(installed) ## check style
 	@$(venv)/bin/ruff check .

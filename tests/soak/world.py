@@ -141,7 +141,8 @@ class Listener:
         )
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_message = self._note
-        self._client.reconnect_delay_set(1, 2)
+        # Before the runtime is back, which tries after a second: a killed broker has forgotten us.
+        self._client.reconnect_delay_set(0.05, 0.1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
