@@ -183,6 +183,8 @@ def test_killed_and_restarted_under_load(broker, publisher, caplog, monkeypatch)
             done = sink.state()["delivered"] + 200
             write_until(lambda done=done: sink.state()["delivered"] >= done)
             gate.clear()
+            broker.freeze()
+            write_until(lambda: len(sink._outbox._in_flight) == link.EVENTS_IN_FLIGHT)
             broker.kill()
             write_until(lambda: not sink.state()["connected"])
             sink._outbox.sync(force=True)  # some of it waits on disk, some in memory
