@@ -226,7 +226,7 @@ class Run:
     def __init__(self, folder, interval=1.0):
         self.now = 100.0
         self.snapshot = {"fps": 10.0, "model": {"classes": list(NAMES)}}
-        context = Context("folder/m.tflite", NAMES, "s", lambda: self.snapshot)
+        context = Context("folder/m.tflite", NAMES, "s", snapshot=lambda: self.snapshot)
         options = None  # the link's
         self.sink = Mqtt(options, "door", folder, 10**6, context, interval, clock=lambda: self.now)
         self.sink.open()

@@ -55,7 +55,7 @@ def publisher(broker, tmp_path):
         mqtt.add_arguments(parser)
         given = ["--mqtt", url or broker.url, "--mqtt-name", "door", "--mqtt-interval", "0"]
         given += ["--state-dir", tmp_path / "state", *flags]
-        context = Context("m.tflite", classes, "s", lambda: SNAPSHOT)
+        context = Context("m.tflite", classes, "s", snapshot=lambda: SNAPSHOT)
         sink = mqtt.create(parser.parse_args([*map(str, given)]), context)
         sink.open()
         made.append(sink)
@@ -263,8 +263,9 @@ def test_nobody_there(publisher, caplog):
             sink.close()
             assert not sink.state()["connected"]
     sink = publisher(url=urls[0])
-    wait_for(lambda: "127.0.0.1:1: " in caplog.text, "it is said")
+    wait_for(lambda: sink.state()["error"], "it is said")
     assert "Connection refused" in sink.state()["error"]
+    assert "127.0.0.1:1: " in caplog.text and "nobody.invalid:1883: " in caplog.text
     assert sink.state()["waiting"] == 6
 
 
