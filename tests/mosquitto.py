@@ -49,7 +49,7 @@ class Mosquitto:
         return self
 
     def __exit__(self, *_) -> None:
-        self.stop()
+        self.kill()  # a frozen one takes no other way
 
     @property
     def url(self) -> str:
@@ -81,6 +81,10 @@ class Mosquitto:
             self._process.send_signal(number)
             self._process.wait(PATIENCE)
             self._process = None
+
+    def freeze(self) -> None:
+        """It takes no notice of anything any more; only `kill` ends that."""
+        self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
         self.stop(signal.SIGKILL)

@@ -17,6 +17,7 @@ from edge_runtime.mqtt.home_assistant import discovery
 from edge_runtime.mqtt.reporter import Mqtt, summary
 from edge_runtime.mqtt.topics import Topics, class_slugs, slug
 from edge_runtime.sinks import mqtt
+from edge_runtime.sinks.runner import SinkRunner
 from edge_runtime.sinks.sink import Context
 
 NAMES = ("person", "dog")
@@ -193,6 +194,7 @@ class FakeLink:
 
     def __init__(self, options, outbox, on_message):
         self.connected = False
+        self.error = None
         self.states = {}
         self.told = []
         self.repeated = 0
@@ -224,7 +226,7 @@ class Run:
     def __init__(self, folder, interval=1.0):
         self.now = 100.0
         self.snapshot = {"fps": 10.0, "model": {"classes": list(NAMES)}}
-        context = Context("folder/m.tflite", NAMES, "s", lambda: self.snapshot)
+        context = Context("folder/m.tflite", NAMES, "s", snapshot=lambda: self.snapshot)
         options = None  # the link's
         self.sink = Mqtt(options, "door", folder, 10**6, context, interval, clock=lambda: self.now)
         self.sink.open()
@@ -286,6 +288,15 @@ def test_a_change_that_came_too_soon_is_told_when_no_frame_follows(run):
     run.sink.idle()
     assert run.events() == [1]
     assert run.told("seen/person") == ["1", "0"]
+
+
+def test_a_change_that_was_none_is_not_told(run):
+    run.look(0, 0)
+    run.look(1)
+    run.look(2, 0)
+    run.now += 1
+    run.sink.idle()
+    assert run.events() == ["ON", 0]
 
 
 def test_every_frame_with_interval_0(tmp_path, monkeypatch):
@@ -362,3 +373,13 @@ def test_overflow_is_said_once_a_minute(run, caplog):
     ]
     run.look(700)
     assert "693 events" in caplog.records[-1].message
+
+
+def test_its_counters_stand_among_the_runners(run):
+    run.look(0, 0)
+    run.link.error = "host:1883: Connection refused"
+    counters = SinkRunner(run.sink, True, print).counters()
+    assert counters == {
+        **{"written": 0, "dropped": 0, "failed": 0, "error": "host:1883: Connection refused"},
+        **{"connected": False, "waiting": 2, "delivered": 0, "overflowed": 0},
+    }

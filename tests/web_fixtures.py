@@ -40,7 +40,7 @@ class Run:
 
     def __init__(self, token=None, port=0, host="127.0.0.1"):
         self.stats = Stats(Source())
-        self.context = Context("models/pets.tflite", NAMES, "usb:0", self.stats.snapshot)
+        self.context = Context("models/pets.tflite", NAMES, "usb:0", snapshot=self.stats.snapshot)
         self.page = WebPage(self.context, Address(host, port), token)
         with mock.patch.object(server, "POLL_SECONDS", 0.02):  # closing takes no longer
             self.page.open()
