@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
@@ -130,25 +129,31 @@ class Broker:
 
 
 class Listener:
-    """Notes the frame numbers of all detections that the broker delivers."""
+    """Notes what the broker delivers of that which is to arrive once at least."""
 
-    def __init__(self, port: int, topic: str) -> None:
+    def __init__(self, port: int, topics: tuple[str, ...]) -> None:
         import paho.mqtt.client as mqtt
 
-        self.frames: list[int] = []
-        self._client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id="soak", clean_session=False
-        )
-        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self.count = 0
+        self._seen: set[tuple[str, bytes]] = set()
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="soak")
+        # Not QoS 1: a killed broker would not take the acknowledgements, and what came with them
+        # would be thrown away.
+        self._client.on_connect = lambda client, *_: client.subscribe([(t, 0) for t in topics])
         self._client.on_message = self._note
         # Before the runtime is back, which tries after a second: a killed broker has forgotten us.
         self._client.reconnect_delay_set(0.05, 0.1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
+    @property
+    def count_once(self) -> int:
+        """Messages without those that came again."""
+        return len(self._seen)
+
     def _note(self, client, data, message) -> None:
-        with suppress(ValueError, KeyError):
-            self.frames.append(json.loads(message.payload)["frame"])
+        self.count += 1
+        self._seen.add((message.topic, message.payload))
 
     def close(self) -> None:
         self._client.disconnect()
