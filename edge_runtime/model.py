@@ -36,7 +36,8 @@ class Model:
             load: makes a detector from the file as it is now.
             classes: names to report; None for all.
 
-        Raises: as `Detector`; ValueError for classes that the model does not know.
+        Raises: as `Detector`; ValueError for classes that the model does not know, and for a file
+            that loads but cannot look at a picture.
         """
         self._load = load
         self._path = Path(path)
@@ -81,7 +82,7 @@ class Model:
         self._seen = stamp
         try:
             self.detector = self._loaded()
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, ValueError, ImportError) as error:  # `_loaded` raises nothing else
             self._failures += 1
             self._error = str(error)
             log.error("the new model file is not used, the old one goes on: %s", error)
@@ -103,7 +104,16 @@ class Model:
         }
 
     def _loaded(self) -> Detector:
-        detector = self._load()
+        try:
+            detector = self._load()
+            # Damage in the middle of a file shows with the first picture only.
+            detector.detect(np.zeros((*detector.spec.input_hw, 3), np.uint8))
+        except (OSError, ValueError, ImportError):
+            raise
+        except Exception as error:  # what zip files and interpreters make of damage is many things
+            raise ValueError(
+                f"{self._path} is damaged ({type(error).__name__}: {error}); copy it again"
+            ) from error
         names = detector.spec.class_names
         unknown = [name for name in self._classes or () if name not in names]
         if unknown:

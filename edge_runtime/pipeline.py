@@ -19,8 +19,9 @@ from edge_runtime.stats import Stats
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-CLOSING_SECONDS = 1.2  # for sinks to write what waits
-LAST_SECONDS = 0.5  # to close their files when what waits is thrown away
+# Ctrl-C ends all within two seconds: until now the source closes, and sinks write what waits…
+CLOSING_SECONDS = 1.2
+LAST_SECONDS = 1.6  # …and until now they close their files; what waits is thrown away
 
 
 class Pipeline:
@@ -78,26 +79,28 @@ class Pipeline:
             raise self._error
 
     def _finish(self) -> None:
+        begin = time.monotonic()
         interrupted = self._stop.is_set() or self._error is not None
         if interrupted:
             self._frames.close(discard=True)
         self._source.close()
-        deadline = time.monotonic() + CLOSING_SECONDS
         for runner in self._runners:
             runner.close()
         for worker in self._workers:
             # One that is still inside OpenCV when Python ends takes the process down with it.
-            worker.join(max(0.0, deadline - time.monotonic()))
+            worker.join(left(begin + CLOSING_SECONDS))
         for runner in self._runners:
             if interrupted:
-                runner.join(max(0.0, deadline - time.monotonic()))
+                runner.join(left(begin + CLOSING_SECONDS))
             else:  # the end of a file: everything is written, and Ctrl-C may still hurry it
                 while not runner.join(POLL_SECONDS) and not self._stop.is_set():
                     pass
+        if not interrupted:  # Ctrl-C came while the last results were written
+            begin = time.monotonic() - CLOSING_SECONDS
         for runner in self._runners:
             runner.close(discard=True)
         for runner in self._runners:
-            if not runner.join(LAST_SECONDS):
+            if not runner.join(left(begin + LAST_SECONDS)):
                 log.error("%s: did not close in time", runner.sink.name)
 
     def _fail(self, error: BaseException) -> None:
@@ -141,3 +144,8 @@ class Pipeline:
                 runner.put(result)
             self._on_result(result)
         self._ended.set()
+
+
+def left(deadline: float) -> float:
+    """Seconds until then, a little where it has passed: what is about to end shall be seen to."""
+    return max(0.02, deadline - time.monotonic())

@@ -9,6 +9,7 @@ import sys
 from contextlib import ExitStack
 from importlib import import_module
 
+from edge_runtime import notify
 from edge_runtime.detect_command import add_detector_arguments, load_detector
 from edge_runtime.model import Model
 from edge_runtime.pipeline import Pipeline
@@ -97,7 +98,7 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
         snapshot=lambda: snapshots[0].snapshot() if snapshots else {},
         stop=lambda: started[0].stop() if started else None,
     )
-    sinks = _sinks(args, context)
+    sinks = make_sinks(args, context)
     source = make_source(args, model, sinks)
     sources.append(source)
     with ExitStack() as opened:  # closed again where a later one cannot be opened
@@ -117,7 +118,8 @@ def load_model(args: argparse.Namespace) -> Model:
     return Model(lambda: load_detector(args), args.model, names)
 
 
-def _sinks(args: argparse.Namespace, context: Context) -> list[Sink]:
+def make_sinks(args: argparse.Namespace, context: Context) -> list[Sink]:
+    """The sinks that the flags ask for, not yet opened. Raises: what their `create` raises."""
     made = [import_module(f"edge_runtime.sinks.{name}").create(args, context) for name in SINKS]
     sinks = [sink for sink in made if sink is not None] or [JsonLines("-")]
     service = systemd.create(context)
@@ -135,5 +137,7 @@ def make_source(args: argparse.Namespace, model: Model, sinks: list[Sink]) -> So
         realtime=args.realtime,
         rotate=args.rotate,
         stall_after=args.stall_after,
+        # A service has nobody who would start it again once the camera is plugged in.
+        wait=args.wait or notify.is_listening(),
     )
     return open_source(args.source, options)

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from edge_runtime.files import atomic_path
 from edge_runtime.service.accounts import Account, find_account, stranger_to
-from edge_runtime.service.flags import check_flags, has_sink, needs_network, written_folders
+from edge_runtime.service.flags import (
+    check_flags,
+    has_sink,
+    needs_network,
+    read_files,
+    written_folders,
+)
 from edge_runtime.service.unit import Unit, watchdog_seconds
 from edge_runtime.sources import SourceError
 
@@ -112,7 +118,7 @@ def make_unit(args: argparse.Namespace, run_args: argparse.Namespace) -> Unit:
     account = find_account(args.user_name)
     if args.out is None and not args.dry_run and os.getuid() != 0:
         raise ValueError("only root may install a service; put sudo before the command, or --user")
-    read = (python, python.resolve(), Path(__file__), model, Path.cwd())
+    read = (python, python.resolve(), Path(__file__), model, Path.cwd(), *read_files(run_args))
     for path in read:
         barrier = stranger_to(account, path)
         if barrier is not None:

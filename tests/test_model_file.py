@@ -92,6 +92,25 @@ def test_a_bad_new_file_leaves_the_old_at_work(path, red_frame, caplog):
     assert len(caplog.records) == 1 and "the old one goes on" in caplog.text
 
 
+def test_damage_in_the_middle_of_a_file_is_found_before_it_is_used(path, red_frame, monkeypatch):
+    model = make_model(path)
+
+    class Damaged(Detector):
+        def invoke(self, input_tensor):
+            raise RuntimeError(
+                "Input tensor 185 lacks data"
+            )  # what LiteRT says with the first frame
+
+    monkeypatch.setattr(model, "_load", lambda: Damaged(path, 1))
+    path.touch()
+    for _ in range(3):
+        refresh_twice(model)
+    assert model.look(make_frame(picture=red_frame)).detections.names == ["red", "green"]
+    assert model.state()["reload_failures"] == 1 and "is damaged" in model.state()["reload_error"]
+    with pytest.raises(ValueError, match=r"is damaged \(RuntimeError: Input tensor 185"):
+        Model(lambda: Damaged(path, 1), path)
+
+
 def test_a_model_without_the_wanted_classes_is_a_bad_one(path, tiny_models):
     model = make_model(path, ["red"])
     replace(path, tiny_models / "tiny_bare.tflite", ("rouge", "vert"))

@@ -106,7 +106,7 @@ def test_watchdog_seconds(monkeypatch, microseconds, pid, seconds):
 
 
 def test_ready_comes_with_the_first_result_and_only_once(listener):
-    sink = systemd.Systemd(dict, Clock())
+    sink = systemd.Systemd(dict, print, Clock())
     sink.open()
     sink.idle()
     assert "READY=1" not in words(listener)
@@ -121,7 +121,7 @@ def test_ready_comes_with_the_first_result_and_only_once(listener):
 def test_watchdog_is_fed_thrice_in_its_time_and_only_by_results(listener, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     clock = Clock()
-    sink = systemd.Systemd(dict, clock)
+    sink = systemd.Systemd(dict, print, clock)
     fed = []
     for second in range(60):
         clock.now += 1
@@ -138,7 +138,7 @@ def test_watchdog_is_fed_thrice_in_its_time_and_only_by_results(listener, monkey
 
 
 def test_without_a_watchdog_it_is_not_fed(listener):
-    sink = systemd.Systemd(dict, Clock())
+    sink = systemd.Systemd(dict, print, Clock())
     sink.write(result())
     assert "WATCHDOG=1" not in words(listener)
 
@@ -146,7 +146,7 @@ def test_without_a_watchdog_it_is_not_fed(listener):
 def test_status_follows_the_run_also_when_it_stalls(listener):
     clock = Clock()
     state = {"results": 0, "state": "starting"}
-    sink = systemd.Systemd(lambda: state, clock)
+    sink = systemd.Systemd(lambda: state, print, clock)
     sink.idle()
     assert words(listener) == ["STATUS=starting, no frame yet"]
     state.update(results=5, state="running", fps=4.5, frame_age_s=0.1)
@@ -184,3 +184,28 @@ def test_a_run_tells_systemd_and_still_prints(listener, tmp_path, red_frame):
         process.wait()
     assert process.returncode == 0
     assert json.loads(output.splitlines()[0])["frame"] == 0  # the default sink is still there
+
+
+def test_a_start_may_last_until_the_camera_is_there(listener):
+    clock, stopped = Clock(), []
+    sink = systemd.Systemd(dict, lambda: stopped.append(1), clock)
+    for _ in range(100):
+        clock.now += 10
+        sink.idle()
+    said = words(listener)
+    assert said.count(f"EXTEND_TIMEOUT_USEC={systemd.STARTING_SECONDS * 1_000_000}") == 100
+    assert not stopped and "READY=1" not in said
+
+
+def test_results_that_stay_away_end_the_run_before_the_watchdog_kills_it(listener, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "120000000")
+    clock, stopped = Clock(), []
+    sink = systemd.Systemd(lambda: {"state": "waiting"}, lambda: stopped.append(1), clock)
+    sink.write(result())
+    clock.now += 90
+    sink.idle()
+    assert not stopped
+    clock.now += 10
+    sink.idle()
+    assert stopped
+    assert words(listener).count("WATCHDOG=1") == 1

@@ -7,7 +7,8 @@ import pytest
 
 from edge_runtime.detector import Detector
 from edge_runtime.model import Model
-from edge_runtime.pipeline import Pipeline
+from edge_runtime.pipeline import LAST_SECONDS, Pipeline, left
+from edge_runtime.sinks.runner import SinkRunner
 from edge_runtime.sinks.sink import SinkClosedError
 from edge_runtime.sources import SourceError
 from edge_runtime.stats import Stats
@@ -164,3 +165,30 @@ def test_a_closed_window_ends_the_run_in_good_order(model):
     source = ScriptedSource([BLACK], live=True, stay=True)
     Pipeline(source, model, [Window()], Stats(source)).run()
     assert source.closed.is_set()
+
+
+def test_sinks_that_hang_share_the_time_to_end(model):
+    source = ScriptedSource([BLACK], live=True, stay=True)
+    stuck = [Collector() for _ in range(4)]
+    for number, sink in enumerate(stuck):
+        sink.name = f"stuck {number}"
+        sink.gate.clear()
+    pipeline = Pipeline(source, model, stuck, Stats(source))
+    waits = []
+
+    class Patient(SinkRunner):
+        def join(self, timeout):
+            waits.append(timeout)
+            return False
+
+    pipeline._workers = []
+    pipeline._runners = [Patient(sink, True, print) for sink in stuck]
+    pipeline._finish()
+    for sink in stuck:
+        sink.gate.set()
+    # Nobody was waited for, so that all of these end at the same moment.
+    assert max(waits) <= LAST_SECONDS and len(waits) == 2 * len(stuck)
+
+
+def test_a_deadline_that_has_passed_leaves_a_moment():
+    assert 0 < left(0.0) < 0.1

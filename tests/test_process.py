@@ -284,12 +284,22 @@ def test_the_first_start_must_succeed(double, monkeypatch):
         open_source("picamera2", options()).open()
 
 
+def test_a_camera_that_is_not_there_yet_is_waited_for(double, caplog):
+    double(cameras=0)
+    with open_source("picamera2", options(wait=True)) as source:  # does not raise
+        assert source.state == "waiting" and "no camera number 0" in caplog.text
+        double()
+        assert next(iter(source)).number == 0
+        assert source.state == "running" and "frames come again" in caplog.text
+
+
 def test_a_missing_package_is_named():
     probe = [sys.executable, "-c", "import picamera2"]
     if subprocess.run(probe, capture_output=True).returncode == 0:
         pytest.skip("picamera2 is installed here")
-    with pytest.raises(ImportError, match=r"picamera2 is not installed; .*Raspberry Pi OS"):
-        open_source("picamera2", options()).open()
+    for wait in (False, True):  # no patience brings a package
+        with pytest.raises(ImportError, match=r"picamera2 is not installed; .*Raspberry Pi OS"):
+            open_source("picamera2", options(wait=wait)).open()
 
 
 def test_a_password_shows_nowhere():
@@ -301,7 +311,7 @@ def test_a_password_shows_nowhere():
         child.end(at_once=True)
         child.close()
     source = open_source("rtsp://user:p@ss:secret@127.0.0.1/", options(size_wh=None))
-    said = source._without_password(SourceError("rtsp://user:p@ss:secret@127.0.0.1/ refused"))
+    said = source._first_failure(SourceError("rtsp://user:p@ss:secret@127.0.0.1/ refused"))
     assert str(said) == "rtsp://user:***@127.0.0.1/: rtsp://user:***@127.0.0.1/ refused"
 
 

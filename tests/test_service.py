@@ -17,7 +17,7 @@ from edge_runtime import run_command, service_command
 from edge_runtime.__main__ import main
 from edge_runtime.service import accounts
 from edge_runtime.service.accounts import Account, find_account, stranger_to
-from edge_runtime.service.flags import SINKS, WRITTEN_FILES, WRITTEN_FOLDERS
+from edge_runtime.service.flags import READ_FILES, SINKS, WRITTEN_FILES, WRITTEN_FOLDERS
 from edge_runtime.service.unit import WATCHDOG_SECONDS, Unit, quote
 from tests.conftest import ROOT
 
@@ -143,7 +143,7 @@ def test_systemd_reads_the_words_that_were_meant():
     words = shlex.split(found["Command Line"].replace("\\$", "$"))
     assert [word.replace("$$", "$") for word in words[1:]] == ODD_WORDS
     assert found["WorkingDirectory"] == '/srv/a b/%h "c"'
-    assert found["ReadWritePaths"] == '/srv/a b/%h "c" /srv/plain'
+    assert found["ReadWritePaths"] == '-/srv/a b/%h "c" -/srv/plain'
     assert found["EnvironmentFile"] == "-/etc/50%.env"
     assert found["DevicePolicy"] == "auto"  # closed would shut out cameras
     assert found["WatchdogSec"] == "2min"
@@ -169,7 +169,8 @@ def test_what_the_unit_says(account, tmp_path, monkeypatch, capsys):
     assert words[1:5] == ["-m", "edge_runtime", "run", str(tmp_path / "m.tflite")]
     assert words[5:] == flags
     assert values["WorkingDirectory"] == [str(tmp_path)]
-    assert values["ReadWritePaths"] == [str(tmp_path / "out")]
+    assert values["ReadWritePaths"] == [f"-{tmp_path / 'out'}"]
+    assert values["RequiresMountsFor"] == [str(tmp_path / "out")]
     assert values["User"] == ["daemon"]
     assert values["SupplementaryGroups"] == ["video"]
     assert values["WatchdogSec"] == ["600"]  # six times a frame of 100 seconds
@@ -234,10 +235,10 @@ def test_every_flag_of_run_with_a_place_is_known():
 
     subparsers = argparse.ArgumentParser().add_subparsers()
     run_command.add_parser(subparsers)
-    read = {"web_token_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "mqtt_password_file"}
+    known = {*WRITTEN_FILES, *WRITTEN_FOLDERS, *SINKS, *READ_FILES}
     for action in subparsers.choices["run"]._actions:
         if action.metavar in ("FILE", "DIR"):
-            assert action.dest in {*WRITTEN_FILES, *WRITTEN_FOLDERS, *SINKS} | read, action.dest
+            assert action.dest in known, action.dest
 
 
 @pytest.fixture

@@ -187,3 +187,11 @@ def test_a_folder_as_file_is_refused_with_a_cure(tmp_path):
 
 def test_what_is_no_file_is_written_but_not_rotated():
     write("/dev/null", range(3), max_bytes=1)
+
+
+def test_another_files_content_is_left_alone(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"\x1c\0\0\0TFL3")
+    with pytest.raises(ValueError, match=r"JSON lines or a new one expected, got .*model\.tflite"):
+        JsonLines(str(path)).open()
+    assert path.read_bytes() == b"\x1c\0\0\0TFL3"

@@ -325,6 +325,7 @@ def test_without_opencv_the_extra_is_named(monkeypatch):
     [
         ("rtsp://user:secret@host:554/x", "rtsp://user:***@host:554/x"),
         ("rtsp://user:s@cr:t@host/x@y", "rtsp://user:***@host/x@y"),
+        ("rtsp://token@host/x", "rtsp://***@host/x"),
         ("rtsp://host:554/x", "rtsp://host:554/x"),
         ("http://host/v?user=a&pwd=secret&n=1", "http://host/v?user=a&pwd=***&n=1"),
         ("rtsp://host/user=a&password=secret&n=1", "rtsp://host/user=a&password=***&n=1"),

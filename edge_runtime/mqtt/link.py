@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from edge_runtime.extras import require
+from edge_runtime.extras import cure, require
 from edge_runtime.mqtt.broker import PASSWORD, USER, Broker, Login
 from edge_runtime.mqtt.outbox import Outbox
 from edge_runtime.mqtt.states import State, States
@@ -67,6 +67,8 @@ class Link:
         self.connected = False
         self.error: str | None = None
         self._paho = require("paho.mqtt.client", "mqtt")
+        if not hasattr(self._paho, "CallbackAPIVersion"):
+            raise ImportError(f"paho-mqtt 2 expected, an older one is installed; {cure('mqtt')}")
         self._options = options
         self._outbox = outbox
         self._on_message = on_message

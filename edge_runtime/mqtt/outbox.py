@@ -207,14 +207,14 @@ class Outbox:
     def _remove_delivered(self, force: bool) -> None:
         acknowledged = min(self._in_flight, default=self._next) - 1
         old = [segment for segment in self._segments if segment.last <= acknowledged]
+        for segment in old:  # first: on a full disk it makes the room that the note needs
+            self._segments.remove(segment)
+            segment.remove()
         due = force or self._clock() >= self._note_due
         if acknowledged > self._noted and (old or (self._segments and due)):
             write_number(self._folder / "acknowledged", acknowledged)
             self._noted = acknowledged
             self._note_due = self._clock() + SYNC_SECONDS
-        for segment in old:
-            self._segments.remove(segment)
-            segment.remove()
         self._writing = self._writing and bool(self._segments)
 
     def _bound_fresh(self) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge_runtime import run_command
+from edge_runtime.sinks import Context
 from edge_runtime.sources.source import without_password
 
 OWN_FLAGS = ("--name", "--user-name", "--user", "--out", "--dry-run")
 # Flags of `run` whose value is written to: the folder itself, or the one that holds the file.
 WRITTEN_FOLDERS = ("save_events", "state_dir")
 WRITTEN_FILES = ("jsonl", "save_video")
+READ_FILES = ("web_token_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "mqtt_password_file")
 SINKS = ("web", "mqtt", "save_events")  # flags that name a place to look at, beside those files
 
 
@@ -36,8 +38,18 @@ def check_flags(model: str, flags: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(["run", model, *flags])
     if getattr(args, "window", False):
         raise ValueError("a service has no display for --window; --web shows the same")
-    run_command.make_source(args, run_command.load_model(args), [])
+    model_file = run_command.load_model(args)
+    context = Context(args.model, model_file.class_names, without_password(args.source))
+    run_command.make_source(args, model_file, run_command.make_sinks(args, context))
     return args
+
+
+def read_files(run_args: argparse.Namespace) -> Iterable[Path]:
+    """Absolute paths of what a run reads besides its model: a token, a password, certificates."""
+    values = vars(run_args)
+    for name in READ_FILES:
+        if values.get(name) is not None:
+            yield Path(values[name]).absolute()
 
 
 def written_folders(run_args: argparse.Namespace) -> Iterable[Path]:

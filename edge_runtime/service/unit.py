@@ -84,11 +84,13 @@ class Unit:
     def _unit(self) -> str:
         lines = ["[Unit]", "Description=Finds objects in what a camera sees (edge-runtime)"]
         if self.user is not None:
-            after = ["time-sync.target"]  # a Pi wakes up in the past
+            # A Pi wakes up in the past: at least not before the time of its last day.
+            targets = ["time-set.target"]
             if self.needs_network:
-                lines.append("Wants=network-online.target")
-                after.insert(0, "network-online.target")
-            lines.append(f"After={' '.join(after)}")
+                targets.insert(0, "network-online.target")
+            lines += [f"{word}={' '.join(targets)}" for word in ("Wants", "After")]
+            if self.writable:
+                lines.append(f"RequiresMountsFor={' '.join(map(_quote_path, self.writable))}")
         # However often it fails: nobody is there to start it again by hand.
         return "\n".join([*lines, "StartLimitIntervalSec=0", ""])
 
@@ -125,7 +127,8 @@ class Unit:
         if self.hide_tmp:
             lines += "PrivateTmp=yes\n"
         if self.writable:
-            lines += f"ReadWritePaths={' '.join(map(_quote_path, self.writable))}\n"
+            # With "-", a folder that is gone is for the program to make, or to complain of.
+            lines += f"ReadWritePaths={' '.join(_quote_path(f'-{p}') for p in self.writable)}\n"
         return lines
 
     def _install(self) -> str:

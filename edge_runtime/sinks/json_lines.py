@@ -73,6 +73,7 @@ class JsonLines(Sink):
             self._file = os.dup(sys.stdout.fileno())
             return
         try:
+            _check_content(self._path)
             self._open_file()
         except OSError as error:
             raise OSError(
@@ -164,3 +165,12 @@ class JsonLines(Sink):
         self._synced = None
         if self._identity is not None:
             os.fsync(self._file)
+
+
+def _check_content(path: Path) -> None:
+    """Raises: ValueError for a file that holds something else, a model for one."""
+    if not path.is_file():  # not there yet, or a pipe
+        return
+    with path.open("rb") as file:
+        if file.read(1) not in (b"", b"{", b"\n"):
+            raise ValueError(f"--jsonl: a file of JSON lines or a new one expected, got {path}")

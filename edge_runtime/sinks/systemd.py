@@ -5,6 +5,7 @@ It has no flag: it is there where systemd waits for it.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -13,24 +14,36 @@ from edge_runtime.frame import Result
 from edge_runtime.sinks.sink import Context, Sink
 
 STATUS_SECONDS = 10.0
+STARTING_SECONDS = 60  # more, each time, while the camera is waited for at the start
+PATIENCE = 0.8  # of the watchdog's time; its kill would leave files unfinished
+
+log = logging.getLogger(__name__)
 
 
 def create(context: Context) -> Sink | None:
     """The sink, in a service of systemd."""
-    return Systemd(context.snapshot) if notify.is_listening() else None
+    return Systemd(context.snapshot, context.stop) if notify.is_listening() else None
 
 
 class Systemd(Sink):
-    """READY with the first result, WATCHDOG while results come, STATUS for `systemctl status`."""
+    """READY with the first result, WATCHDOG while results come, STATUS for `systemctl status`.
+
+    Where they stop for long, it ends the run in good order, shortly before the watchdog would kill
+    it; systemd starts it anew, and the start may last until the camera is back.
+    """
 
     name = "systemd"
     newest_only = True
 
     def __init__(
-        self, snapshot: Callable[[], dict], clock: Callable[[], float] = time.monotonic
+        self,
+        snapshot: Callable[[], dict],
+        stop: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """snapshot: as `Stats.snapshot`."""
+        """snapshot, stop: of the run, as in `Context`."""
         self._snapshot = snapshot
+        self._stop = stop
         self._clock = clock
         self._ready = False
         self._fed = self._said = float("-inf")
@@ -51,7 +64,14 @@ class Systemd(Sink):
 
     def idle(self) -> None:
         # No WATCHDOG: without frames the process lives, but the service does not.
-        self._send(self._status(self._clock()))
+        now = self._clock()
+        words = self._status(now)
+        if words and not self._ready:
+            words.append(f"EXTEND_TIMEOUT_USEC={STARTING_SECONDS * 1_000_000}")
+        self._send(words)
+        if self._ready and self._watchdog and now - self._fed > PATIENCE * self._watchdog:
+            log.error("no result for %.0f s: the run ends, to be started anew", now - self._fed)
+            self._stop()
 
     def close(self) -> None:
         notify.send("STOPPING=1", "STATUS=stopping")

@@ -91,7 +91,8 @@ class WebPage(Sink):
         server.start()
         self._server = server
         self.url = listening_url(self._address, port)
-        log.warning("the web page is at %s", self.url)
+        elsewhere = "" if is_loopback(host) else "; a phone may want NAME.local or its number"
+        log.warning("the web page is at %s%s", self.url, elsewhere)
 
     def write(self, result: Result) -> None:
         self.broadcast.put(result)

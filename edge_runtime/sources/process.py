@@ -38,6 +38,7 @@ class ProcessSource(Source):
         self._child: Child | None = None
         self._newest: dict | None = None  # announced and not yet read
         self._opened = False
+        self._tried = False  # whether the first attempt has come to an end
         self._failure: BaseException | None = None
         self._next_number = self._first_number = 0
         self._dropped_before = 0  # up to the start of this child
@@ -45,14 +46,20 @@ class ProcessSource(Source):
         self._outage: tuple[str, float] | None = None  # why, and since when
 
     def open(self) -> None:
-        """Start the camera and wait for its first frame."""
+        """Start the camera and wait for its first frame; where options.wait is set, not for one
+        that does not come: attempts go on."""
         self.state = "starting"
         self._thread = threading.Thread(target=self._guard, name="camera", daemon=True)
         self._thread.start()
         try:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._opened or self._failure or self._closing.is_set()
+                    lambda: (
+                        self._opened
+                        or (self._tried and self.options.wait)
+                        or self._failure
+                        or self._closing.is_set()
+                    )
                 )
         except BaseException:  # Ctrl-C
             self.close()
@@ -104,8 +111,9 @@ class ProcessSource(Source):
             try:
                 self._run_once()
             except (SourceError, ImportError, OSError) as error:
-                if not self._opened:
-                    raise self._without_password(error) from None
+                hopeless = isinstance(error, ImportError) or not self.options.wait
+                if not self._opened and hopeless:
+                    raise self._first_failure(error) from None
                 if time.monotonic() - started >= STEADY_SECONDS:
                     pause = FIRST_PAUSE
                 self._say_outage(error, pause)
@@ -174,17 +182,22 @@ class ProcessSource(Source):
     def _say_outage(self, error: Exception, pause: float) -> None:
         if not isinstance(error, StalledError):
             self.state = "waiting"
-        reason = str(self._without_password(error))
+        reason = self._reason(error)
         since = time.monotonic() if self._outage is None else self._outage[1]
         # A camera that is unplugged for hours is said once, not at each attempt.
         if self._outage is None or self._outage[0] != reason:
             log.warning("%s: %s; it is started again in %g s", self._name, reason, pause)
-        self._outage = (reason, since)
+        with self._changed:
+            self._outage = (reason, since)
+            self._tried = True
+            self._changed.notify_all()
 
-    def _without_password(self, error: Exception) -> Exception:
-        reason = without_password(str(error).replace(self.text, self._name))
+    def _first_failure(self, error: Exception) -> Exception:
         kind = ImportError if isinstance(error, ImportError) else SourceError
-        return kind(f"{self._name}: {reason}" if not self._opened else reason)
+        return kind(f"{self._name}: {self._reason(error)}")
+
+    def _reason(self, error: Exception) -> str:
+        return without_password(str(error).replace(self.text, self._name))
 
 
 class StalledError(SourceError):

@@ -31,6 +31,7 @@ class SourceOptions:
         realtime: deliver a video file at its own pace, as a camera would.
         rotate: 0 or 180 degrees, for a camera that hangs upside down.
         stall_after: seconds without a frame after which a camera counts as stalled.
+        wait: whether a camera that is not there at the start is waited for.
     """
 
     input_hw: tuple[int, int]
@@ -41,6 +42,7 @@ class SourceOptions:
     realtime: bool = False
     rotate: int = 0
     stall_after: float = 5.0
+    wait: bool = False
 
 
 class Source:
@@ -151,6 +153,7 @@ def without_password(text: str) -> str:
     Cameras take passwords behind the question mark as well: …?user=admin&password=***.
     """
     text = re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", text)
+    text = re.sub(r"(://)[^/@:]+@", r"\1***@", text)  # a token alone
     return re.sub(r"(?i)((?:pass|pwd|token|key|secret|auth)[^=&/]*=)[^&/]*", r"\1***", text)
 
 
@@ -188,6 +191,11 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         default=5.0,
         metavar="S",
         help="seconds without a frame until a camera is started again (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="for a camera that is not there yet, instead of ending; a service always does",
     )
 
 

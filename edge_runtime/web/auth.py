@@ -57,7 +57,12 @@ def read_token(path: str | None, environment: Mapping[str, str] = os.environ) ->
         if not token:
             return None
     else:
-        token, where = Path(path).read_text(encoding="utf-8", errors="replace").strip(), path
+        try:
+            token, where = Path(path).read_text(encoding="utf-8", errors="replace").strip(), path
+        except OSError as error:
+            raise OSError(
+                error.errno, f"--web-token-file {path}: {error.strerror}; {MAKE_TOKEN}"
+            ) from error
         if stat.S_IMODE(Path(path).stat().st_mode) & (stat.S_IROTH | stat.S_IWOTH):
             log.warning("every user of this computer can read %s: chmod 600 %s", path, path)
     if len(token) < MIN_TOKEN or not re.fullmatch(r"[!-~]+", token):
@@ -122,6 +127,8 @@ class Auth:
         return int(expires) > time.time()  # signed by this program: it is a number
 
     def _is_this_computer(self, host: str) -> bool:
+        if "@" in host:  # urlsplit would take what stands before for a user's name
+            return False
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
