@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 FOLDER = ROOT / "tests" / "golden"
 RECORD = FOLDER / "detections.json"
 MODEL = ROOT / "models" / "digits_int8.tflite"
-# Lower than the default, for the weak finds too. What lies near it here may fall below it elsewhere.
+# Lower than the default, for the weak finds too.
 SCORE_THRESHOLD = 0.3
 
 

@@ -7,6 +7,7 @@ tflite-runtime, and the real picamera2 takes pictures from libcamera's virtual c
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -15,10 +16,11 @@ from pathlib import Path
 
 from tests.pi import picamera
 from tests.pi.checkout import build_wheel, copy_tests, tiny_models
+from tests.pi.emulated import clean, prepare
 from tests.pi.host import CACHE, MissingError, check_tools, run
 from tests.pi.report import Outcome, print_table, read_junit
 from tests.pi.selection import select
-from tests.pi.system import SYSTEMS, System, clean, prepare
+from tests.pi.systems import SYSTEMS, System
 
 PARTS = (*(system.name for system in SYSTEMS), "picamera2")
 SECONDS = 1800  # for the tests of one system: ten times what they take
@@ -37,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingError as error:
         print(f"make test-pi: something is missing here; {error}", file=sys.stderr)
         return 2
+    # Told to end, it takes its programs with it, which run in sessions of their own.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     CACHE.mkdir(parents=True, exist_ok=True)
     choice = ["-k", args.k] if args.k else []
     outcomes = []
@@ -47,9 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 outcomes.append(_guarded(system.title, lambda s=system: test(s, wheel, choice)))
         if "picamera2" in args.only:
             outcomes.append(_guarded(picamera.TITLE, lambda: picamera.test(wheel)))
-    except (RuntimeError, KeyboardInterrupt) as error:
-        print(f"make test-pi: {error or 'interrupted'}", file=sys.stderr)
-        outcomes.append(Outcome("", problem="stopped"))
+    except RuntimeError as error:
+        print(f"make test-pi: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        outcomes.append(Outcome("", problem="interrupted"))
     print_table(outcomes)
     return 1 if any(outcome.problem or outcome.failed for outcome in outcomes) else 0
 
@@ -85,8 +92,8 @@ def test(system: System, wheel: Path, choice: Sequence[str]) -> Outcome:
     report.unlink(missing_ok=True)
     pytest = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
     modules = [f"tests/{name}" for name in taken]
-    run([*pytest, *choice, *modules], SECONDS, cwd=checkout, env=environment)
-    return read_junit(report, system.title, probe.stdout.strip())
+    done = run([*pytest, *choice, *modules], SECONDS, cwd=checkout, env=environment)
+    return read_junit(report, done.returncode, system.title, probe.stdout.strip())
 
 
 if __name__ == "__main__":

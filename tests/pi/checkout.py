@@ -1,4 +1,4 @@
-"""What a test run on a Pi gets of this checkout: the tests, the models, and the runtime as a wheel."""
+"""What a test run gets of this checkout: the tests, the models, and the runtime as a wheel."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -45,10 +45,8 @@ def run(command: Sequence[object], seconds: float, **options) -> subprocess.Comp
     try:
         output, errors = process.communicate(timeout=seconds)
     finally:  # also on Ctrl-C
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
     return subprocess.CompletedProcess(words, process.returncode, output, errors)
 

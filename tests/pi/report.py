@@ -31,14 +31,19 @@ class Outcome:
     problem: str = ""
 
 
-def read_junit(path: Path, title: str, interpreter: str) -> Outcome:
-    """The counts in a report of pytest; a run without a report, or without tests, is a problem."""
+def read_junit(path: Path, status: int, title: str, interpreter: str) -> Outcome:
+    """The counts in a report of pytest, which ended with `status`.
+
+    A run without a report, without tests, or that failed beside its tests, is a problem.
+    """
     if not path.exists():
         return Outcome(title, interpreter, problem="pytest wrote no report")
     (suite,) = ElementTree.parse(path).getroot().iter("testsuite")
     tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
     problem = "" if tests else "no test ran"
+    if status and not failed:
+        problem = f"pytest ended with status {status} though no test failed"
     return Outcome(title, interpreter, tests - skipped - failed, skipped, failed, problem=problem)
 
 

@@ -1,4 +1,4 @@
-"""The Pi's systems, emulated: Debian's files, a virtual environment, and a `python` that is an ARM one.
+"""An emulated system: Debian's files, a virtual environment, and a `python` that is an ARM one.
 
 Nothing is mounted, entered or registered, and no root is needed to run it. The environment's
 `python` is a script for this machine's shell that hands over to qemu, which looks for files in the
@@ -14,96 +14,12 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.pi.host import CACHE, MIRROR, built, find_qemu, must
+from tests.pi.systems import System
 
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class System:
-    """A system to emulate.
-
-    Attributes:
-        name: also of the file of pinned wheels.
-        title: for people.
-        suite: of Debian.
-        architecture: Debian's name of it.
-        machine: as in the names of wheels.
-        processor: as qemu calls it.
-        emulator: program of qemu.
-        python: (3, minor) of the suite.
-        glibc: minor version of the suite's C library: the newest manylinux_2_N it may take.
-        extras: of this project's wheel.
-        packages: of Debian.
-        system_site: whether the environment sees Debian's Python packages.
-    """
-
-    name: str
-    title: str
-    suite: str
-    architecture: str
-    machine: str
-    processor: str
-    emulator: str
-    python: tuple[int, int]
-    glibc: int
-    extras: str
-    packages: tuple[str, ...]
-    system_site: bool = False
-
-    @property
-    def version(self) -> str:
-        """As in the name of the program, "3.13"."""
-        return f"{self.python[0]}.{self.python[1]}"
-
-
-# libxcb, libGL and glib are what opencv-python's windows load; an image without a desktop lacks them.
-_COMMON = ("python3", "libstdc++6", "libgl1")
-SYSTEMS = (
-    System(
-        "bookworm",
-        "Bookworm, 64 bits, as on a Pi 4",
-        "bookworm",
-        "arm64",
-        "aarch64",
-        "cortex-a72",
-        "qemu-aarch64",
-        (3, 11),
-        36,
-        "litert,opencv,mqtt,web",
-        (*_COMMON, "libglib2.0-0"),
-    ),
-    System(
-        "trixie",
-        "Trixie, 64 bits, as on a Pi 5",
-        "trixie",
-        "arm64",
-        "aarch64",
-        "cortex-a76",
-        "qemu-aarch64",
-        (3, 13),
-        41,
-        "litert,opencv,mqtt,web",
-        (*_COMMON, "libglib2.0-0t64"),
-    ),
-    System(
-        "bookworm-32",
-        "Bookworm, 32 bits, tflite-runtime",
-        "bookworm",
-        "armhf",
-        "armv7l",
-        "cortex-a7",
-        "qemu-arm",
-        (3, 11),
-        36,
-        "tflite,mqtt,web",
-        ("python3", "libstdc++6", "python3-numpy", "python3-pil", "libopenblas0-pthread"),
-        system_site=True,
-    ),
-)
 
 
 def prepare(system: System, wheel: Path) -> Path:
@@ -148,30 +64,36 @@ def _recipe() -> str:
 
 def _unpack_system(system: System, root: Path) -> None:
     with built(root) as new:
-        new.rmdir()
-        options = [f"--arch={system.architecture}", "--variant=extract", "--include"]
-        command = ["mmdebstrap", *options, ",".join(system.packages), system.suite, new, MIRROR]
+        archive = new / "system.tar"
+        options = [f"--arch={system.architecture}", "--variant=extract"]
+        if os.geteuid():
+            options.append("--mode=chrootless")  # nothing is run inside, so no root is needed
+        packages = f"--include={','.join(system.packages)}"
+        command = ["mmdebstrap", *options, packages, system.suite, archive, MIRROR]
         must(command, f"unpacking {system.suite} for {system.architecture}")
+        left_out = [f"--exclude=./{name}" for name in _OF_THE_MACHINE]
+        must(["tar", "-x", "--no-same-owner", *left_out, "-f", archive, "-C", new], "tar")
+        archive.unlink()
         for name in ("lib", "sbin"):  # Trixie's packages leave these links to its base-files
             if not (new / name).exists():
                 (new / name).symlink_to(f"usr/{name}")
-        # qemu would look in these before it looks on the machine: there must be one /tmp, and
-        # programs other than Python must be the machine's own.
-        for name in ("tmp", "dev", "var", "etc", "run", "proc", "sys"):
-            shutil.rmtree(new / name, ignore_errors=True)
         for folder in (new / "bin", new / "usr" / "bin"):
             for path in folder.glob("*"):
                 if not path.name.startswith("python3"):
-                    path.unlink()
+                    path.unlink()  # programs other than Python are the machine's own
         for path in new.glob("usr/lib/python3*/sitecustomize.py"):
             path.unlink()  # a link to /etc
         _link_alternatives(new)
 
 
+# qemu looks in the system's folder before it looks on the machine: there must be but one /tmp.
+_OF_THE_MACHINE = ("tmp", "dev", "var", "etc", "run", "proc", "sys", "home", "root")
+
+
 def _link_alternatives(root: Path) -> None:
     """What update-alternatives would have linked, had the packages been configured."""
     for folder in root.glob("usr/lib/*/openblas-pthread"):
-        for library in folder.glob("lib*.so.3"):
+        for library in folder.glob("lib*.so.*"):
             (folder.parent / library.name).symlink_to(f"openblas-pthread/{library.name}")
 
 
@@ -191,8 +113,10 @@ def _make_environment(system: System, folder: Path) -> None:
     root, environment = folder / "root", folder / "env"
     site = environment / "lib" / f"python{system.version}" / "site-packages"
     site.mkdir(parents=True)
+    # By its real place, not as qemu shows it: for a 32-bit program qemu looks for the state of a
+    # file (statx) on this machine alone.
     (environment / "pyvenv.cfg").write_text(
-        f"home = /usr/bin\nversion = {system.version}\n"
+        f"home = {root}/usr/bin\nversion = {system.version}\n"
         f"include-system-site-packages = {str(system.system_site).lower()}\n"
     )
     python = environment / "bin" / "python"
@@ -204,15 +128,22 @@ def _make_environment(system: System, folder: Path) -> None:
         f'#!/bin/sh\nexec {shlex.join(map(str, words))} -0 "$0" {shlex.quote(str(program))} "$@"\n'
     )
     python.chmod(0o755)
-    (wheel,) = (folder / "wheels").glob("pip-*.whl")
-    must([python, wheel / "pip", *_OFFLINE, folder / "wheels", "pip"], "pip", env=clean())
 
 
-_OFFLINE = (
-    *("--isolated", "--disable-pip-version-check", "install", "--quiet"),
-    *("--root-user-action=ignore", "--no-index", "--find-links"),
-)
+# Its wheel is on the path. Whether a 32-bit processor takes wheels of armhf it reads from the
+# header of sys.executable, which is a script here.
+_PIP = """
+import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+from pip._vendor.packaging import _manylinux
+_manylinux._is_linux_armhf = lambda executable: True
+runpy.run_module("pip", run_name="__main__")
+"""
 
 
 def _pip(python: Path, wheels: Path) -> Sequence[object]:
-    return [python, "-m", "pip", *_OFFLINE, wheels]
+    """The command that installs in the emulated system what `wheels` holds, and nothing else."""
+    (wheel,) = wheels.glob("pip-*.whl")
+    alone = ("--isolated", "--disable-pip-version-check", "install", "--no-index", "--quiet")
+    options = ("--root-user-action=ignore", "--find-links", wheels)
+    return [python, "-c", _PIP, wheel, *alone, *options]
