@@ -43,9 +43,9 @@ class System:
         return f"{self.python[0]}.{self.python[1]}"
 
 
-# libgl1 and glib for opencv-python, which loads them for its windows: a system without a desktop
-# lacks them, and its import fails.
-_COMMON = ("python3", "libstdc++6", "libgl1")
+# libgl1, glib and libsm6 are what opencv-python loads for its windows: an image without a desktop
+# lacks them, and `import cv2` fails without the first two.
+_COMMON = ("python3", "libstdc++6", "libgl1", "libsm6")
 SYSTEMS = (
     System(
         "bookworm",
