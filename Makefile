@@ -60,7 +60,7 @@ float_and_int8 = if [ ! -e $(1)/report.json ] || [ $(1).keras -nt $(1)/report.js
   else echo "$(1) is converted: remove that folder to convert again"; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data check-data train bccd family convert benchmark detect test soak lint clean
+.PHONY: help setup data check-data train bccd family convert benchmark detect test test-pi soak lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ detect: $(if $(IMAGES),$(installed),$(needs)) ## what DETECTOR finds in IMAGES="
 
 test: $(installed) ## run the tests
 	@$(python) -m pytest $(FLAGS)
+
+test-pi: $(installed) ## the runtime's tests on emulated Pis and picamera2 on a virtual camera: minutes, apt
+	@$(python) -m tests.pi $(FLAGS)
 
 soak: $(installed) data ## the whole runtime for MINUTES, cameras and brokers killed: does anything grow?
 	@$(python) -m tests.soak --minutes $(MINUTES) --pictures $(digits)/JPEGImages --out build/soak

@@ -17,7 +17,12 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory) -> Path:
-    """Folder with tiny_{float,int8,bare}.tflite; TensorFlow needs a few seconds for them."""
+    """Folder with tiny_{float,int8,bare}.tflite; TensorFlow needs a few seconds for them.
+
+    The variable TINY_MODELS names a folder made before, for a machine without TensorFlow.
+    """
+    if "TINY_MODELS" in os.environ:
+        return Path(os.environ["TINY_MODELS"])
     folder = tmp_path_factory.mktemp("tiny")
     command = [sys.executable, str(ROOT / "tests" / "tiny_model.py"), str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import types
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -87,6 +88,7 @@ def test_runtime_version(distribution, found, needed, fits, tmp_path):
             check_runtime_version(runtime, path)
 
 
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="no TensorFlow: this is a device")
 def test_tensorflow_serves_where_nothing_else_is(tiny_models):
     code = (
         "import sys, numpy; sys.modules['ai_edge_litert.interpreter'] = None\n"

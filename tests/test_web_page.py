@@ -5,16 +5,18 @@ import shutil
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import edge_runtime
 from edge_runtime.draw import class_color
-from tests.conftest import ROOT
 from tests.web_fixtures import GROUND, Run, eventually, pixels
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PAGE = (ROOT / "edge_runtime" / "web" / "page.html").read_text()
+# Beside the package in use, which may be an installed one.
+PAGE = (Path(edge_runtime.__file__).parent / "web" / "page.html").read_text()
 browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (apt install chromium)")
 
 

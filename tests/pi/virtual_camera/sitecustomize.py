@@ -1,0 +1,5 @@
+"""Python runs this when it starts: so the capture process, too, has the shield."""
+
+import shield
+
+shield.install()
