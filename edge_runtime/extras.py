@@ -50,8 +50,9 @@ def cure(extra: str, error: Exception | None = None) -> str:
         )
     if extra == "camera":
         return _camera_cure()
-    if error is not None and "libGL" in str(error):
-        return "sudo apt install libgl1 (OpenCV draws windows with it)"
+    if error is not None and "cannot open shared object file" in str(error):
+        libraries = "libgl1 libglib2.0-0 libsm6 libxcb1"
+        return f"sudo apt install {libraries} (OpenCV draws windows with them)"
     if extra == "opencv" and is_raspberry_pi_os() and (not in_venv() or venv_sees_system()):
         # pip's would bring a NumPy that Bookworm's picamera2 does not work with.
         return "sudo apt install python3-opencv (the extra `opencv`)"

@@ -34,7 +34,7 @@ def options(**others) -> SourceOptions:
 
 @pytest.fixture(autouse=True)
 def _opencv(monkeypatch):
-    pytest.importorskip("cv2", reason="the extra `opencv` is not installed")
+    pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
     # What a source sets for OpenCV must not reach the next test.
     monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
 

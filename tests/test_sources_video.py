@@ -27,7 +27,7 @@ def numbers(path, **others) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def _opencv():
-    pytest.importorskip("cv2", reason="the extra `opencv` is not installed")
+    pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
 
 
 @pytest.mark.parametrize(
