@@ -183,6 +183,7 @@ def test_sinks_that_hang_share_the_time_to_end(model):
 
     pipeline._workers = []
     pipeline._runners = [Patient(sink, True, print) for sink in stuck]
+    pipeline.stop()
     pipeline._finish()
     for sink in stuck:
         sink.gate.set()
