@@ -172,5 +172,5 @@ def _check_content(path: Path) -> None:
     if not path.is_file():  # not there yet, or a pipe
         return
     with path.open("rb") as file:
-        if file.read(1) not in (b"", b"{", b"\n"):
+        if file.read(1) not in (b"", b"{", b"\n", b" "):
             raise ValueError(f"--jsonl: a file of JSON lines or a new one expected, got {path}")
