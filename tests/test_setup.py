@@ -70,7 +70,8 @@ def test_the_readme_names_targets_that_exist():
 
 
 COMMANDS = re.findall(
-    r"(?:python -m (?=train|convert|edge_runtime)|^(?:sudo ~/edge/bin/)?(?=edge-runtime ))([\w.-]+)([^`\n]*)",
+    r"(?:python -m (?=train|convert|edge_runtime)|^(?:sudo ~/edge/bin/)?(?=edge-runtime ))"
+    r"([\w.-]+)([^`\n]*)",
     README.replace("\\\n", " "),
     re.MULTILINE,
 )
