@@ -241,6 +241,8 @@ def test_a_run_that_is_told_to_end_leaves_a_whole_video(tmp_path, number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Under nohup it would be ignored, by us and rightly by the run as well.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     lines = tmp_path / "seen.jsonl"
     deadline = time.monotonic() + 60

@@ -86,8 +86,12 @@ def window_of(display, title):
 def test_shows_the_picture_until_it_is_closed(display, how):
     with shown(display, sys.executable, "-c", SHOW) as process:
         found = window_of(display, "model.tflite, usb:0")
-        screen = display.screenshot()
-        lit = np.argwhere(screen.max(axis=2) > 0)
+        for _ in range(LONG):  # a window is there before its picture is
+            screen = display.screenshot()
+            lit = np.argwhere(screen.max(axis=2) > 0)
+            if len(lit):
+                break
+            time.sleep(0.5)
         assert tuple(lit.max(axis=0) - lit.min(axis=0) + 1) == (120, 160)
         top, left = lit.min(axis=0)
         assert abs(screen[top + 5, left + 150].astype(int) - (200, 40, 20)).max() <= 2

@@ -54,32 +54,38 @@ def test_dead_inputs_are_no_reason_to_fail():
 
 
 @pytest.mark.parametrize(
-    "convolution",
+    "make",
     [
-        layers.Conv2D(4, 1),
-        layers.Conv2D(4, 3, strides=2, padding="same"),
-        layers.DepthwiseConv2D(3, padding="same"),
-        layers.DepthwiseConv2D(3, strides=2),
+        lambda: layers.Conv2D(4, 1),
+        lambda: layers.Conv2D(4, 3, strides=2, padding="same"),
+        lambda: layers.DepthwiseConv2D(3, padding="same"),
+        lambda: layers.DepthwiseConv2D(3, strides=2),
     ],
     ids=["pointwise", "full", "depthwise", "strided depthwise"],
 )
-def test_a_nudged_kernel_lies_on_its_steps_and_computes_more_exactly(convolution):
-    keras.utils.set_random_seed(0)
-    rng = np.random.default_rng(3)
-    # As behind an activation: neighbours are alike, and their mean is far from 0.
-    inputs = 0.3 * rng.normal(size=(4, 12, 12, 6)) + rng.uniform(1, 2, (1, 1, 1, 6))
-    inputs = inputs.astype("float32")
-    convolution.build(inputs.shape)
-    plain = FoldedConvolution(convolution, None, rounds=False)
-    nudge = nudge_of(plain, inputs)
-    together = FoldedConvolution(convolution, None, rounds=True, nudge=nudge)
-    kernel = np.asarray(convolution.kernel)
-    np.testing.assert_allclose(np.asarray(together.rounded(kernel)), kernel + nudge, atol=1e-6)
+def test_nudged_kernels_lie_on_their_steps_and_compute_more_exactly(make):
+    """More exactly on the whole: a kernel that happens to lie well gains nothing."""
+    errors = []
+    for seed in range(6):
+        keras.utils.set_random_seed(seed)
+        rng = np.random.default_rng(seed)
+        # As behind an activation: neighbours are alike, and their mean is far from 0.
+        inputs = 0.3 * rng.normal(size=(4, 12, 12, 6)) + rng.uniform(1, 2, (1, 1, 1, 6))
+        inputs = inputs.astype("float32")
+        convolution = make()
+        convolution.build(inputs.shape)
+        plain = FoldedConvolution(convolution, None, rounds=False)
+        nudge = nudge_of(plain, inputs)
+        together = FoldedConvolution(convolution, None, rounds=True, nudge=nudge)
+        kernel = np.asarray(convolution.kernel)
+        np.testing.assert_allclose(np.asarray(together.rounded(kernel)), kernel + nudge, atol=1e-6)
 
-    exact = np.asarray(plain.convolve(inputs))
-    nearest = FoldedConvolution(convolution, None, rounds=True)
-    errors = [np.square(np.asarray(n.convolve(inputs)) - exact).mean() for n in (together, nearest)]
-    assert errors[0] < 0.7 * errors[1]
+        exact = np.asarray(plain.convolve(inputs))
+        nearest = FoldedConvolution(convolution, None, rounds=True)
+        squares = [np.square(np.asarray(n.convolve(inputs)) - exact) for n in (together, nearest)]
+        errors.append([square.mean() for square in squares])
+    error_together, error_nearest = np.mean(errors, axis=0)
+    assert error_together < 0.7 * error_nearest
 
 
 def test_moments_of_a_depthwise_kernel_are_each_channels_own():
