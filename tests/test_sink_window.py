@@ -114,8 +114,8 @@ def test_a_whole_run_ends_with_its_window(display, how, tmp_path):
     command += ["--source", "docs/detections.jpg", "--loop", "--max-fps", "10", "--threads", "1"]
     command += ["--window", "--jsonl", str(tmp_path / "seen.jsonl")]
     with shown(display, *command) as process:
+        found = window_of(display, "digits_int8.tflite, docs/detections.jpg")
         if how == "q":
-            found = window_of(display, "digits_int8.tflite, docs/detections.jpg")
             for _ in range(LONG):  # a key is lost where the window does not listen yet
                 display.press(found, ord("q"))
                 with suppress(subprocess.TimeoutExpired):
