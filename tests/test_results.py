@@ -66,3 +66,22 @@ def test_the_readme_has_the_calibration_study():
             changes = [f"{100 * (row[key] - reference[key]):+.2f}" for key in ("ap", "ap50")]
             cells += [f"{row['score_error']:.4f}", ", ".join(changes)]
         assert f"| {' | '.join(cells)} |" in readme
+
+
+def test_the_readme_has_the_soak():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    soak = json.loads((ROOT / "results" / "soak" / "soak.json").read_text(encoding="utf-8"))
+    assert soak["complaints"] == [] and soak["command"] == "make soak MINUTES=30"
+    labels = {
+        "mb": ("memory, MB", ".2f"),
+        "camera_mb": ("memory of the camera's process, MB", ".2f"),
+        "descriptors": ("file descriptors", ".0f"),
+        "threads": ("threads", ".0f"),
+        "latency_ms": ("capture to result, ms", ".2f"),
+        "fps": ("frames a second", ".2f"),
+    }
+    for key, (label, form) in labels.items():
+        moved = soak["drift"][key]
+        assert f"| {label} | {moved['first']:{form}} | {moved['last']:{form}} |" in readme
+    assert f"{len(soak['accidents'])} accidents; of {soak['mqtt']['delivered']} events" in readme
+    assert soak["mqtt"]["received_once"] >= soak["mqtt"]["delivered"]
