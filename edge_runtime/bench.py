@@ -6,14 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib import metadata
 
 import numpy as np
 
 from edge_runtime import board
 from edge_runtime.detector import Detector
 from edge_runtime.latency import measure
-from edge_runtime.machine import describe_machine
+from edge_runtime.machine import describe_machine, package_version
 
 BOARD_SECONDS = 2.0  # between two looks: vcgencmd is a process, and takes some milliseconds
 MEMORY_SECONDS = 300.0
@@ -58,7 +57,7 @@ def run_bench(
         row["ms"] = latency
     first = detectors[0]
     return {
-        "version": _version(),
+        "version": package_version(),
         "machine": describe_machine(),
         "frame_wh": [frame.shape[1], frame.shape[0]],
         "runs": runs,
@@ -142,10 +141,3 @@ def _describe(detector: Detector) -> dict:
         "bytes": detector.path.stat().st_size,
         "threads": detector.num_threads,
     }
-
-
-def _version() -> str | None:
-    try:
-        return metadata.version("edge-runtime")
-    except metadata.PackageNotFoundError:  # from a checkout
-        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
 
 from edge_runtime.interpreter import available_cores
@@ -33,6 +34,14 @@ def describe_hardware() -> dict[str, str | int | None]:
 def describe_machine() -> dict[str, str | int | None]:
     """The hardware and the interpreter that runs models on it. Raises: ImportError without one."""
     return {**describe_hardware(), "interpreter": str(find_runtime())}
+
+
+def package_version() -> str | None:
+    """Of this package; None where it runs from a checkout."""
+    try:
+        return metadata.version("edge-runtime")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def one_line(machine: dict[str, str | int | None]) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import metadata
 
+from edge_runtime.machine import package_version
 from edge_runtime.mqtt.topics import Topics
 
 PREFIX = "homeassistant"
@@ -65,9 +65,9 @@ def discovery(
             "name": name,
             "manufacturer": "edge-runtime",
             "model": model,
-            "sw_version": _version(),
+            "sw_version": package_version() or "unknown",
         },
-        "origin": {"name": "edge-runtime", "sw_version": _version()},
+        "origin": {"name": "edge-runtime", "sw_version": package_version() or "unknown"},
     }
     return {
         f"{prefix}/{component}/{topics.node}/{short}/config": json.dumps(
@@ -115,10 +115,3 @@ def _diagnostics(topics: Topics) -> dict[tuple[str, str], dict]:
             device_class="temperature",
         ),
     }
-
-
-def _version() -> str:
-    try:
-        return metadata.version("edge-runtime")
-    except metadata.PackageNotFoundError:  # run from a checkout
-        return "unknown"

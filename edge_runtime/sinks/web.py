@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
+from edge_runtime.arguments import positive_number
 from edge_runtime.frame import Result
 from edge_runtime.sinks.sink import Context, Sink
 from edge_runtime.web.address import Address, is_loopback, listening_url, parse_address
@@ -35,7 +36,7 @@ def add_arguments(parser) -> None:
     )
     group.add_argument(
         "--web-fps",
-        type=_fps,
+        type=positive_number,
         default=VIEW_FPS,
         metavar="F",
         help="pictures a second that viewers get at most; the detector is not held back "
@@ -108,10 +109,3 @@ def _address(text: str) -> Address:
         return parse_address(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}; MODEL comes before --web") from error
-
-
-def _fps(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"a number above 0 expected, got {text}")
-    return value
