@@ -109,7 +109,7 @@ class Listener:
         # An acknowledgement that a killed broker does not take would cost what it has sent before.
         self._qos = 1 if session else 0
         self._ready = threading.Event()
-        paho = pytest.importorskip("paho.mqtt.client")
+        paho = pytest.importorskip("paho.mqtt.client", reason="no paho-mqtt here: the extra `mqtt`")
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id="listener", clean_session=not session
         )

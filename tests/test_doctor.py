@@ -285,7 +285,7 @@ def test_usb_cameras_are_told_from_the_boards_own_nodes(sysfs, monkeypatch):
 
 
 def test_group_video(sysfs, monkeypatch):
-    grp = pytest.importorskip("grp")
+    grp = pytest.importorskip("grp", reason="this system has no groups")
     monkeypatch.setattr(grp, "getgrnam", lambda name: SimpleNamespace(gr_gid=4444))
     monkeypatch.setattr(os, "getuid", lambda: 1000)
     monkeypatch.setattr(os, "getgid", lambda: 1000)

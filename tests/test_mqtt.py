@@ -122,7 +122,7 @@ def test_a_key_with_a_pass_phrase_is_refused_and_asks_nobody(tmp_path):
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=60)
     except FileNotFoundError:
-        pytest.skip("no openssl here")
+        pytest.skip("no openssl here, which makes the certificates: apt install openssl")
     with pytest.raises(ValueError, match="pass phrase"):
         make_tls(Broker("host", 8883, True), certificate=certificate, key=key)
 

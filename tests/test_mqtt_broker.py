@@ -348,7 +348,7 @@ def certificates(tmp_path_factory):
             command = ["openssl", *map(str, arguments)]
             subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
         except FileNotFoundError:
-            pytest.skip("no openssl here")
+            pytest.skip("no openssl here, which makes the certificates: apt install openssl")
 
     authority = ["-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign"]
     openssl("req", "-x509", *curve, *authority, "-keyout", "ca.key", "-out", "ca.pem")

@@ -20,6 +20,7 @@ from edge_runtime.detections import Detections
 from edge_runtime.frame import Frame, Result
 from edge_runtime.sinks import Context, systemd
 from tests.conftest import ROOT
+from tests.runs import Clock
 
 SECONDS = 60  # until something must have happened, however slow the machine
 
@@ -52,14 +53,6 @@ def result() -> Result:
     frame = Frame((2, 2), time.monotonic(), time.time(), 0, np.zeros((2, 2, 3), np.uint8))
     nothing = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), ("red",))
     return Result(frame, nothing)
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 def test_one_message_holds_all_lines(listener):

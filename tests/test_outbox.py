@@ -8,20 +8,14 @@ import pytest
 from edge_runtime.mqtt import outbox as outbox_module
 from edge_runtime.mqtt.outbox import Outbox
 from edge_runtime.mqtt.segments import Segment, find_segments
+from tests.runs import Clock
 
 MEGABYTE = 1_000_000
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

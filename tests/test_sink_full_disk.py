@@ -26,7 +26,7 @@ def small_disk(tmp_path):
     try:
         mounted = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
-        pytest.skip("no mount here")
+        pytest.skip("no mount here, which makes a small file system")
     if mounted.returncode:
         pytest.skip(f"a small file system needs root: {mounted.stderr.strip()}")
     yield folder

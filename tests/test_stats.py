@@ -8,14 +8,7 @@ import pytest
 from edge_runtime.detections import Detections
 from edge_runtime.frame import Frame, Result
 from edge_runtime.stats import FPS_SECONDS, HEALTHY_SECONDS, WINDOW, Stats
-from tests.runs import BLACK, ScriptedSource
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
+from tests.runs import BLACK, Clock, ScriptedSource
 
 
 @pytest.fixture

@@ -131,7 +131,10 @@ def test_curves_have_three_panels(tmp_path):
 
 
 def test_tensorboard_reads_what_was_written(tmp_path):
-    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator",
+        reason="TensorBoard is not installed: the extra `tensorboard`",
+    )
     log = EventLog(open_writer(tmp_path), history()[:2])
     log.on_epoch_end(2, history()[2])
     log.on_train_end()

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.pi.host import CACHE, MIRROR, built, find_qemu, must
+from tests.pi.host import CACHE, built, find_qemu, mirror, must
 from tests.pi.systems import System
 
 HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ def prepare(system: System, wheel: Path) -> Path:
     Built once; later only the wheel is exchanged.
     """
     pins = HERE / f"requirements-{system.name}.txt"
-    key = hashlib.sha256(repr((system, MIRROR, pins.read_text(), _recipe())).encode())
+    key = hashlib.sha256(repr((system, mirror(), pins.read_text(), _recipe())).encode())
     folder = CACHE / system.name
     mark = folder / "complete"
     python = folder / "env" / "bin" / "python"
@@ -69,7 +69,7 @@ def _unpack_system(system: System, root: Path) -> None:
         if os.geteuid():
             options.append("--mode=chrootless")  # nothing is run inside, so no root is needed
         packages = f"--include={','.join(system.packages)}"
-        command = ["mmdebstrap", *options, packages, system.suite, archive, MIRROR]
+        command = ["mmdebstrap", *options, packages, system.suite, archive, mirror()]
         must(command, f"unpacking {system.suite} for {system.architecture}")
         left_out = [f"--exclude=./{name}" for name in _OF_THE_MACHINE]
         must(["tar", "-x", "--no-same-owner", *left_out, "-f", archive, "-C", new], "tar")

@@ -9,11 +9,11 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "pi"
-MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # Debian Bookworm's 7.2 crashes in the kernels of ai-edge-litert 2.2 and newer; 10 runs them.
 OLDEST_QEMU = 10
@@ -33,6 +33,23 @@ def check_tools() -> None:
             packages.append(package)
     if packages:
         raise MissingError(f"sudo apt-get install --no-install-recommends {' '.join(packages)}")
+    mirror()
+
+
+@lru_cache(maxsize=1)
+def mirror() -> str:
+    """Where Debian's packages come from: $DEBIAN_MIRROR, else the mirror that apt itself uses.
+
+    Raises: MissingError where apt uses none of Debian.
+    """
+    if os.environ.get("DEBIAN_MIRROR"):
+        return os.environ["DEBIAN_MIRROR"]
+    form = ("--format", "$(ORIGIN) $(CODENAME) $(SITE)", "Created-By: Packages")
+    for line in must(["apt-get", "indextargets", *form], "asking apt for its mirror").splitlines():
+        origin, codename, *site = line.split()
+        if origin == "Debian" and not codename.endswith("-security") and site:
+            return site[0]
+    raise MissingError("apt knows no mirror of Debian; DEBIAN_MIRROR= before the command names one")
 
 
 def run(command: Sequence[object], seconds: float, **options) -> subprocess.CompletedProcess:
@@ -103,7 +120,7 @@ def _fetch_qemu(folder: Path) -> None:
         for part in ("lists/partial", "cache/archives/partial"):
             (apt / part).mkdir(parents=True)
         sources = apt / "sources.list"
-        sources.write_text(f"deb [signed-by={KEYRING}] {MIRROR} trixie main\n")
+        sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} trixie main\n")
         options = [
             *("-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=-"),
             *("-o", f"Dir::State::lists={apt / 'lists'}", "-o", f"Dir::Cache={apt / 'cache'}"),
@@ -111,7 +128,7 @@ def _fetch_qemu(folder: Path) -> None:
             # Root's apt would hand over to a user that may not enter this folder.
             *("-o", "APT::Sandbox::User="),
         ]
-        must(["apt-get", *options, "update"], f"apt-get update from {MIRROR}", cwd=apt)
+        must(["apt-get", *options, "update"], f"apt-get update from {mirror()}", cwd=apt)
         must(["apt-get", *options, "download", "qemu-user"], "downloading qemu-user", cwd=apt)
         (package,) = apt.glob("qemu-user_*.deb")
         must(["dpkg-deb", "-x", package, apt / "files"], "unpacking qemu-user")

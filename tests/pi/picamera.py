@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from tests.pi.checkout import copy_tests
-from tests.pi.host import CACHE, MIRROR, MissingError, built, must, run
+from tests.pi.host import CACHE, MissingError, built, mirror, must, run
 from tests.pi.report import Outcome, read_junit
 
 TITLE = "picamera2 on libcamera's virtual camera"
@@ -86,14 +86,14 @@ def _enter(root: Path, camera: bool = False) -> list[object]:
 def _system() -> Path:
     """Debian Trixie with picamera2 installed; built once."""
     root, mark = CACHE / "picamera2", CACHE / "picamera2" / "complete"
-    key = hashlib.sha256(f"{MIRROR} {PACKAGES} {PINS.read_text()}".encode()).hexdigest()
+    key = hashlib.sha256(f"{mirror()} {PACKAGES} {PINS.read_text()}".encode()).hexdigest()
     if mark.exists() and mark.read_text() == key:
         return root
     print("building a Debian Trixie with libcamera and picamera2: two minutes, once", flush=True)
     architecture = must(["dpkg", "--print-architecture"], "dpkg").strip()
     with built(root) as new:
         options = [f"--arch={architecture}", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-        must(["mmdebstrap", *options, "trixie", new, MIRROR], "building the system")
+        must(["mmdebstrap", *options, "trixie", new, mirror()], "building the system")
         if CERTIFICATES.exists():  # this machine may trust a proxy that a bare system does not
             inside = new / CERTIFICATES.relative_to("/")
             inside.unlink(missing_ok=True)
