@@ -8,44 +8,23 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
-from edge_runtime.extras import cure, require
-from edge_runtime.mqtt.broker import PASSWORD, USER, Broker, Login
+from edge_runtime.mqtt.broker import PASSWORD, USER
+from edge_runtime.mqtt.client import Options, make_client, require_paho
 from edge_runtime.mqtt.outbox import Outbox
 from edge_runtime.mqtt.states import State, States
 
 log = logging.getLogger(__name__)
 
 FIRST_DELAY, LAST_DELAY = 1.0, 60.0  # seconds between attempts, doubling
-CONNECT_SECONDS = 5.0
 KEEPALIVE_SECONDS = 30  # a broker declares us dead after one and a half of it
 EVENTS_IN_FLIGHT = 16
 STATES_IN_FLIGHT = 8
 SAY_AGAIN = 60.0
 GOODBYE_SECONDS = 0.2
 SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to connect, and what the broker does for us.
-
-    Attributes:
-        client_id: the same in every run, so that after a power cut the broker throws the old
-            connection out, and says its last will, before the new one begins.
-        state_topic: "online" there, retained; "offline" at the end, also as last will.
-        topics: to listen to.
-    """
-
-    broker: Broker
-    login: Login
-    tls: ssl.SSLContext | None
-    client_id: str
-    state_topic: str
-    topics: Sequence[str] = ()
 
 
 class Link:
@@ -66,9 +45,7 @@ class Link:
         """on_message: topic and payload of what is heard, in the link's thread."""
         self.connected = False
         self.error: str | None = None
-        self._paho = require("paho.mqtt.client", "mqtt")
-        if not hasattr(self._paho, "CallbackAPIVersion"):
-            raise ImportError(f"paho-mqtt 2 expected, an older one is installed; {cure('mqtt')}")
+        require_paho()
         self._options = options
         self._outbox = outbox
         self._on_message = on_message
@@ -156,15 +133,7 @@ class Link:
                 connection.close()
 
     def _client(self):
-        paho, options = self._paho, self._options
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=options.client_id)
-        client.connect_timeout = CONNECT_SECONDS
-        client.max_inflight_messages_set(EVENTS_IN_FLIGHT + STATES_IN_FLIGHT + 1)
-        client.will_set(options.state_topic, "offline", qos=1, retain=True)
-        if options.login.user is not None:
-            client.username_pw_set(options.login.user, options.login.password)
-        if options.tls is not None:
-            client.tls_set_context(options.tls)
+        client = make_client(self._options, EVENTS_IN_FLIGHT + STATES_IN_FLIGHT + 1)
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_message = self._on_heard

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from edge_runtime.frame import Result
 from edge_runtime.mqtt.home_assistant import PREFIX, birth_topic, discovery
-from edge_runtime.mqtt.link import Link, Options
+from edge_runtime.mqtt.client import Options
+from edge_runtime.mqtt.link import Link
 from edge_runtime.mqtt.outbox import Outbox
 from edge_runtime.mqtt.topics import Topics, class_slugs
 from edge_runtime.sinks.sink import Context, Sink

@@ -8,8 +8,8 @@ import socket
 from pathlib import Path
 
 from edge_runtime.mqtt.broker import PASSWORD, USER, make_tls, parse_broker, read_login
+from edge_runtime.mqtt.client import Options
 from edge_runtime.mqtt.home_assistant import PREFIX, birth_topic, config_filter
-from edge_runtime.mqtt.link import Options
 from edge_runtime.mqtt.reporter import Mqtt
 from edge_runtime.mqtt.topics import Topics, slug
 from edge_runtime.sinks.sink import Context, Sink
