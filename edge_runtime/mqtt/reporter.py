@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edge_runtime.frame import Result
-from edge_runtime.mqtt.home_assistant import PREFIX, birth_topic, discovery
 from edge_runtime.mqtt.client import Options
+from edge_runtime.mqtt.home_assistant import PREFIX, birth_topic, discovery
 from edge_runtime.mqtt.link import Link
 from edge_runtime.mqtt.outbox import Outbox
 from edge_runtime.mqtt.topics import Topics, class_slugs
