@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 
@@ -15,8 +14,9 @@ from edge_runtime.extras import require
 from edge_runtime.frame import Frame
 from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
 from edge_runtime.sources.opencv_pictures import retrieve
+from edge_runtime.sources.opencv_source import OpenCvSource
 from edge_runtime.sources.pace import next_wanted
-from edge_runtime.sources.source import Source, SourceError, SourceOptions, without_password
+from edge_runtime.sources.source import SourceError, SourceOptions, without_password
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ ASK_SECONDS = 2.0  # why it does not open
 MOST_DAMAGED = 10  # frames in a row; a webcam's first ones often are
 
 
-class OpenCvCamera(Source):
+class OpenCvCamera(OpenCvSource):
     """usb:N, /dev/videoN, rtsp:// and http:// (MJPEG).
 
     It always delivers the whole picture: only a camera's own processor shrinks for nothing.
@@ -40,8 +40,6 @@ class OpenCvCamera(Source):
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
         self._name = without_password(text)
-        self._closing = threading.Event()
-        self._capture = None
 
     def open(self) -> None:
         """Returns after the first frame, for which a stream may take OPEN_SECONDS + READ_SECONDS.
@@ -65,8 +63,7 @@ class OpenCvCamera(Source):
         self.state = "running"
 
     def __iter__(self) -> Iterator[Frame]:
-        # This thread alone releases it: OpenCV crashes when that happens under a read.
-        capture, self._capture = self._capture, None
+        capture = self._take()
         number = damaged = 0
         interval = 1 / self.options.max_fps if self.options.max_fps else 0.0
         due = 0.0
@@ -89,14 +86,7 @@ class OpenCvCamera(Source):
                 yield Frame(picture.shape[:2], now, time.time(), number, picture)
                 number += 1
         finally:
-            if capture is not None:
-                capture.release()
-            self.state = "closed" if self._closing.is_set() else "ended"
-
-    def close(self) -> None:
-        self._closing.set()
-        self._capture = None  # gone by this where nothing iterates
-        self.state = "closed"
+            self._let_go(capture)
 
     def _open_device(self):
         cv2 = self._cv2

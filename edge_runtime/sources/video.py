@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,9 @@ from pathlib import Path
 from edge_runtime.extras import require
 from edge_runtime.frame import Frame
 from edge_runtime.sources.opencv_pictures import retrieve
+from edge_runtime.sources.opencv_source import OpenCvSource
 from edge_runtime.sources.pace import Pace
-from edge_runtime.sources.source import Source, SourceError, SourceOptions
+from edge_runtime.sources.source import SourceError, SourceOptions
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ USUAL_FPS = 25.0  # where a file does not say
 CUT_OFF = 0.05  # the part that may be missing without a word: a file's length is often an estimate
 
 
-class Video(Source):
+class Video(OpenCvSource):
     """A video file, frame by frame; with `realtime` at its own pace, and live: frames whose time
     has passed are skipped, and counted as dropped. A frame's number is its place in the film.
 
@@ -34,9 +34,7 @@ class Video(Source):
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
         self.live = options.realtime
-        self._closing = threading.Event()
         self._pace = Pace(options.max_fps, self._closing.wait) if options.realtime else None
-        self._capture = None
         self._number = 0
         self._damaged = 0
 
@@ -52,8 +50,7 @@ class Video(Source):
         self.state = "running"
 
     def __iter__(self) -> Iterator[Frame]:
-        # This thread alone releases it: OpenCV crashes when that happens under a read.
-        capture, self._capture = self._capture, None
+        capture = self._take()
         try:
             while capture is not None:
                 yield from self._lap(capture)
@@ -62,14 +59,7 @@ class Video(Source):
                 # Opened again, not wound back: not every format finds its first frame again.
                 capture = self._begin() if again else None
         finally:
-            if capture is not None:
-                capture.release()
-            self.state = "closed" if self._closing.is_set() else "ended"
-
-    def close(self) -> None:
-        self._closing.set()
-        self._capture = None  # gone by this where nothing iterates
-        self.state = "closed"
+            self._let_go(capture)
 
     def _begin(self):
         """The file, with its first frame grabbed. Raises: SourceError."""
