@@ -46,13 +46,15 @@ bccd_recipe := $(bccd_data) --input-size 300 --epochs 80 --batch-size 8 --warmup
   --anchors build/bccd_anchors.json
 
 # The digits detector at every width of the backbone and size of the input, on a small budget: each
-# learns from 64000 scenes at 160 pixels, which the sizes of a width share, and 2000 at its own.
-# From scratch a net takes some 2000 steps to begin to find anything: much less compares nothing.
+# learns from 32000 scenes at 224 pixels, which the sizes of a width share, and 4000 at its own.
+# From scratch a net takes thousands of steps to begin to find anything: many small ones, pixels
+# enough to read a digit, and negatives that are not yet the hardest get there sooner.
 WIDTHS ?= 0.35 0.5 0.75 1.0
 SIZES ?= 160 224 300
-family_width := --from-scratch --input-size 160 --epochs 8 --validate-every 4 \
-  --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
-family_size := --train-split family --epochs 1 --warmup-epochs 0.25 --learning-rate 0.001 $(mild)
+family_width := --from-scratch --input-size 224 --batch-size 8 --no-hard-negatives --epochs 4 \
+  --warmup-epochs 0.25 --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
+family_size := --train-split family --batch-size 8 --epochs 1 --warmup-epochs 0.25 \
+  --learning-rate 0.001 $(mild)
 # $(call float_and_int8,NAME): converts NAME.keras into the folder NAME; skipped where that is newer.
 float_and_int8 = if [ ! -e $(1)/report.json ] || [ $(1).keras -nt $(1)/report.json ]; then \
   $(python) -m convert $(1).keras --data $(digits) --out $(1) --variants float32 int8 \
@@ -107,7 +109,7 @@ bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=f
 
 family: $(installed) data ## results/family again: the digits detector at several widths and sizes, hours
 	@mkdir -p build/family
-	@head -n 2000 $(digits)/ImageSets/Main/train.txt > $(digits)/ImageSets/Main/family.txt
+	@head -n 4000 $(digits)/ImageSets/Main/train.txt > $(digits)/ImageSets/Main/family.txt
 	@for width in $(WIDTHS); do \
 	  $(call stage,family/digits_$$width,$(digits_recipe) $(family_width) --alpha $$width) || exit; \
 	  for size in $(SIZES); do \

@@ -7,7 +7,7 @@ import pytest
 from train.loss import box_loss, class_loss
 
 
-def reference_class_loss(targets, logits):
+def reference_class_loss(targets, logits, hard_negatives=True):
     total, positives = 0.0, 0
     for target, rows in zip(targets, logits, strict=True):
         losses = [
@@ -18,18 +18,26 @@ def reference_class_loss(targets, logits):
             (loss for loss, label in zip(losses, target, strict=True) if label == 0), reverse=True
         )
         total += sum(loss for loss, label in zip(losses, target, strict=True) if label > 0)
-        total += sum(negatives[: 3 * max(count, 1)])
+        wanted = min(3 * max(count, 1), len(losses))
+        if hard_negatives:
+            total += sum(negatives[:wanted])
+        elif negatives:
+            total += wanted * sum(negatives) / len(negatives)
         positives += count
     return total / max(positives, 1)
 
 
+@pytest.mark.parametrize("hard_negatives", [True, False])
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 1.0])
-def test_class_loss_mines_three_negatives_for_each_positive(share):
+def test_class_loss_has_three_negatives_for_each_positive(share, hard_negatives):
     rng = np.random.default_rng(1)
     targets = np.where(rng.random((3, 40)) < share, rng.integers(1, 5, (3, 40)), 0)
     logits = rng.normal(size=(3, 40, 5)).astype(np.float32)
-    ours = float(class_loss(targets, keras.ops.convert_to_tensor(logits)))
-    assert ours == pytest.approx(reference_class_loss(targets, logits), rel=1e-5)
+    ours = float(class_loss(targets, keras.ops.convert_to_tensor(logits), hard_negatives))
+    wanted = reference_class_loss(targets, logits, hard_negatives)
+    assert ours == pytest.approx(wanted, rel=1e-5)
+    other = reference_class_loss(targets, logits, not hard_negatives)
+    assert (ours == pytest.approx(other, rel=1e-5)) == (share == 1)  # no negatives there
 
 
 def test_box_loss_counts_positive_rows_only():

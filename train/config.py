@@ -79,6 +79,11 @@ class TrainConfig:
     warmup_epochs: float = setting(
         1.0, "rise from zero to the peak, before batch norm's statistics can be trusted"
     )
+    hard_negatives: bool = setting(
+        True,
+        "learn from each picture's hardest negatives, as SSD does; without, from all of them: from "
+        "scratch a net begins to find objects sooner, for a next stage with them",
+    )
     weight_decay: float = setting(
         0.05, "share of a weight lost a step at learning rate 1 (AdamW); spares biases, batch norm"
     )

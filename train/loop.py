@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -169,9 +170,10 @@ def _load_splits(config: TrainConfig, data: Path) -> tuple[VocDataset, VocDatase
 def _compile(
     model: keras.Model, config: TrainConfig, initial: Initial, steps_per_epoch: int
 ) -> None:
+    logits_loss = partial(class_loss, hard_negatives=config.hard_negatives)
     model.compile(
         build_optimizer(model, config, initial.pretrained_backbone, steps_per_epoch),
-        loss={"logits": class_loss, "offsets": box_loss},
+        loss={"logits": logits_loss, "offsets": box_loss},
         # XLA on a CPU made TensorFlow's training several times slower; JAX needs it.
         jit_compile=keras.backend.backend() == "jax",
     )

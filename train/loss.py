@@ -10,12 +10,16 @@ from keras import ops
 NEGATIVES_PER_POSITIVE = 3  # the paper's hard negative mining ratio
 
 
-def class_loss(class_targets, logits):
-    """Softmax cross-entropy over the positives and the hardest negatives of each picture.
+def class_loss(class_targets, logits, hard_negatives: bool = True):
+    """Softmax cross-entropy over the positives and three negatives for each.
 
     Args:
         class_targets: (B, N) integers; 0 is background, class id + 1 a match.
         logits: (B, N, classes + 1).
+        hard_negatives: the negatives are the hardest of each picture (section 2.2, "Hard negative
+            mining"); else all of them, weighted to count as much as three for each positive. The
+            hardest lie beside the objects: they sharpen a net that finds objects, and tell one
+            that does not yet the opposite of what the positives say.
 
     Returns: a scalar. A picture without an object counts as if it had one positive, so that it
         teaches what background looks like.
@@ -26,14 +30,24 @@ def class_loss(class_targets, logits):
     losses = -ops.sum(picked * log_scores, axis=-1)  # [B, N]
     positive = ops.cast(class_targets > 0, losses.dtype)
     counts = ops.sum(positive, axis=1, keepdims=True)  # [B, 1]
-    wanted = ops.maximum(counts, 1) * NEGATIVES_PER_POSITIVE
-    wanted = ops.cast(ops.minimum(wanted, losses.shape[1]), "int32")
+    wanted = ops.minimum(ops.maximum(counts, 1) * NEGATIVES_PER_POSITIVE, losses.shape[1])
+    weigh = _hardest if hard_negatives else _all_alike
+    weights = positive + weigh(losses, 1 - positive, wanted)
+    return ops.sum(losses * weights) / ops.maximum(ops.sum(counts), 1)
+
+
+def _hardest(losses, negative, wanted):
+    """Weight 1 for the `wanted` (B, 1) negatives of each picture that cost most, else 0: (B, N)."""
     # Mining only chooses; no gradient runs through the choice. Positives sort to the end.
-    difficulty = ops.stop_gradient(losses * (1 - positive))
+    difficulty = ops.stop_gradient(losses * negative)
     falling = -ops.sort(-difficulty, axis=1)
-    limit = ops.take_along_axis(falling, wanted - 1, axis=1)
-    hard = (1 - positive) * ops.cast(difficulty >= ops.maximum(limit, 1e-9), losses.dtype)
-    return ops.sum(losses * (positive + hard)) / ops.maximum(ops.sum(counts), 1)
+    limit = ops.take_along_axis(falling, ops.cast(wanted, "int32") - 1, axis=1)
+    return negative * ops.cast(difficulty >= ops.maximum(limit, 1e-9), losses.dtype)
+
+
+def _all_alike(losses, negative, wanted):
+    """Weights (B, N) of the negatives, alike in a picture, of the sum `wanted` (B, 1)."""
+    return negative * wanted / ops.maximum(ops.sum(negative, axis=1, keepdims=True), 1)
 
 
 def box_loss(offset_targets, offsets):
