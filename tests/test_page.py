@@ -2,10 +2,8 @@ import base64
 import copy
 import dataclasses
 import io
-import json
 import re
 import shutil
-import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -200,85 +198,3 @@ def test_without_a_pair_the_sections_are_left_out(models, dataset, variants):
 
 def test_the_same_report_gives_the_same_page(comparison, html):
     assert page.render_page(comparison) == html
-
-
-def test_both_files_or_neither(comparison, tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "render_page", lambda comparison: "<!doctype html>")
-    path = tmp_path / "out" / "report.json"
-    assert page.write_results(path, comparison) == [path.with_suffix(".html"), path]
-    assert json.loads(path.read_text()) == json.loads(json.dumps(comparison.report))
-    assert path.with_suffix(".html").read_text() == "<!doctype html>"
-    for file in path.parent.iterdir():
-        file.write_text("earlier")
-
-    def full(path, report):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(page, "write_report", full)
-    with pytest.raises(OSError, match="No space"):
-        page.write_results(path, comparison)
-    assert {file.name: file.read_text() for file in path.parent.iterdir()} == {
-        "report.html": "earlier",
-        "report.json": "earlier",
-    }
-
-
-@pytest.mark.parametrize("module", page.MODULES)
-def test_a_board_without_the_extra_gets_the_numbers(
-    comparison, tmp_path, monkeypatch, capsys, module
-):
-    monkeypatch.setitem(sys.modules, module, None)
-    path = tmp_path / "report.json"
-    assert page.write_results(path, comparison) == [path]
-    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line == f"no report.html: it needs {module}; pip install jinja2 matplotlib"
-
-
-@pytest.mark.parametrize(
-    ("times", "accuracies", "sentence"),
-    [
-        (
-            (10.0, 4.0),
-            (0.5, 0.498),
-            "int8 against float32: -0.20 AP and -0.20 AP50 points, 2.0 times smaller and 2.50 "
-            "times as fast.",
-        ),
-        (
-            (4.0, 10.0),
-            (0.5, 0.5),
-            "int8 against float32: +0.00 AP and +0.00 AP50 points, 2.0 times smaller and 2.50 "
-            "times as slow.",
-        ),
-        (
-            (None, None),
-            (0.5, 0.6),
-            "int8 against float32: +10.00 AP and +10.00 AP50 points, 2.0 times smaller.",
-        ),
-        ((1.0, 1.0), (None, None), ""),
-    ],
-)
-def test_summary(times, accuracies, sentence):
-    models = [
-        {
-            "variant": variant,
-            "bytes": size,
-            "ap": accuracy,
-            "ap50": accuracy,
-            "latency_ms": time and {"inference": {"median": time}},
-        }
-        for variant, size, time, accuracy in zip(
-            ("float32", "int8"), (200, 100), times, accuracies, strict=True
-        )
-    ]
-    assert page.summarise_loss(models) == ([sentence] if sentence else [])
-
-
-def test_facts_of_a_nested_record():
-    values = {"seed_of": 0, "board": None, "machine": {"a_b": "x"}, "list": [1, 2.5], "part": 1 / 3}
-    assert page.facts(values) == [
-        ("seed of", "0"),
-        ("machine: a_b", "x"),
-        ("list", "1, 2.5"),
-        ("part", "0.333333"),
-    ]

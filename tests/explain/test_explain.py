@@ -19,22 +19,8 @@ from edge_runtime.images import read_image
 from edge_runtime.preprocess import preprocess, resize
 from edge_runtime.spec import embed
 from tests.conftest import ROOT
-from tests.convert_fixtures import (  # noqa: F401
-    SPEC,
-    dataset_fixture,
-    frames_fixture,
-    make_model,
-    write_dataset,
-)
-from tests.explain_fixtures import (  # noqa: F401
-    GROWTH,
-    SMALL,
-    build,
-    model_fixture,
-    model_path_fixture,
-    save,
-    source_fixture,
-)
+from tests.convert_fixtures import write_dataset
+from tests.explain.conftest import SMALL, build, save
 
 
 @pytest.fixture(scope="module", name="exploding")

@@ -4,22 +4,7 @@ import pytest
 
 from convert import explain as command
 from edge_runtime.spec import embed
-from tests.convert_fixtures import (  # noqa: F401
-    SPEC,
-    dataset_fixture,
-    frames_fixture,
-    make_model,
-    write_dataset,
-)
-from tests.explain_fixtures import (  # noqa: F401
-    GROWTH,
-    SMALL,
-    build,
-    model_fixture,
-    model_path_fixture,
-    save,
-    source_fixture,
-)
+from tests.convert_fixtures import SPEC, write_dataset
 
 
 def fail(capsys, path, dataset, out, *flags):

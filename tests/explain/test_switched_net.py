@@ -4,22 +4,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.preprocess import preprocess
-from tests.convert_fixtures import (  # noqa: F401
-    SPEC,
-    dataset_fixture,
-    frames_fixture,
-    make_model,
-    write_dataset,
-)
-from tests.explain_fixtures import (  # noqa: F401
-    GROWTH,
-    SMALL,
-    build,
-    model_fixture,
-    model_path_fixture,
-    save,
-    source_fixture,
-)
+from tests.explain.conftest import SMALL
 
 
 def test_the_simulation_is_what_the_converter_exports(model, dataset, frames):
