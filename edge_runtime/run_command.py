@@ -22,14 +22,16 @@ from edge_runtime.stats import Stats
 
 log = logging.getLogger(__name__)
 
-SINKS = (  # modules of edge_runtime.sinks
-    "json_lines",
-    "web",
-    "mqtt",
-    "video",
-    "events",
-    "window",
-)
+# Modules of edge_runtime.sinks → the flag that asks for one. Its settings are named after it:
+# --web-fps belongs to --web, --video-fps to --save-video.
+SINKS = {
+    "json_lines": "--jsonl",
+    "web": "--web",
+    "mqtt": "--mqtt",
+    "video": "--save-video",
+    "events": "--save-events",
+    "window": "--window",
+}
 
 DESCRIPTION = """\
 Find objects in what a camera sees, until Ctrl-C. Where no sink is named, results
@@ -56,7 +58,7 @@ def add_parser(subparsers) -> None:
     for name in SINKS:
         import_module(f"edge_runtime.sinks.{name}").add_arguments(parser)
     parser.add_argument("--verbose", action="store_true", help="say more on stderr")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, get_default=parser.get_default)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -119,11 +121,29 @@ def load_model(args: argparse.Namespace) -> Model:
 
 
 def make_sinks(args: argparse.Namespace, context: Context) -> list[Sink]:
-    """The sinks that the flags ask for, not yet opened. Raises: what their `create` raises."""
-    made = [import_module(f"edge_runtime.sinks.{name}").create(args, context) for name in SINKS]
-    sinks = [sink for sink in made if sink is not None] or [JsonLines("-")]
+    """The sinks that the flags ask for, not yet opened.
+
+    Raises: what their `create` raises, ValueError for settings of a sink that nobody asked for.
+    """
+    sinks: list[Sink] = []
+    for name, flag in SINKS.items():
+        sink = import_module(f"edge_runtime.sinks.{name}").create(args, context)
+        if sink is None:
+            _refuse_settings_without(flag, args)
+        else:
+            sinks.append(sink)
+    sinks = sinks or [JsonLines("-")]
     service = systemd.create(context)
     return sinks if service is None else [*sinks, service]
+
+
+def _refuse_settings_without(flag: str, args: argparse.Namespace) -> None:
+    """A film that is not saved because --save-video was forgotten would be missed too late."""
+    prefix = f"{flag.split('-')[-1]}_"
+    for name, value in vars(args).items():
+        if name.startswith(prefix) and value != args.get_default(name):
+            setting = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{setting} does nothing without {flag}; add {flag} or leave it out")
 
 
 def make_source(args: argparse.Namespace, model: Model, sinks: list[Sink]) -> Source:

@@ -83,6 +83,12 @@ def test_a_reader_that_goes_away_ends_it(start):
         (["--source", "nowhere"], "nowhere"),
         (["--source", "usb:first"], "usb:N expected"),
         (["--score-threshold", "50"], r"\[0, 1\]"),
+        (["--web-fps", "5"], "--web-fps does nothing without --web; add --web or leave it out"),
+        (["--web-token-file", "x"], "--web-token-file does nothing without --web"),
+        (["--video-segment", "5", "--jsonl"], "--video-segment does nothing without --save-video"),
+        (["--events-raw", "--web"], "--events-raw does nothing without --save-events"),
+        (["--jsonl-keep", "2"], "--jsonl-keep does nothing without --jsonl"),
+        (["--mqtt-name", "door"], "--mqtt-name does nothing without --mqtt"),
     ],
 )
 def test_what_cannot_start_is_said_in_one_line(flags, said, tiny_models, capsys):

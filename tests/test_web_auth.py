@@ -254,8 +254,6 @@ def test_flags(monkeypatch, tmp_path, capsys):
     assert page() is None
     assert page("--web")._address == Address("127.0.0.1", 8080)
     assert page("--web", "0.0.0.0:81")._address == Address("0.0.0.0", 81)
-    with pytest.raises(ValueError, match="add --web"):
-        page("--web-token-file", "x")
     for flags in (["--web", "model.tflite"], ["--web", ":0", "--web-fps", "0"]):
         with pytest.raises(SystemExit):
             page(*flags)
