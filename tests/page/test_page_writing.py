@@ -6,12 +6,6 @@ import sys
 import pytest
 
 from convert import page
-from convert.comparison import Comparison
-
-
-@pytest.fixture(name="comparison")
-def comparison_fixture():
-    return Comparison({"models": [], "numbers": [0.5, None]}, None)
 
 
 def test_both_files_or_neither(comparison, tmp_path, monkeypatch):
