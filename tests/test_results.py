@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import product
 
 import pytest
 
@@ -85,3 +86,33 @@ def test_the_readme_has_the_soak():
         assert f"| {label} | {moved['first']:{form}} | {moved['last']:{form}} |" in readme
     assert f"{len(soak['accidents'])} accidents; of {soak['mqtt']['delivered']} events" in readme
     assert soak["mqtt"]["received_once"] >= soak["mqtt"]["delivered"]
+
+
+def test_the_readme_has_the_family():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "results" / "family" / "family.json").read_text(encoding="utf-8"))
+    rows = found["family"]
+    widths, sizes = (0.35, 0.5, 0.75, 1.0), ("160", "224", "300")
+    assert [(row["width"], row["input"]) for row in rows] == list(product(widths, sizes))
+    for row in rows:
+        cells = [f"{row['width']}", row["input"], f"{row['int8_mb']:.2f}"]
+        cells += [f"{100 * row[key]:.2f}" for key in ("float32_ap", "int8_ap", "int8_ap50")]
+        cells += [f"{row['int8_ms']:.2f} ({row['int8_ms_p90']:.2f})", row["best_by"]]
+        assert f"| {' | '.join(cells)} |" in readme
+    # One budget for all, and none of it spent on the test split.
+    assert {(row["training"]["images"], row["training"]["split"]) for row in rows} == {
+        (4000, "family")
+    }
+    assert found["data"]["split"] == "test" and found["machine"]["cpu"]
+    assert found["machine"]["date"][:10] in readme
+    assert f"int8 loses {-100 * min(row['ap_difference'] for row in rows):.2f} points" in readme
+    minutes = [row["training"]["minutes"] + _minutes_of_width(row["width"]) for row in rows]
+    assert f"{min(minutes):.0f} to {max(minutes):.0f} minutes of training" in readme
+
+
+def _minutes_of_width(width):
+    path = ROOT / "results" / "family" / f"training_{width}.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    return sum(float(row["seconds"]) for row in rows) / 60
