@@ -69,13 +69,19 @@ def _draw_front(axes, rows: Sequence[dict], what: str, cost: str) -> None:
         solid_capstyle="round",
         zorder=1,
     )
+    accuracies = [100 * row["int8_ap"] for row in rows]
+    crowded = 0.03 * (max(accuracies) - min(accuracies))  # two labels would lie in one line
+    before = float("-inf")
     for row in front:
+        accuracy = 100 * row["int8_ap"]
+        beside = accuracy - before < crowded
+        before = accuracy
         axes.annotate(
             f"{row['width']}, {row['input']}",
-            (row[cost], 100 * row["int8_ap"]),
-            (-7, 7),
+            (row[cost], accuracy),
+            (7, -12) if beside else (-7, 7),
             textcoords="offset points",
-            ha="right",
+            ha="left" if beside else "right",
             fontsize=8,
             zorder=4,
             path_effects=[withStroke(linewidth=3, foreground="white")],  # lines end around it
