@@ -47,8 +47,8 @@ bccd_recipe := $(bccd_data) --input-size 300 --epochs 80 --batch-size 8 --warmup
 
 # The digits detector at every width of the backbone and size of the input, on a small budget: each
 # learns from 32000 scenes at 224 pixels, which the sizes of a width share, and 4000 at its own.
-# From scratch a net takes thousands of steps to begin to find anything: many small ones, pixels
-# enough to read a digit, and negatives that are not yet the hardest get there sooner.
+# From scratch a net takes thousands of steps to begin to find anything (training_*.csv of
+# results/family), hence small batches and, at first, all negatives: see class_loss.
 WIDTHS ?= 0.35 0.5 0.75 1.0
 SIZES ?= 160 224 300
 family_width := --from-scratch --input-size 224 --batch-size 8 --no-hard-negatives --epochs 4 \

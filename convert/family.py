@@ -119,9 +119,12 @@ def _row(place: tuple, pair: dict[str, dict]) -> dict:
 
 
 def pareto_front(rows: Sequence[dict], cost: str) -> list[dict]:
-    """Those that no other row beats in int8 AP without costing more; cheapest first."""
+    """Those that no other row beats in int8 AP without costing more; cheapest first.
+
+    Costs count as the table prints them, in hundredths: files of one width differ by a few bytes.
+    """
     front: list[dict] = []
-    for row in sorted(rows, key=lambda row: (row[cost], -row["int8_ap"])):
+    for row in sorted(rows, key=lambda row: (round(row[cost], 2), -row["int8_ap"])):
         if not front or row["int8_ap"] > front[-1]["int8_ap"]:
             front.append(row)
     return front

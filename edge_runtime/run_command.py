@@ -22,8 +22,8 @@ from edge_runtime.stats import Stats
 
 log = logging.getLogger(__name__)
 
-# Modules of edge_runtime.sinks → the flag that asks for one. Its settings are named after it:
-# --web-fps belongs to --web, --video-fps to --save-video.
+# Modules of edge_runtime.sinks → the flag that asks for one. Its settings are named after it,
+# --web-fps after --web, --video-fps after --save-video, all but those of OTHER_SETTINGS.
 SINKS = {
     "json_lines": "--jsonl",
     "web": "--web",
@@ -32,6 +32,7 @@ SINKS = {
     "events": "--save-events",
     "window": "--window",
 }
+OTHER_SETTINGS = {"--mqtt": {"state_dir"}}
 
 DESCRIPTION = """\
 Find objects in what a camera sees, until Ctrl-C. Where no sink is named, results
@@ -141,7 +142,8 @@ def _refuse_settings_without(flag: str, args: argparse.Namespace) -> None:
     """A film that is not saved because --save-video was forgotten would be missed too late."""
     prefix = f"{flag.split('-')[-1]}_"
     for name, value in vars(args).items():
-        if name.startswith(prefix) and value != args.get_default(name):
+        belongs = name.startswith(prefix) or name in OTHER_SETTINGS.get(flag, ())
+        if belongs and value != args.get_default(name):
             setting = f"--{name.replace('_', '-')}"
             raise ValueError(f"{setting} does nothing without {flag}; add {flag} or leave it out")
 

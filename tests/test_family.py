@@ -85,6 +85,11 @@ def test_front_by_hand():
     assert [(r["cost"], r["int8_ap"]) for r in pareto_front(rows, "cost")] == [(1, 3), (3, 5)]
 
 
+def test_a_few_bytes_do_not_make_a_front():
+    rows = [{"cost": c, "int8_ap": ap} for c, ap in ((0.905832, 2), (0.905835, 3), (0.92, 4))]
+    assert [r["int8_ap"] for r in pareto_front(rows, "cost")] == [3, 4]
+
+
 @pytest.mark.parametrize(
     "training",
     [

@@ -100,19 +100,38 @@ def test_the_readme_has_the_family():
         cells += [f"{row['int8_ms']:.2f} ({row['int8_ms_p90']:.2f})", row["best_by"]]
         assert f"| {' | '.join(cells)} |" in readme
     # One budget for all, and none of it spent on the test split.
-    assert {(row["training"]["images"], row["training"]["split"]) for row in rows} == {
-        (4000, "family")
-    }
+    recipes = [row["training"]["settings"] | {"alpha": 0, "input_size": 0} for row in rows]
+    assert all(recipe == recipes[0] for recipe in recipes)
+    assert (recipes[0]["train_split"], recipes[0]["epochs"]) == ("family", 1)
+    assert {row["training"]["images"] for row in rows} == {4000}
+    assert "then 4000 at its own size" in readme
     assert found["data"]["split"] == "test" and found["machine"]["cpu"]
     assert found["machine"]["date"][:10] in readme
     assert f"int8 loses {-100 * min(row['ap_difference'] for row in rows):.2f} points" in readme
+    digits = json.loads((ROOT / "models" / "digits_report.json").read_text(encoding="utf-8"))
+    shipped = next(model for model in digits["models"] if model["variant"] == "float32")
+    assert f"scenes and has an AP of {100 * shipped['ap']:.2f}" in " ".join(readme.split())
     minutes = [row["training"]["minutes"] + _minutes_of_width(row["width"]) for row in rows]
     assert f"{min(minutes):.0f} to {max(minutes):.0f} minutes of training" in readme
 
 
 def _minutes_of_width(width):
-    path = ROOT / "results" / "family" / f"training_{width}.csv"
-    with path.open(newline="", encoding="utf-8") as file:
+    return sum(float(row["seconds"]) for row in _epochs_of_family(f"training_{width}")) / 60
+
+
+def _epochs_of_family(name):
+    with (ROOT / "results" / "family" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
-    return sum(float(row["seconds"]) for row in rows) / 60
+    return rows
+
+
+def test_what_is_said_of_hard_negatives_was_measured():
+    said = " ".join((ROOT / "train" / "loss.py").read_text(encoding="utf-8").split())
+    figures = [
+        f"{float(_epochs_of_family(name)[epoch]['val_ap']):.3f}".removeprefix("0")
+        for epoch in (1, 3)
+        for name in ("training_0.5", "hardest_0.5")
+    ]
+    words = "AP of {} after 16000 scenes, {} with the hardest, and {} against {} after 32000"
+    assert words.format(*figures) in said

@@ -89,6 +89,7 @@ def test_a_reader_that_goes_away_ends_it(start):
         (["--events-raw", "--web"], "--events-raw does nothing without --save-events"),
         (["--jsonl-keep", "2"], "--jsonl-keep does nothing without --jsonl"),
         (["--mqtt-name", "door"], "--mqtt-name does nothing without --mqtt"),
+        (["--state-dir", "here"], "--state-dir does nothing without --mqtt"),
     ],
 )
 def test_what_cannot_start_is_said_in_one_line(flags, said, tiny_models, capsys):

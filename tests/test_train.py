@@ -1,7 +1,9 @@
 """The training loop: it learns, keeps the best, resumes, and refuses what would lose a result."""
 
 import csv
+import json
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -13,7 +15,7 @@ from train import callbacks, recipe
 from train.__main__ import main
 from train.anchors import save_levels
 from train.callbacks import detect_all
-from train.checkpoint import read_progress
+from train.checkpoint import Progress, TrainingFiles, begin, read_progress
 from train.config import TrainConfig
 from train.data import load_voc
 from train.digits import write_digits
@@ -108,6 +110,16 @@ def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monk
     assert len(losses(parts)) == 2
     # Same order, same augmentation, same optimizer state: the same training.
     np.testing.assert_allclose(losses(parts), losses(whole), rtol=1e-3)
+
+
+def test_a_state_older_than_a_setting_is_gone_on_with(tmp_path):
+    files = TrainingFiles(tmp_path / "model.keras")
+    older = asdict(TrainConfig())
+    del older["hard_negatives"]
+    np.savez(files.state, progress=json.dumps(asdict(Progress(1, -1.0, older, []))))
+    assert begin(asdict(TrainConfig()), files, resume=True, overwrite=False).epochs == 1
+    with pytest.raises(ValueError, match="hard_negatives"):
+        begin(asdict(TrainConfig(hard_negatives=False)), files, resume=True, overwrite=False)
 
 
 def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from edge_runtime.files import atomic_path, remove_leftovers
 from edge_runtime.spec import DetectorSpec, embed, read_spec
+from train.config import TrainConfig
 
 
 def save_detector(
@@ -102,7 +103,9 @@ def begin(recipe: dict, files: TrainingFiles, resume: bool, overwrite: bool) -> 
         if not state.is_file():
             raise ValueError(f"--resume expects {state}, which is not there; start without it")
         progress = read_progress(state)
-        changed = {k for k in recipe if recipe[k] != progress.recipe.get(k)}
+        # A setting that is younger than the state was at its default.
+        earlier = {**asdict(TrainConfig()), **progress.recipe}
+        changed = {k for k in recipe if recipe[k] != earlier.get(k)}
         if changed:
             raise ValueError(
                 f"{state} belongs to another recipe (different: {sorted(changed)}); give the "

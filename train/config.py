@@ -81,8 +81,8 @@ class TrainConfig:
     )
     hard_negatives: bool = setting(
         True,
-        "learn from each picture's hardest negatives, as SSD does; without, from all of them: from "
-        "scratch a net begins to find objects sooner, for a next stage with them",
+        "learn from each picture's hardest negatives, as SSD does; without, from all of them: for "
+        "a first stage from scratch, as a net that finds nothing yet learns little from them",
     )
     weight_decay: float = setting(
         0.05, "share of a weight lost a step at learning rate 1 (AdamW); spares biases, batch norm"

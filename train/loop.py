@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -21,7 +20,7 @@ from train.event_log import EventLog, check_installed, open_writer
 from train.hosts import ALONE, Hosts
 from train.initial import Initial
 from train.loader import TrainingBatches
-from train.loss import box_loss, class_loss
+from train.loss import box_loss, class_loss, class_loss_of_all_negatives
 from train.model import multiply_adds
 from train.nets import Nets
 from train.optimizer import build_optimizer
@@ -170,7 +169,7 @@ def _load_splits(config: TrainConfig, data: Path) -> tuple[VocDataset, VocDatase
 def _compile(
     model: keras.Model, config: TrainConfig, initial: Initial, steps_per_epoch: int
 ) -> None:
-    logits_loss = partial(class_loss, hard_negatives=config.hard_negatives)
+    logits_loss = class_loss if config.hard_negatives else class_loss_of_all_negatives
     model.compile(
         build_optimizer(model, config, initial.pretrained_backbone, steps_per_epoch),
         loss={"logits": logits_loss, "offsets": box_loss},
