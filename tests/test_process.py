@@ -103,7 +103,8 @@ def test_the_newest_wins_and_the_rest_is_counted(double):
         first = next(frames)
         wait_until(lambda: source.dropped >= 30)
         second = next(frames)
-        assert second.number > first.number + 30
+        assert second.number >= 31  # older than it are the first and those dropped, some before it
+        assert second.number > first.number
         more = list(islice(frames, 20))
     assert more[-1].number + 1 <= 2 + len(more) + source.dropped
 
