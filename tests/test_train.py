@@ -112,6 +112,14 @@ def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monk
     np.testing.assert_allclose(losses(parts), losses(whole), rtol=1e-3)
 
 
+def test_a_first_stage_without_hard_negatives(scenes, tmp_path):
+    mined, out = tmp_path / "mined.keras", tmp_path / "all.keras"
+    assert run(scenes, mined, "--epochs=1") == 0
+    assert run(scenes, out, "--epochs=1", "--no-hard-negatives") == 0
+    assert read_training(out)["settings"]["hard_negatives"] is False
+    assert losses(out)[0] < losses(mined)[0]  # the hardest cost more than the mean
+
+
 def test_a_state_older_than_a_setting_is_gone_on_with(tmp_path):
     files = TrainingFiles(tmp_path / "model.keras")
     older = asdict(TrainConfig())
