@@ -68,7 +68,9 @@ def test_the_file_loads_with_standard_layers_and_its_spec(tmp_path):
         np.testing.assert_array_equal(loaded.predict_on_batch(image)[name], expected)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's operation")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow alone has the fused operation"
+)
 def test_fused_batch_norm_trains_as_keras_does():
     """Output and statistics are alike; the fused variance is the unbiased one, n / (n - 1)."""
     inputs = keras.Input((16, 16, 3))

@@ -17,7 +17,7 @@ from edge_runtime.sinks import mqtt
 from edge_runtime.sinks.sink import Context
 from tests.conftest import ROOT
 from tests.mosquitto import PATIENCE, Listener, Mosquitto, wait_for
-from tests.test_mqtt import NAMES, make_result
+from tests.test_mqtt_reporter import NAMES, make_result
 
 pytest.importorskip("paho.mqtt.client", reason="no paho-mqtt here: the extra `mqtt`")
 

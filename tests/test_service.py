@@ -6,20 +6,18 @@ import os
 import pwd
 import shlex
 import shutil
-import stat
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from edge_runtime import run_command, service_command
+from edge_runtime import run_command
 from edge_runtime.__main__ import main
-from edge_runtime.service import accounts
-from edge_runtime.service.accounts import Account, find_account, stranger_to
 from edge_runtime.service.flags import READ_FILES, SINKS, WRITTEN_FILES, WRITTEN_FOLDERS
 from edge_runtime.service.unit import WATCHDOG_SECONDS, Unit, quote
 from tests.conftest import ROOT
+from tests.service_fixtures import account_fixture, unit_of  # noqa: F401
 
 MODEL = str(ROOT / "models" / "digits_int8.tflite")
 SYSTEMD = Path("/lib/systemd/systemd")
@@ -40,16 +38,6 @@ ODD_WORDS = [
 ]
 
 
-def unit_of(text: str) -> dict[str, list[str]]:
-    """key → its values."""
-    values: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if "=" in line and not line.startswith("#"):
-            key, value = line.split("=", 1)
-            values.setdefault(key, []).append(value)
-    return values
-
-
 def a_unit(**changes) -> Unit:
     values = {
         "name": "edge-runtime",
@@ -60,15 +48,6 @@ def a_unit(**changes) -> Unit:
         "groups": ("video",),
     }
     return Unit(**{**values, **changes})
-
-
-@pytest.fixture
-def account(monkeypatch):
-    """Somebody who may read everything, whoever runs the tests and wherever Python lies."""
-    user = Account("daemon", 1, 1, frozenset({1}), ("video",))
-    monkeypatch.setattr(service_command, "find_account", lambda name=None: user)
-    monkeypatch.setattr(service_command, "stranger_to", lambda account, path: None)
-    return user
 
 
 def verify(path: Path) -> None:
@@ -239,114 +218,3 @@ def test_every_flag_of_run_with_a_place_is_known():
     for action in subparsers.choices["run"]._actions:
         if action.metavar in ("FILE", "DIR"):
             assert action.dest in known, action.dest
-
-
-@pytest.fixture
-def places(account, tmp_path, monkeypatch):
-    """What is below /etc is here; whoever runs the tests is root."""
-    monkeypatch.setattr(
-        service_command, "unit_path", lambda args: tmp_path / f"{args.name}.service"
-    )
-    monkeypatch.setattr(service_command, "secrets_path", lambda args: tmp_path / f"{args.name}.env")
-    monkeypatch.setattr(os, "getuid", lambda: 0)
-    monkeypatch.setattr(os, "chown", lambda path, uid, gid: None)
-    return tmp_path
-
-
-def test_install(places, capsys):
-    assert main(["install-service", MODEL, "--jsonl", str(places / "new" / "a.jsonl")]) == 0
-    said = capsys.readouterr().out
-    for line in ("daemon-reload", "enable edge-runtime", "journalctl -u edge-runtime"):
-        assert line in said
-    unit = unit_of((places / "edge-runtime.service").read_text())
-    assert unit["EnvironmentFile"] == [f"-{places / 'edge-runtime.env'}"]
-    secrets = places / "edge-runtime.env"
-    assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
-    assert all(line.startswith("#") for line in secrets.read_text().splitlines())
-    assert "EDGE_RUNTIME_WEB_TOKEN" in secrets.read_text()
-    assert (places / "new").is_dir()  # systemd would not start without
-    assert "journal" not in said.replace("journalctl", "")
-
-
-def test_install_again_keeps_what_was_there(places, capsys):
-    assert main(["install-service", MODEL]) == 0
-    assert "note: every result goes to the system's journal" in capsys.readouterr().out
-    first = (places / "edge-runtime.service").read_text()
-    (places / "edge-runtime.env").write_text("EDGE_RUNTIME_WEB_TOKEN=mine\n")
-    assert main(["install-service", MODEL]) == 0  # the same again: nothing to keep
-    assert not (places / "edge-runtime.service.bak").exists()
-    capsys.readouterr()
-    assert main(["install-service", MODEL, "--max-fps", "2"]) == 0
-    assert "is replaced; the earlier one is" in capsys.readouterr().out
-    assert (places / "edge-runtime.service.bak").read_text() == first
-    assert "--max-fps 2" in (places / "edge-runtime.service").read_text()
-    assert (places / "edge-runtime.env").read_text() == "EDGE_RUNTIME_WEB_TOKEN=mine\n"
-
-
-def test_two_cameras_are_two_services(places):
-    for name in ("door", "garden"):
-        assert main(["install-service", "--name", name, MODEL]) == 0
-        unit = unit_of((places / f"{name}.service").read_text())
-        assert unit["StateDirectory"] == [name]
-        assert unit["EnvironmentFile"] == [f"-{places / name}.env"]
-
-
-def test_only_root_installs_for_the_system(places, monkeypatch, capsys):
-    monkeypatch.setattr(os, "getuid", lambda: 1000)
-    assert main(["install-service", MODEL]) == 2
-    assert "sudo" in capsys.readouterr().err
-    assert list(places.iterdir()) == []
-
-
-def test_root_has_no_unit_of_its_own(places, capsys):
-    assert main(["install-service", "--user", MODEL]) == 2
-    assert "leave out sudo" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["root", "no-such-user-here"])
-def test_refused_users(name):
-    with pytest.raises(ValueError, match=r"--user-name|useradd"):
-        find_account(name)
-
-
-def test_who_called_sudo_runs_it(monkeypatch):
-    monkeypatch.setattr(os, "getuid", lambda: 0)
-    monkeypatch.setenv("SUDO_USER", "nobody")
-    assert find_account().uid == NOBODY.pw_uid
-    for caller in ("root", None):
-        monkeypatch.delenv("SUDO_USER", raising=False)
-        if caller is not None:
-            monkeypatch.setenv("SUDO_USER", caller)
-        with pytest.raises(ValueError, match="--user-name"):
-            find_account()
-
-
-def test_only_groups_that_exist_are_named(monkeypatch):
-    """systemd refuses to start a service with a group that is not there."""
-    monkeypatch.setattr(accounts, "DEVICE_GROUPS", ("daemon", "no-such-group-here"))
-    assert find_account("nobody").device_groups == ("daemon",)
-
-
-def test_what_the_user_may_not_read_is_found():
-    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
-        closed, model = Path(name, "closed"), Path(name, "closed", "inner", "m.tflite")
-        model.parent.mkdir(parents=True)
-        model.write_bytes(b"")
-        owner = model.stat()
-        others = frozenset({owner.st_gid + 1})
-        stranger = Account("s", owner.st_uid + 1, owner.st_gid + 1, others, ())
-        friend = Account("f", owner.st_uid + 1, owner.st_gid, frozenset({owner.st_gid}), ())
-        self = Account("o", owner.st_uid, owner.st_gid, frozenset({owner.st_gid}), ())
-        for folder in (Path(name), closed, model.parent):
-            folder.chmod(0o755)
-        model.chmod(0o644)
-        assert stranger_to(stranger, model) is None
-        model.chmod(0o640)
-        assert stranger_to(friend, model) is None
-        assert stranger_to(stranger, model) == model
-        closed.chmod(0o710)
-        assert stranger_to(friend, model) is None
-        assert stranger_to(stranger, model) == closed
-        model.chmod(0o600)
-        assert stranger_to(friend, model) == model
-        assert stranger_to(self, model) is None

@@ -114,7 +114,9 @@ def test_events_make_room_for_themselves(small_disk):
 
 
 def test_video(small_disk, caplog, monkeypatch):
-    cv2 = pytest.importorskip("cv2", exc_type=ImportError, reason="needs opencv-python")
+    cv2 = pytest.importorskip(
+        "cv2", exc_type=ImportError, reason="the extra `opencv` is not installed"
+    )
     monkeypatch.setattr(video, "ROOM_SECONDS", 0.0)
     said, counters = run(Video(small_disk / "a.mp4", make_context(), fps=1), small_disk, caplog)
     assert (counters["written"], counters["failed"]) == (6, 3)

@@ -14,7 +14,7 @@ from edge_runtime.sinks.video import Video
 from tests.conftest import ROOT
 from tests.sink_fixtures import make_context, make_result
 
-cv2 = pytest.importorskip("cv2", exc_type=ImportError, reason="needs opencv-python")
+cv2 = pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
 
 
 def grey(level, hw=(120, 160)):

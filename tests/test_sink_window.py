@@ -16,7 +16,7 @@ from edge_runtime.sinks.window import Window
 from tests.conftest import ROOT
 from tests.x_display import ESCAPE, x_display
 
-pytest.importorskip("cv2", exc_type=ImportError, reason="needs opencv-python")
+pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
 needs_xvfb = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb (apt: xvfb)")
 LONG = 60
 

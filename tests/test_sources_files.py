@@ -168,7 +168,9 @@ def test_options_that_do_not_fit(tmp_path, text, options, message):
         open_source(text.format(tmp_path), SourceOptions((32, 48), **options))
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every folder"
+)
 def test_a_folder_that_may_not_be_read(folder):
     folder.chmod(0)
     try:

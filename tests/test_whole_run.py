@@ -20,7 +20,7 @@ from edge_runtime.images import read_image
 from tests.conftest import ROOT
 from tests.mosquitto import Listener, Mosquitto, wait_for
 
-cv2 = pytest.importorskip("cv2", exc_type=ImportError, reason="needs opencv-python")
+cv2 = pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
 
 
 @pytest.fixture
