@@ -104,7 +104,7 @@ bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=f
 	  $(python) -m convert build/bccd_$$seed.keras --qat build/bccd_$${seed}_qat.keras \
 	    --data build/data/BCCD --out build/bccd_$$seed || exit; \
 	done
-	@$(python) -m convert.seeds build/bccd_0/report.json build/bccd_1/report.json \
+	@$(python) -m studies.seeds build/bccd_0/report.json build/bccd_1/report.json \
 	  build/bccd_2/report.json --out build/bccd
 
 family: $(installed) data ## results/family again: the digits detector at several widths and sizes, hours
@@ -120,7 +120,7 @@ family: $(installed) data ## results/family again: the digits detector at severa
 	done
 	@$(python) -m convert.benchmark build/family/*/*.tflite --data $(digits) --no-page \
 	  --out build/family/report.json
-	@$(python) -m convert.family build/family/report.json --out build/family
+	@$(python) -m studies.width_and_size build/family/report.json --out build/family
 
 convert: $(needs) ## int8 and other .tflite files, and what they cost: report.html
 	@$(python) -m convert $(MODEL) $(if $(QAT),--qat $(QAT)) --data $(DATA) --out $(OUT) $(FLAGS)
@@ -140,7 +140,7 @@ test-pi: $(installed) ## the runtime's tests on emulated Pis and picamera2 on a 
 	@$(python) -m tests.pi $(FLAGS)
 
 soak: $(installed) data ## the whole runtime for MINUTES, cameras and brokers killed: does anything grow?
-	@$(python) -m tests.soak --minutes $(MINUTES) --pictures $(digits)/JPEGImages --out build/soak
+	@$(python) -m studies.soak --minutes $(MINUTES) --pictures $(digits)/JPEGImages --out build/soak
 
 lint: $(installed) ## check style
 	@$(venv)/bin/ruff check .

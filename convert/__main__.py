@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from convert import representative
 from convert.arguments import (
     add_calibration_draw,
     add_calibration_images,
@@ -26,17 +25,18 @@ from convert.arguments import (
     whole_number,
 )
 from convert.audit import describe_calibration
-from convert.comparison import COMPARED, run_benchmark
-from convert.conversion import VerificationError, choose_variants, convert_all, work_folder
-from convert.page import write_results
-from convert.quiet import ConversionError
+from convert.benchmark.html import write_results
+from convert.benchmark.report import format_report
+from convert.benchmark.run import COMPARED, run_benchmark
+from convert.errors import ConversionError
+from convert.pipeline import VerificationError, choose_variants, convert_all, work_folder
+from convert.quantize import calibration_data as representative
 from convert.recipes import METHOD, Source
-from convert.report import format_report
 from convert.variants import VARIANTS
-from edge_runtime.calibration import CalibrationRecord
-from edge_runtime.spec import DetectorSpec, read_spec
-from train.data import load_voc, plain_warnings
-from train.record import read_training
+from edge_runtime.detector.calibration_record import CalibrationRecord
+from edge_runtime.detector.spec import DetectorSpec, read_spec
+from train.data.dataset import load_voc, plain_warnings
+from train.training.provenance import read_training
 
 
 def _parser() -> argparse.ArgumentParser:

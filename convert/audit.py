@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convert.representative import class_counts
-from edge_runtime.calibration import CalibrationRecord
-from edge_runtime.spec import DetectorSpec
-from train.data import Example, VocDataset
+from convert.quantize.calibration_data import class_counts
+from edge_runtime.detector.calibration_record import CalibrationRecord
+from edge_runtime.detector.spec import DetectorSpec
+from train.data.dataset import Example, VocDataset
 
 
 def describe_calibration(

@@ -1,7 +1,7 @@
 """Ways to make an int8 range of what a layer puts out on calibration pictures.
 
 `python -m convert` takes min-max; the others are here to be compared with it by
-`python -m convert.calibration`.
+`python -m studies.calibration`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_runtime.preprocess import pixel_range
-from edge_runtime.spec import DetectorSpec
+from edge_runtime.detector.preprocess import pixel_range
+from edge_runtime.detector.spec import DetectorSpec
 
 Range = tuple[float, float]
 SAMPLES = 4096  # values of a tensor that a picture contributes, drawn at random
@@ -43,7 +43,7 @@ class Observed:
 
 def observe_all(model, frames: Sequence[np.ndarray], spec: DetectorSpec) -> Observed:
     """Run the float net over pictures, (input_h, input_w, 3) uint8 each."""
-    from train.calibrate import observe
+    from train.quantization.calibrate import observe
 
     rng = np.random.default_rng(0)
     ends: dict[str, list] = {}
@@ -98,7 +98,7 @@ def _with_zero(ends: Range) -> Range:
 
 def _for_all(method: Callable[[np.ndarray, np.ndarray], Range]):
     def ranges(observed: Observed) -> dict[str, Range]:
-        from train.int8_net import INPUT
+        from train.quantization.simulated_net import INPUT
 
         found = {
             name: _with_zero(method(ends, observed.samples[name]))

@@ -1,10 +1,10 @@
-"""The picture of `python -m convert.calibration`."""
+"""The picture of `python -m studies.calibration`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from edge_runtime.files import atomic_path
+from edge_runtime.media.atomic import atomic_path
 
 
 def draw_study(report: dict, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from edge_runtime.files import atomic_path
+from edge_runtime.media.atomic import atomic_path
 
 BLOCKS = 15  # of the ranking
 
@@ -52,7 +52,7 @@ def _draw_blocks(axes, report: dict) -> None:
     rows = report["blocks"][:BLOCKS]
     places = range(len(rows))
     gains = [100 * row["gain"] for row in rows]
-    # Three standard errors, as convert/advice.py asks for.
+    # Three standard errors, as convert/explain/diagnosis.py asks for.
     axes.bar(places, gains, yerr=[300 * row["noise"] for row in rows], capsize=3, ecolor="0.4")
     axes.set_xticks(places, [row["name"] for row in rows], rotation=30, ha="right", fontsize=8)
     title = "Error of the detections that a block in float wins back (bars: three standard errors)"

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import keras
 
-from convert import representative
-from convert.detection_loss import measure_ap
-from convert.layer_errors import measure
-from convert.output_errors import SCORE_THRESHOLD, gain
-from convert.switched_net import SwitchedNet
-from edge_runtime.detector import Detector
-from edge_runtime.spec import DetectorSpec
-from train.calibrate import pixel_range
-from train.data import Example
-from train.int8_net import INPUT, Quantization
+from convert.explain.ap_by_block import measure_ap
+from convert.explain.layer_errors import measure
+from convert.explain.output_errors import SCORE_THRESHOLD, gain
+from convert.explain.switchable_net import SwitchedNet
+from convert.quantize import calibration_data as representative
+from edge_runtime.detector.detector import Detector
+from edge_runtime.detector.spec import DetectorSpec
+from train.data.dataset import Example
+from train.quantization.calibrate import pixel_range
+from train.quantization.simulated_net import INPUT, Quantization
 
 AP_OF_BEST = 3  # blocks whose AP is measured: it takes many pictures
 
@@ -33,7 +33,7 @@ def explain(
 
     Args:
         model: the float Keras detector.
-        quantization: its ranges and corrections, see train/int8_net.py.
+        quantization: its ranges and corrections, see train/quantization/simulated_net.py.
         examples: pictures that calibration has not seen; the first `limit` for the errors, the
             first `ap_limit` for the AP.
         detector: of a real int8 file, whose AP is measured beside.

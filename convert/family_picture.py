@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_runtime.files import atomic_path
+from edge_runtime.media.atomic import atomic_path
 
 MARKERS = "osD^vP*X<>"
 COSTS = (
@@ -19,7 +19,7 @@ def draw_family(rows: Sequence[dict], caption: str, path: Path) -> None:
     """Write a PNG with int8 AP against latency and against file size.
 
     Args:
-        rows: of `convert.family.combine`, which says which of them none beats.
+        rows: of `studies.width_and_size.combine`, which says which of them none beats.
     """
     from matplotlib.figure import Figure  # the object interface needs no display
 

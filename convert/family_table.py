@@ -6,9 +6,9 @@ import csv
 import shlex
 from pathlib import Path
 
-from convert.report import align
-from edge_runtime.files import atomic_path
-from edge_runtime.machine import one_line
+from convert.benchmark.report import align
+from edge_runtime.media.atomic import atomic_path
+from edge_runtime.system.machine import one_line
 
 # Key of a row, heading, format, factor. AP in points; milliseconds of int8.
 COLUMNS = (

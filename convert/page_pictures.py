@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from convert.agreement import NONE, PictureMatch
-from edge_runtime.detections import Detections
-from edge_runtime.draw import draw_detections
-from train.data import read_image
-from train.evaluate import PictureDetections
+from convert.benchmark.agreement import NONE, PictureMatch
+from edge_runtime.detector.detections import Detections
+from edge_runtime.media.draw import draw_detections
+from train.data.dataset import read_image
+from train.evaluation.coco import PictureDetections
 
 LONGER_SIDE = 640  # pixels: enough to zoom in on a phone
 JPEG_QUALITY = 80

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from convert import second_opinion
+from convert.quantize import ai_edge_quantizer as second_opinion
 from convert.tflite import convert, convert_int8, export, import_tensorflow, load_model
 from convert.variants import BY_OTHERS, WITHOUT_CALIBRATION
-from edge_runtime.calibration import CALIBRATION_MEMBER, CalibrationRecord
-from edge_runtime.spec import DetectorSpec, read_member
+from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
+from edge_runtime.detector.spec import DetectorSpec, read_member
 from train.ranges import read_ranges
 
 METHOD = "min-max, rounding corrected"
@@ -92,9 +92,9 @@ def quantization_of(path: Path, model, frames: Sequence[np.ndarray], spec: Detec
     Raises: ValueError for learnt ranges that do not fit the net.
     """
     import_tensorflow()  # chooses the backend
-    from convert.rounding import correct_rounding
-    from train.calibrate import measure_ranges
-    from train.int8_net import Quantization, check_ranges
+    from convert.quantize.bias_correction import correct_rounding
+    from train.quantization.calibrate import measure_ranges
+    from train.quantization.simulated_net import Quantization, check_ranges
 
     learnt = read_ranges(path)
     if learnt is None:
@@ -129,7 +129,7 @@ def _int8_mixed(source: Source, target: Path) -> None:
 
 
 def _int8_float_head(source: Source, target: Path) -> None:
-    from train.units import head_units
+    from train.quantization.fused_ops import head_units
 
     _simulated(source, target, source.model, source.quantization, head_units(source.model))
 
@@ -145,9 +145,9 @@ def _aeq_int8(source: Source, target: Path) -> None:
 def _simulated(
     source: Source, target: Path, model, quantization, keep_float: Collection[str] = ()
 ) -> None:
-    """A .tflite file of what train/int8_net.py simulates."""
-    from train.int8_net import build_int8_net
-    from train.units import output_units
+    """A .tflite file of what train/quantization/simulated_net.py simulates."""
+    from train.quantization.fused_ops import output_units
+    from train.quantization.simulated_net import build_int8_net
 
     net = build_int8_net(model, quantization, keep_float)
     saved_model = export(net, source.spec, source.work / target.stem)

@@ -17,4 +17,7 @@ OPTIONAL = {"int8_qat": "--qat", "int8_mixed": "--keep-float"}  # with a flag on
 VARIANT_MEMBER = "variant.txt"
 INTEGER = {"int8", "int8_qat"}  # integers from input to output, made here
 WITHOUT_CALIBRATION = {"float32", "float16", "dynamic"}
-BY_OTHERS = {"int16x8", "aeq_int8"}  # by ai-edge-quantizer, see convert/second_opinion.py
+BY_OTHERS = {
+    "int16x8",
+    "aeq_int8",
+}  # by ai-edge-quantizer, see convert/quantize/ai_edge_quantizer.py

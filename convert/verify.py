@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from convert.runtime_versions import OLDEST_RUNTIME, operator_name, too_new
 from convert.variants import INTEGER
-from convert.versions import OLDEST_RUNTIME, operator_name, too_new
-from edge_runtime.anchors import make_anchors
-from edge_runtime.detector import Detector
-from edge_runtime.preprocess import holds_pixels, pixel_quantization
-from edge_runtime.spec import DetectorSpec, SpecError, read_spec
+from edge_runtime.detector.anchors import make_anchors
+from edge_runtime.detector.detector import Detector
+from edge_runtime.detector.preprocess import holds_pixels, pixel_quantization
+from edge_runtime.detector.spec import DetectorSpec, SpecError, read_spec
 
 # Operators with weights, and the axis of their output channels.
 CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}

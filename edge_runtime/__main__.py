@@ -9,13 +9,11 @@ import argparse
 import os
 import sys
 
-from edge_runtime import (
-    bench_command,
-    detect_command,
-    doctor_command,
-    run_command,
-    service_command,
-)
+from edge_runtime.commands import bench as bench_command
+from edge_runtime.commands import detect as detect_command
+from edge_runtime.commands import doctor as doctor_command
+from edge_runtime.commands import install_service as service_command
+from edge_runtime.commands import run as run_command
 
 # One module for each sub-command, with add_parser(subparsers); its parser sets the default `run`.
 COMMANDS = (detect_command, run_command, service_command, doctor_command, bench_command)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from edge_runtime import board
-from edge_runtime.detector import Detector
-from edge_runtime.latency import measure
-from edge_runtime.machine import describe_machine, package_version
+from edge_runtime.detector.detector import Detector
+from edge_runtime.detector.latency import measure
+from edge_runtime.system import board
+from edge_runtime.system.machine import describe_machine, package_version
 
 BOARD_SECONDS = 2.0  # between two looks: vcgencmd is a process, and takes some milliseconds
 MEMORY_SECONDS = 300.0

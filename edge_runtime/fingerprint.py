@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_runtime.preprocess import preprocess
-from edge_runtime.spec import DetectorSpec
+from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.spec import DetectorSpec
 
 COLOURS = ("red", "green", "blue")
 CORNERS = ("top left", "top right", "bottom left", "bottom right")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_runtime.detections import Detections
+from edge_runtime.detector.detections import Detections
 
 
 @dataclass(frozen=True, eq=False)

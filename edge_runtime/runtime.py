@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from edge_runtime.spec import read_member
+from edge_runtime.detector.spec import read_member
 
 RUNTIME_VERSION_MEMBER = "min_runtime_version.txt"  # in TensorFlow's numbering
 

@@ -21,7 +21,7 @@ def test_this_projects_tests():
     ("text", "taken"),
     [
         ("from edge_runtime import Detector", True),
-        ("import edge_runtime.boxes", True),
+        ("import edge_runtime.detector.boxes", True),
         ("import json", False),  # not about the runtime
         ("import edge_runtime\nimport keras", False),
         ("import edge_runtime\ndef test():\n    from train.data import load_voc", False),

@@ -9,13 +9,13 @@ import pytest
 from convert.variants import VARIANTS
 from convert.verify import read_model
 from edge_runtime import Detector, read_spec
-from edge_runtime.anchors import make_anchors
-from edge_runtime.boxes import iou
-from edge_runtime.calibration import read_calibration
-from edge_runtime.decode import decode_outputs
-from edge_runtime.preprocess import preprocess
-from train.data import load_voc, read_image
-from train.digits import write_digits
+from edge_runtime.detector.anchors import make_anchors
+from edge_runtime.detector.boxes import iou
+from edge_runtime.detector.calibration_record import read_calibration
+from edge_runtime.detector.postprocess import decode_outputs
+from edge_runtime.detector.preprocess import preprocess
+from train.data.dataset import load_voc, read_image
+from train.digits.__main__ import write_digits
 from train.ranges import read_ranges
 
 MODELS = Path(__file__).resolve().parents[1] / "models"

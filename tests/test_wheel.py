@@ -69,7 +69,7 @@ def test_wheel_holds_the_runtime_only(wheel):
     assert {name.split("/")[0].split("-")[0] for name in names} == {"edge_runtime"}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "edge_runtime").rglob("*.py")}
     assert modules <= set(names)
-    assert {"edge_runtime/web/page.html", "edge_runtime/web/login.html"} <= set(names)
+    assert {"edge_runtime/sinks/web/page.html", "edge_runtime/sinks/web/login.html"} <= set(names)
 
 
 def installed(python, wheel, extra, folder) -> Path:

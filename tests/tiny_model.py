@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.spec import AnchorLevel, DetectorSpec, embed
+from edge_runtime.detector.spec import AnchorLevel, DetectorSpec, embed
 
 SPEC = DetectorSpec(
     input_hw=(32, 48), class_names=("red", "green"), levels=(AnchorLevel(16, (0.5,), (1.0,)),)

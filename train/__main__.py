@@ -15,7 +15,7 @@ from pathlib import Path
 
 def main(argv: list[str] | None = None) -> int:
     from train.config import QAT_DEFAULTS, add_flags, add_initial_flags, from_flags
-    from train.data import plain_warnings
+    from train.data.dataset import plain_warnings
 
     parser = argparse.ArgumentParser(
         prog="python -m train",
@@ -88,7 +88,7 @@ def _result(history: list[dict]) -> str:
 def _load():
     """Keras and its backend, which take seconds and print what tells the user nothing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from train.quiet import captured_output
+    from train.captured_output import captured_output
 
     with captured_output():
         try:
@@ -99,9 +99,9 @@ def _load():
                 "'.[train]', or '.[jax]' and set KERAS_BACKEND=jax"
             ) from error
 
-        from train.hosts import join
-        from train.initial import initial_from_flags
-        from train.loop import train
+        from train.trainer import train
+        from train.training.distributed import join
+        from train.training.initial_weights import initial_from_flags
     hosts = join()  # before the first operation
     with captured_output():
         keras.ops.zeros(1)  # the backend greets at its first operation

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from train.findings import Finding, make_finding
+from train.data.lint.findings import Finding, make_finding
+from train.data.lint.survey import Record, Survey
+from train.data.voc import VocObject
 from train.placement import by, clip_box, describe_box
-from train.survey import Record, Survey
-from train.voc import VocObject
 
 _XML_KINDS = ("malformed-xml", "missing-tag", "bad-number")
 

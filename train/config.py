@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from train.presets import PRESETS
+from train.model.presets import PRESETS
 
 
 def setting(default, reason: str, **metadata):
@@ -180,7 +180,7 @@ def from_flags(arguments: argparse.Namespace) -> TrainConfig:
 
 
 def add_initial_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of `train.initial.Initial`, here since that module loads Keras."""
+    """The flags of `train.training.initial_weights.Initial`, here since that module loads Keras."""
     add = parser.add_mutually_exclusive_group().add_argument
     add(
         "--backbone-weights",

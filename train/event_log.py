@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from train.quiet import captured_output
+from train.captured_output import captured_output
 
 INSTALL = "pip install tensorboard"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from train.voc import VocObject
+from train.data.voc import VocObject
 
 Turn = Callable[[float, float], tuple[float, float]]
 Box = tuple[float, float, float, float]

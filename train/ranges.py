@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge_runtime.spec import read_member
+from edge_runtime.detector.spec import read_member
 
 RANGES_MEMBER = "int8_ranges.json"
 
@@ -17,7 +17,7 @@ def ranges_to_json(ranges: Mapping[str, tuple[float, float]]) -> str:
 
 
 def read_ranges(path: Path) -> dict[str, tuple[float, float]] | None:
-    """(low, high) by name of the unit, see train/int8_net.py; None for a file without them.
+    """(low, high) by name of the unit, see train/quantization/simulated_net.py; None for a file without them.
 
     Raises: ValueError for ranges that are none; FileNotFoundError.
     """

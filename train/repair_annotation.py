@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET  # changes only; reading goes through voc_xml
 
-from train.findings import Change
+from train.data.lint.findings import Change
+from train.data.lint.survey import Record, Survey
+from train.data.voc import VocObject, corner_text
 from train.placement import Box, Placement, by, clip_box, describe_box
-from train.survey import Record, Survey
-from train.voc import VocObject, corner_text
 from train.voc_xml import read_tree
 
 _TAGS = ("xmin", "ymin", "xmax", "ymax")

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
-from edge_runtime.draw import class_color
-from edge_runtime.images import read_image
+from edge_runtime.media.draw import class_color
+from edge_runtime.media.images import read_image
 
 SAMPLES = 12
 _COLUMNS = 4

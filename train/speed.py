@@ -6,7 +6,7 @@ import time
 
 import keras
 
-from train.loader import TrainingBatches
+from train.data.batches import TrainingBatches
 
 
 class Speed(keras.callbacks.Callback):

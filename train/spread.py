@@ -11,8 +11,8 @@ from typing import BinaryIO
 import keras
 import numpy as np
 
-from train.checkpoint import Progress
-from train.hosts import Hosts
+from train.training.checkpoint import Progress
+from train.training.distributed import Hosts
 
 
 def spread(batch_size: int) -> keras.distribution.DataParallel | None:

@@ -11,7 +11,7 @@ SHOWN = 5  # names in an error message
 
 
 def match_units(model, patterns: Iterable[str]) -> set[str]:
-    """Names of the units, see train/units.py, that any of the patterns means.
+    """Names of the units, see train/quantization/fused_ops.py, that any of the patterns means.
 
     A pattern is the name of a unit (`offsets`), what several names begin with (`block_6`, which is
     block_6_expand_relu and all up to block_6_add), or a glob (`block_[6-9]_*`).
@@ -19,7 +19,7 @@ def match_units(model, patterns: Iterable[str]) -> set[str]:
     Raises: ValueError, with near names, for a pattern that fits no unit that int8 rounds anything
         of: what only moves numbers keeps the type of what it gets.
     """
-    from train.units import find_units  # here, since `convert` chooses the backend first
+    from train.quantization.fused_ops import find_units
 
     units = find_units(model)[0]
     return match_names([u.name for u in units if u.convolves or u.rounds], patterns)

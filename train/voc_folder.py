@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from train.voc import VocAnnotation, read_annotation
+from train.data.voc import VocAnnotation, read_annotation
 
 _LAYOUT = ("Annotations", "JPEGImages", "ImageSets/Main")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".JPG", ".JPEG", ".PNG", ".BMP")

@@ -8,10 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from edge_runtime import board
+from edge_runtime.detector.interpreter import available_cores
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check
-from edge_runtime.interpreter import available_cores
-from edge_runtime.machine import describe_hardware
+from edge_runtime.system import board
+from edge_runtime.system.machine import describe_hardware
 
 WARM, HOT = 70, 80  # °C; a Pi slows down from 80 on
 LITTLE_MEMORY = 150e6  # a run with a 320 x 320 model and a web page takes about so much

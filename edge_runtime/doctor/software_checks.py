@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime import extras
-from edge_runtime.detect_command import timed_detect
-from edge_runtime.detector import Detector
+from edge_runtime.commands.detect import timed_detect
+from edge_runtime.detector.detector import Detector
 from edge_runtime.doctor import camera_probe, colour_order
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, failed
 from edge_runtime.runtime import check_runtime_version, find_runtime
+from edge_runtime.system import optional_imports as extras
 
 OLDEST_PYTHON = (3, 10)
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from edge_runtime.extras import cure, require
-from edge_runtime.mqtt.broker import Broker, Login
+from edge_runtime.sinks.mqtt.broker import Broker, Login
+from edge_runtime.system.optional_imports import cure, require
 
 CONNECT_SECONDS = 5.0
 

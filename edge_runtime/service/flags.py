@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from edge_runtime import run_command
+from edge_runtime.commands import run as run_command
 from edge_runtime.sinks import Context
-from edge_runtime.sources.source import without_password
+from edge_runtime.sources.base import without_password
 
 OWN_FLAGS = ("--name", "--user-name", "--user", "--out", "--dry-run")
 # Flags of `run` whose value is written to: the folder itself, or the one that holds the file.

@@ -4,6 +4,6 @@ A module has `add_arguments(parser)` and `create(args, context) -> Sink | None`;
 was not given. Importing one loads nothing but the standard library, NumPy and Pillow.
 """
 
-from edge_runtime.sinks.sink import Context, Sink
+from edge_runtime.sinks.base import Context, Sink
 
 __all__ = ["Context", "Sink"]

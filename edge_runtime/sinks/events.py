@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 from edge_runtime.arguments import positive_number
-from edge_runtime.draw import draw_detections
-from edge_runtime.files import atomic_path
 from edge_runtime.frame import Result
-from edge_runtime.images import write_image
+from edge_runtime.media.atomic import atomic_path
+from edge_runtime.media.draw import draw_detections
+from edge_runtime.media.images import write_image
+from edge_runtime.sinks.base import Context, Sink
 from edge_runtime.sinks.event_store import PICTURE, RAW, RECORD, EventStore
-from edge_runtime.sinks.sink import Context, Sink
 
 
 def add_arguments(parser) -> None:

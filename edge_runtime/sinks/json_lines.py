@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_runtime.arguments import count, positive_number
 from edge_runtime.frame import Result
-from edge_runtime.sinks.sink import Context, Sink, SinkClosedError
+from edge_runtime.sinks.base import Context, Sink, SinkClosedError
 
 SYNC_SECONDS = 60.0  # what a power cut may cost; to sync each line wears a card out
 

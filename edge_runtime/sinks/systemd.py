@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from edge_runtime import notify
 from edge_runtime.frame import Result
-from edge_runtime.sinks.sink import Context, Sink
+from edge_runtime.sinks.base import Context, Sink
 
 STATUS_SECONDS = 10.0
 STARTING_SECONDS = 60  # more, each time, while the camera is waited for at the start

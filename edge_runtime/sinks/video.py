@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from edge_runtime import extras
 from edge_runtime.arguments import positive_number
-from edge_runtime.draw import draw_detections
 from edge_runtime.frame import Result
+from edge_runtime.media.draw import draw_detections
+from edge_runtime.sinks.base import Context, Sink
 from edge_runtime.sinks.disk import missing_bytes
-from edge_runtime.sinks.sink import Context, Sink
 from edge_runtime.sinks.video_files import CODECS, VideoFile, next_target, warn_of_leftovers
+from edge_runtime.system import optional_imports as extras
 
 log = logging.getLogger(__name__)
 

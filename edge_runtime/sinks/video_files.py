@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime import extras
+from edge_runtime.system import optional_imports as extras
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge_runtime import extras
-from edge_runtime.draw import draw_detections
 from edge_runtime.frame import Result
-from edge_runtime.sinks.sink import Context, Sink, SinkClosedError
+from edge_runtime.media.draw import draw_detections
+from edge_runtime.sinks.base import Context, Sink, SinkClosedError
+from edge_runtime.system import optional_imports as extras
 
 QUIT_KEYS = (ord("q"), ord("Q"), 27)
 PUMP_SECONDS = 0.05  # a window that is not asked for its keys freezes

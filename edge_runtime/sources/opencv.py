@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge_runtime.extras import require
 from edge_runtime.frame import Frame
+from edge_runtime.sources.base import SourceError, SourceOptions, without_password
 from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
 from edge_runtime.sources.opencv_pictures import retrieve
 from edge_runtime.sources.opencv_source import OpenCvSource
-from edge_runtime.sources.pace import next_wanted
-from edge_runtime.sources.source import SourceError, SourceOptions, without_password
+from edge_runtime.sources.pacing import next_wanted
+from edge_runtime.system.optional_imports import require
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from edge_runtime.sources.source import Source, SourceOptions
+from edge_runtime.sources.base import Source, SourceOptions
 
 
 class OpenCvSource(Source):

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_runtime.extras import require
 from edge_runtime.frame import Frame
+from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.opencv_pictures import retrieve
 from edge_runtime.sources.opencv_source import OpenCvSource
-from edge_runtime.sources.pace import Pace
-from edge_runtime.sources.source import SourceError, SourceOptions
+from edge_runtime.sources.pacing import Pace
+from edge_runtime.system.optional_imports import require
 
 log = logging.getLogger(__name__)
 

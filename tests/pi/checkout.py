@@ -10,7 +10,11 @@ from pathlib import Path
 
 from tests.pi.host import CACHE, ROOT, built, must
 
-TINY_SOURCES = ("tests/tiny_model.py", "edge_runtime/spec.py", "edge_runtime/anchors.py")
+TINY_SOURCES = (
+    "tests/tiny_model.py",
+    "edge_runtime/detector/spec.py",
+    "edge_runtime/detector/anchors.py",
+)
 
 
 def build_wheel() -> Path:

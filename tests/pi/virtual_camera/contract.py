@@ -19,8 +19,8 @@ from picamera2 import Picamera2
 
 from edge_runtime import Detector
 from edge_runtime.sources import SourceError, SourceOptions, open_source
-from edge_runtime.sources.source import open_here
-from tests import golden
+from edge_runtime.sources.base import open_here
+from tests.edge_runtime.detector import golden
 
 # picamera2's own habit; the project's warnings are errors in this run too.
 pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")

@@ -1,0 +1,1 @@
+"""The float-against-int8 benchmark: accuracy, latency, agreement, robustness, report."""

@@ -1,0 +1,48 @@
+"""TensorFlow's log lines, kept out of sight unless something fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from train.captured_output import captured_output, flush
+
+
+class ModelError(ValueError):
+    """The model is at fault, and the message says it all."""
+
+
+class ConversionError(RuntimeError):
+    """A step failed inside TensorFlow.
+
+    Attributes:
+        log: what it printed until then.
+    """
+
+    def __init__(self, message: str, log: str) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+@contextmanager
+def hidden_output(step: str) -> Iterator[None]:
+    """Keep what is printed while the block runs, for the error that it may end in.
+
+    Raises: ConversionError, with what was printed, for an error that nobody foresaw. ModelError
+    and OSError (a full disk) pass as they are.
+    """
+    with captured_output() as log:
+        try:
+            yield
+        except (ModelError, OSError):
+            raise
+        except Exception as error:
+            if os.strerror(errno.ENOSPC) in str(error):  # TensorFlow has errors of its own
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            flush()
+            log.seek(0)
+            text = log.read().decode("utf-8", "replace")
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConversionError(f"{step} failed: {first}", text) from error

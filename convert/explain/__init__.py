@@ -1,0 +1,1 @@
+"""Quantization error by layer: where int8 loses accuracy, and what to do."""

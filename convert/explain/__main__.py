@@ -1,0 +1,205 @@
+"""Where int8 loses accuracy, layer by layer, and what to do about it, in one line.
+
+    python -m convert.explain models/digits.keras --data data/digits --out build/explain
+    python -m convert.explain models/digits.keras --data data/digits --int8 digits_int8.tflite
+
+Calibrates as `python -m convert` does, or takes the ranges of a file, and measures on pictures of
+another split: the range of every layer, what of it is met, how much saturates, the error that it
+makes and the one that has piled up; and how far the detections come back to those of float with
+each block of layers in float. Prints tables, writes explain.json and explain.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from convert.arguments import (
+    add_calibration_draw,
+    add_calibration_images,
+    add_model_and_data,
+    whole_number,
+)
+from convert.benchmark.report import check_writable, write_report
+from convert.errors import ConversionError, hidden_output
+from convert.explain.diagnosis import advise, flat_frames
+from convert.explain.tables import format_explanation
+from convert.explain.tflite_ranges import read_json_ranges, read_tflite_ranges
+from convert.explain_picture import draw_explanation
+from convert.quantize import calibration_data as representative
+from convert.recipes import quantization_of
+from convert.tflite import load_model
+from convert.variants import INTEGER, VARIANT_MEMBER
+from edge_runtime.detector.detector import Detector
+from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
+from edge_runtime.system.machine import describe_machine
+from train.data.dataset import VocDataset, load_voc, plain_warnings
+from train.ranges import read_ranges
+
+MIN_PICTURES = 8  # for errors: below, chance cannot be told from a finding
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m convert.explain",
+        description="Say where int8 loses accuracy, layer by layer, and what to do about it.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add_model_and_data(parser)
+    add("--out", type=Path, default=Path("build/explain"), help="folder for explain.json, .png")
+    add_calibration_images(parser)
+    add_calibration_draw(parser)
+    add("--split", help="to measure on; None: val, or test where there is no val")
+    add("--limit", type=whole_number(MIN_PICTURES), default=32, help="pictures for the errors")
+    add("--ap-limit", type=whole_number(1), default=200, help="pictures for the AP")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--int8", type=Path, help="explain the ranges of this int8 .tflite file")
+    source.add_argument(
+        "--ranges", type=Path, help="explain those of this JSON file; others are measured"
+    )
+    return parser
+
+
+def _datasets(args: argparse.Namespace, spec: DetectorSpec) -> tuple[VocDataset, VocDataset]:
+    """To calibrate on and to measure on; refuses unsuitable data."""
+    calibration = load_voc(args.data, args.calibration_split, spec.class_names)
+    split = args.split
+    if split is None:
+        # Advice that is followed must not be tuned on the pictures that the benchmark reports.
+        split = "val" if (args.data / "ImageSets/Main/val.txt").is_file() else "test"
+    if split == args.calibration_split:
+        raise ValueError(
+            f"pictures that calibration has not seen expected, got split '{split}' for both; "
+            "change --split or --calibration-split"
+        )
+    dataset = load_voc(args.data, split, spec.class_names)
+    if len(dataset) < MIN_PICTURES:
+        raise ValueError(
+            f"at least {MIN_PICTURES} pictures to measure on expected, split '{split}' has "
+            f"{len(dataset)}; add some or choose another --split"
+        )
+    return calibration, dataset
+
+
+def _quantization(args: argparse.Namespace, model, frames: Sequence[np.ndarray], spec):
+    """(Quantization, where its ranges come from): of a file, learnt, or measured as by convert."""
+    from convert.quantize.bias_correction import correct_rounding
+    from train.quantization.calibrate import measure_ranges
+
+    path = args.int8 or args.ranges
+    if path is None:
+        source = "measured" if read_ranges(args.model) is None else "learnt by training"
+        return quantization_of(args.model, model, frames, spec), source
+    given = read_tflite_ranges(path, model) if args.int8 else read_json_ranges(path)
+    ranges = measure_ranges(model, frames, spec)
+    _check_names(given, ranges, path)
+    return correct_rounding(model, {**ranges, **given}, frames, spec), str(path)
+
+
+def _check_names(given: Mapping[str, object], known: Mapping[str, object], path: Path) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ValueError(
+            f"{path}: ranges of this model's layers expected, got one of {unknown[0]!r}, which it "
+            f"lacks; its layers are {', '.join(list(known)[:3])} and {len(known) - 3} more"
+        )
+
+
+def _check_variant(path: Path) -> None:
+    variant = read_member(path, VARIANT_MEMBER)
+    if variant is not None and variant.strip() not in {*INTEGER, "aeq_int8"}:
+        raise ValueError(
+            f"{path}: a file that is int8 throughout expected, got the variant {variant.strip()}; "
+            "explain the model itself, without --int8"
+        )
+
+
+def _run(args: argparse.Namespace, command: str) -> dict:
+    if args.model.suffix != ".keras":
+        raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
+    spec = read_spec(args.model)
+    check_writable(args.out / "explain.json")
+    if args.int8:
+        _check_variant(args.int8)
+    detector = _detector(args.int8, spec) if args.int8 else None
+    if args.ranges:
+        read_json_ranges(args.ranges)  # found wanting early
+    calibration, dataset = _datasets(args, spec)
+    chosen = representative.choose(calibration, args.calibration_images, args.seed)
+    frames = representative.load_frames(chosen, spec)
+    model = load_model(args.model, spec)
+    quantization, source = _quantization(args, model, frames, spec)
+    examples = dataset.examples
+    from convert.explanation import explain  # it needs Keras, on the backend that is chosen by now
+
+    measured = explain(model, spec, quantization, examples, args.limit, args.ap_limit, detector)
+    report = {
+        "command": command,
+        "machine": describe_machine(),
+        "model": str(args.model),
+        "int8": args.int8.name if args.int8 else None,
+        "data": {
+            "root": str(args.data),
+            "split": dataset.split,
+            "pictures": min(args.limit, len(examples)),
+            "ap_pictures": min(args.ap_limit, len(examples)),
+        },
+        "calibration": {
+            "ranges": source,
+            "split": calibration.split,
+            "images": len(frames),
+            "seed": args.seed,
+            "flat": flat_frames(frames),
+        },
+        **measured,
+    }
+    return {**report, "advice": advise(report)}
+
+
+def _detector(path: Path, spec: DetectorSpec) -> Detector | None:
+    """What runs the file; None where the device refuses it, as one calibrated on other pixels.
+
+    Raises: ValueError for a file of another model; ConversionError for one that does not load.
+    """
+    if read_spec(path) != spec:
+        raise ValueError(
+            f"{path}: the spec of the .keras file expected, got another; give the int8 file that "
+            "was made of this very model"
+        )
+    with hidden_output(f"loading {path}"):
+        try:
+            return Detector(path)
+        except SpecError:
+            return None  # its ranges are explained all the same: they say why
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(map(str, arguments))
+    plain_warnings()
+    try:
+        report = _run(args, shlex.join(["python", "-m", "convert.explain", *given]))
+        write_report(args.out / "explain.json", report)
+        draw_explanation(report, args.out / "explain.png")
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the files of an earlier run are as they were", file=sys.stderr)
+        return 130
+    except ConversionError as error:
+        print(f"{error.log}\nerror: {error}", file=sys.stderr)
+        return 1
+    print(format_explanation(report))
+    print(args.out / "explain.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

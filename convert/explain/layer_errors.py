@@ -1,0 +1,179 @@
+"""What int8 costs, unit by unit: measured on the simulated int8 net, one unit after the other.
+
+QuantizationDebugger (tf.lite.experimental) compares layers of a file that the converter itself has
+calibrated, and puts NumericVerify operators into it; our files' ranges come from outside, so it
+would explain another file. ai-edge-quantizer's `compare_model` runs two finished files and averages
+its metrics over pictures; it cannot round one layer alone, nor return one to float without a new
+file for each. So units are computed here with the very layers that the converter exports, and
+what the simulation says is checked against the real file (`convert.explain --int8`, and tests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from convert.explain.output_errors import OutputErrors, Outputs
+from convert.explain.switchable_net import SwitchedNet
+from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.spec import DetectorSpec
+from train.quantization.simulated_net import INPUT
+from train.unit_names import group
+
+BATCH = 4  # pictures; three nets' tensors of each are in memory at once
+
+
+@dataclass
+class UnitErrors:
+    """One row of the table: what rounding does to a unit's output. Sums over all values seen.
+
+    Attributes:
+        name: of the unit, or INPUT.
+        range_name: whose range its output has: its own, or a concatenation's.
+        range: (low, high) in int8; None where it stays in float.
+        met: smallest and largest value of the float net.
+        saturated: values outside the range by more than half a step.
+        signal, local, total: squares of the float values; of the errors with this unit alone
+            rounded (weights, bias as corrected, output); of the errors in the whole int8 net.
+    """
+
+    name: str
+    range_name: str
+    range: tuple[float, float] | None
+    met: tuple[float, float] = (np.inf, -np.inf)
+    count: int = 0
+    saturated: int = 0
+    signal: float = 0.0
+    local: float = 0.0
+    total: float = 0.0
+
+    @property
+    def step(self) -> float | None:
+        return None if self.range is None else (self.range[1] - self.range[0]) / 255
+
+    def add(self, exact: np.ndarray, alone: np.ndarray, whole: np.ndarray) -> None:
+        self.met = min(self.met[0], float(exact.min())), max(self.met[1], float(exact.max()))
+        self.count += exact.size
+        if self.range is not None:
+            low, high = self.range[0] - self.step / 2, self.range[1] + self.step / 2
+            self.saturated += int(np.count_nonzero((exact < low) | (exact > high)))
+        self.signal += _squares(exact)
+        self.local += _squares(alone - exact)
+        self.total += _squares(whole - exact)
+
+    def summary(self) -> dict:
+        """Ready for JSON; SNR in dB, None where there is no noise or no signal."""
+        rmse = {"local": self.local, "total": self.total}
+        rmse = {key: float(np.sqrt(value / self.count)) for key, value in rmse.items()}
+        return {
+            "name": self.name,
+            "range_of": self.range_name,
+            "range": None if self.range is None else list(self.range),
+            "met": list(self.met),
+            "saturated": self.saturated / self.count,
+            "snr_db": {"local": self._snr(self.local), "total": self._snr(self.total)},
+            "rmse_steps": {key: v / self.step if self.step else None for key, v in rmse.items()},
+        }
+
+    def _snr(self, noise: float) -> float | None:
+        return float(10 * np.log10(self.signal / noise)) if noise > 0 and self.signal > 0 else None
+
+
+@dataclass
+class Measured:
+    """What `measure` found.
+
+    Attributes:
+        units: in order of computing, the picture first.
+        blocks: names of the units by block.
+        baseline: of the int8 net against float.
+        returned: of the int8 net with one block in float, by block.
+        parts: of the int8 net with only "weights" or only "activations" rounded.
+        needed: (low, high) of each output on the anchors that matter, by the unit that rounds it.
+    """
+
+    units: list[UnitErrors]
+    blocks: Mapping[str, list[str]]
+    baseline: OutputErrors
+    returned: dict[str, OutputErrors] = field(default_factory=dict)
+    parts: dict[str, OutputErrors] = field(default_factory=dict)
+    needed: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def measure(net: SwitchedNet, frames: Sequence[np.ndarray], spec: DetectorSpec) -> Measured:
+    """Errors of every unit, and of the outputs with each block returned to float.
+
+    Args:
+        frames: (input_h, input_w, 3) uint8 each, at least 2, not those of the calibration.
+    """
+    names = [unit.name for unit in net.units]
+    rows = {
+        name: UnitErrors(name, owner, net.ranges.get(owner))
+        for name, owner in ((name, net.range_names[name]) for name in (INPUT, *names))
+    }
+    blocks = {INPUT: [INPUT], **group(names)}
+    result = Measured(list(rows.values()), blocks, OutputErrors(spec))
+    steps = len(blocks) + 4
+    for images, bar in _batches(frames, spec, steps):
+        with net.switched(weights=False, outputs=False):
+            exact, reference = net.observe(images), net.run(images)
+        _add_units(net, rows, exact, net.observe_alone(images), net.observe(images))
+        bar.update(2 * len(images))
+        rounded = net.run(images)
+        chosen = result.baseline.choose(reference, rounded)
+        result.baseline.add(reference, rounded, chosen)
+        _widen(result.needed, net.output_units, reference, chosen)
+        for part, rounds in (("weights", {"outputs": False}), ("activations", {"weights": False})):
+            with net.switched(**rounds):
+                errors = result.parts.setdefault(part, OutputErrors(spec))
+                errors.add(reference, net.run(images), chosen)
+            bar.update(len(images))
+        for block, members in blocks.items():
+            with net.switched(members):
+                errors = result.returned.setdefault(block, OutputErrors(spec))
+                errors.add(reference, net.run(images), chosen)
+            bar.update(len(images))
+    return result
+
+
+def _add_units(
+    net: SwitchedNet,
+    rows: Mapping[str, UnitErrors],
+    exact: Mapping[str, np.ndarray],
+    alone: Mapping[str, np.ndarray],
+    whole: Mapping[str, np.ndarray],
+) -> None:
+    for name, row in rows.items():
+        # A part of a concatenation is rounded there; here it is shown with what that costs.
+        row.add(exact[name], *(net.round(found[name], row.range_name) for found in (alone, whole)))
+
+
+def _widen(
+    needed: dict[str, tuple[float, float]],
+    owners: Mapping[str, str],
+    outputs: Outputs,
+    chosen: np.ndarray,
+) -> None:
+    for output, values in outputs.items():
+        name = owners[output]
+        picked = values[chosen]
+        if picked.size:
+            low, high = needed.get(name, (0.0, 0.0))
+            needed[name] = min(low, float(picked.min())), max(high, float(picked.max()))
+
+
+def _batches(
+    frames: Sequence[np.ndarray], spec: DetectorSpec, steps: int
+) -> Iterator[tuple[np.ndarray, tqdm]]:
+    total = steps * len(frames)
+    with tqdm(total=total, desc="errors of layers", leave=False, disable=None) as bar:
+        for start in range(0, len(frames), BATCH):
+            part = frames[start : start + BATCH]
+            yield np.concatenate([preprocess(frame, spec) for frame in part]), bar
+
+
+def _squares(values: np.ndarray) -> float:
+    return float(np.square(values, dtype=np.float64).sum())

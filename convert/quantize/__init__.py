@@ -1,0 +1,1 @@
+"""Post-training quantization: calibration data, bias correction, weight rounding."""

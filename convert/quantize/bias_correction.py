@@ -1,0 +1,95 @@
+"""Undoes most of what rounding the weights costs, layer by layer, on calibration pictures.
+
+Rounding a channel's few weights moves its mean output, and the layers behind it add that up: in a
+MobileNetV2 this, and not the noise of rounding, is most of what int8 costs. So biases are moved to
+put the means back (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
+Correction", section 4.2; here measured on pictures), and before that the weights of a channel are
+rounded such that their errors cancel, see convert/quantize/gptq.py. On blood cells the first
+halved the error of scores; the second changed nothing on pictures like those of the calibration,
+and took a third off the error on pictures darkened to 0.3, whose means are others.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from convert.quantize.gptq import nudge_of
+from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.spec import DetectorSpec
+from train.quantization.fake_quant import FakeQuant, Range
+from train.quantization.fused_ops import Unit, find_units
+from train.quantization.simulated_net import INPUT, Quantization, fold
+
+IMAGES = 32  # means settle early; all activations of a layer are in memory at once
+BATCH = 8
+LIGHTS = (0.3, 0.5, 0.7, 1.3)
+
+
+def correct_rounding(
+    model, ranges: Mapping[str, Range], frames: Sequence[np.ndarray], spec: DetectorSpec
+) -> Quantization:
+    """Ranges, and for every convolution how to move its kernel and its bias.
+
+    The float net and the int8 net run side by side, layer by layer: a layer is corrected for what
+    the already corrected layers before it deliver.
+
+    Args:
+        frames: (input_h, input_w, 3) uint8 each; the first IMAGES are used.
+    """
+    found = Quantization(ranges, {}, {})
+    seen = in_other_lights(frames[:IMAGES])
+    images = np.concatenate([preprocess(frame, spec) for frame in seen])
+    # By number of the tensor: what the float net and what the int8 net have there.
+    exact, rounded = {0: images}, {0: _rounded(images, ranges, INPUT)}
+    units, _ = find_units(model)
+    last_use = {number: unit for unit in units for number in unit.inputs}
+    for unit in tqdm(units, "correcting rounding", unit="layer", leave=False, disable=None):
+        x, y = ([tensors[number] for number in unit.inputs] for tensors in (exact, rounded))
+        if unit.convolves:
+            name, layer = unit.layers[0].name, fold(unit, found, rounds=False)
+            found.nudges[name] = nudge_of(layer, y[0])
+            x = [_batched(layer.convolve, x)]
+            y = [_batched(fold(unit, found, rounds=True).convolve, y)]
+            shift = (x[0] - y[0]).mean((0, 1, 2), dtype=np.float64).astype(np.float32)
+            found.shifts[name] = shift
+            y[0] += shift
+        for layer in _behind(unit):
+            x, y = [_batched(layer, x)], [_batched(layer, y)]
+        exact[unit.output] = x[0]
+        rounded[unit.output] = _rounded(y[0], ranges, unit.name) if unit.rounds else y[0]
+        for number in unit.inputs:
+            if last_use[number] is unit:
+                exact.pop(number, None), rounded.pop(number, None)
+    return found
+
+
+def in_other_lights(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Every second picture darker or brighter: a camera outlives the light it was installed in."""
+    factors = itertools.cycle(LIGHTS)
+    return [
+        np.clip(np.rint(frame * next(factors)), 0, 255).astype(np.uint8) if number % 2 else frame
+        for number, frame in enumerate(frames)
+    ]
+
+
+def _behind(unit: Unit) -> list[Callable]:
+    """What a unit does once its convolution, if it has one, is computed."""
+    own = [unit.layers[0].activation] if unit.convolves else []
+    return [*own, *unit.rest]
+
+
+def _batched(layer: Callable, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """A layer's output for many pictures, in parts that fit into memory."""
+    outputs = []
+    for start in range(0, len(inputs[0]), BATCH):
+        parts = [array[start : start + BATCH] for array in inputs]
+        outputs.append(np.asarray(layer(parts if len(parts) > 1 else parts[0])))
+    return np.concatenate(outputs)
+
+
+def _rounded(x: np.ndarray, ranges: Mapping[str, Range], name: str) -> np.ndarray:
+    return _batched(FakeQuant(name, ranges[name]), [x]) if name in ranges else x

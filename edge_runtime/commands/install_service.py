@@ -1,0 +1,202 @@
+"""`edge-runtime install-service`: a systemd unit that runs `run` for months."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from edge_runtime.media.atomic import atomic_path
+from edge_runtime.service.accounts import Account, find_account, stranger_to
+from edge_runtime.service.flags import (
+    check_flags,
+    has_sink,
+    needs_network,
+    read_files,
+    written_folders,
+)
+from edge_runtime.service.unit import Unit, watchdog_seconds
+from edge_runtime.sources import SourceError
+
+DESCRIPTION = """\
+Write a systemd unit that runs `edge-runtime run MODEL …`, starts it again whenever
+it ends or no longer sees anything, and locks it in. Its own flags come before MODEL;
+what follows are MODEL and the flags of `run`. What the flags name is looked for from
+the folder in which this command is given.
+Exit status: 0; 2 if nothing was written.
+"""
+EPILOG = """\
+example:
+  sudo ~/edge/bin/edge-runtime install-service models/digits_int8.tflite --web 0.0.0.0:8080
+"""
+
+NO_SINK = (
+    "every result goes to the system's journal, one JSON line a frame; "
+    "--web, --mqtt, --save-events or --jsonl FILE would spare it"
+)
+SECRETS = """\
+# Secrets of {name}.service, which only the owner of this file may read.
+# Remove the # from what is used; then: {restart}
+#EDGE_RUNTIME_WEB_TOKEN=
+#EDGE_RUNTIME_MQTT_USER=
+#EDGE_RUNTIME_MQTT_PASSWORD=
+# An address with a password; leave out --source then.
+#EDGE_RUNTIME_SOURCE=rtsp://user:password@camera/stream
+"""
+
+
+def add_parser(subparsers) -> None:
+    """Add `install-service` to the sub-commands."""
+    parser = subparsers.add_parser(
+        "install-service",
+        help="have systemd run it, from boot on, and watch over it",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s [FLAGS] MODEL [FLAGS OF run]",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--name", default="edge-runtime", help="of the unit (default: %(default)s)")
+    add("--user-name", metavar="USER", help="who runs it; not root (default: who called sudo)")
+    add("--user", action="store_true", help="a unit of your own, without sudo and less locked in")
+    add("--out", metavar="FILE", type=Path, help="write the unit there and nothing else")
+    add("--dry-run", action="store_true", help="print the unit and write nothing")
+    add("model", metavar="MODEL", help="a .tflite file of this project")
+    add("flags", metavar="FLAGS OF run", nargs=argparse.REMAINDER, help="see edge-runtime run -h")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the unit. Returns: the exit status."""
+    try:
+        check_name(args.name)
+        run_args = check_flags(args.model, args.flags)
+        unit = make_unit(args, run_args)
+        text = unit.text()
+        if args.dry_run:
+            print(text, end="")
+            return 0
+        if args.out is not None:
+            write_unit(args.out, text)
+            return 0
+        install(args, unit, text)
+        if not has_sink(run_args):
+            print(f"note: {NO_SINK}")
+    except (OSError, ValueError, ImportError, SourceError) as error:
+        print(f"edge-runtime: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def check_name(name: str) -> None:
+    """Raises: ValueError for what is no name of a unit and a folder."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise ValueError(f"a name of letters, digits, - and _ expected, got {name!r}")
+
+
+def make_unit(args: argparse.Namespace, run_args: argparse.Namespace) -> Unit:
+    """The unit that the flags ask for. Raises: ValueError for a user who cannot run it."""
+    model = Path(args.model).absolute()
+    python = Path(sys.executable).absolute()  # not resolved: a venv's Python is a link
+    command = (str(python), "-m", "edge_runtime", "run", str(model), *args.flags)
+    written = sorted({str(folder) for folder in written_folders(run_args)})
+    common = {
+        "name": args.name,
+        "command": command,
+        "folder": str(Path.cwd()),
+        "environment_file": str(secrets_path(args)),
+        "watchdog_seconds": watchdog_seconds(run_args),
+    }
+    if args.user:
+        if os.getuid() == 0:
+            raise ValueError("--user installs for yourself, got root; leave out sudo, or --user")
+        return Unit(**common)
+    account = find_account(args.user_name)
+    if args.out is None and not args.dry_run and os.getuid() != 0:
+        raise ValueError("only root may install a service; put sudo before the command, or --user")
+    read = (python, python.resolve(), Path(__file__), model, Path.cwd(), *read_files(run_args))
+    for path in read:
+        barrier = stranger_to(account, path)
+        if barrier is not None:
+            raise ValueError(
+                f"{path}: user {account.name} may not enter or read {barrier}; move it, change "
+                "its rights, or name another user with --user-name"
+            )
+    return Unit(
+        **common,
+        user=account.name,
+        groups=account.device_groups,
+        writable=written,
+        hide_tmp=not any(map(in_tmp, (*read, *map(Path, written)))),
+        needs_network=needs_network(run_args),
+    )
+
+
+def in_tmp(path: Path) -> bool:
+    """Whether a /tmp of its own would hide `path` from the service."""
+    return any(path.is_relative_to(folder) for folder in ("/tmp", "/var/tmp"))
+
+
+def unit_path(args: argparse.Namespace) -> Path:
+    """Where systemd looks for it."""
+    folder = Path.home() / ".config/systemd/user" if args.user else Path("/etc/systemd/system")
+    return folder / f"{args.name}.service"
+
+
+def secrets_path(args: argparse.Namespace) -> Path:
+    """Where its secrets are."""
+    return (Path.home() / ".config" if args.user else Path("/etc")) / f"{args.name}.env"
+
+
+def install(args: argparse.Namespace, unit: Unit, text: str) -> None:
+    """Write unit, secrets and the folders that it needs; say what comes next."""
+    systemctl = "systemctl --user" if args.user else "sudo systemctl"
+    if unit.user is not None:
+        make_folders(unit.writable, find_account(unit.user))
+    write_unit(unit_path(args), text)
+    make_secrets(secrets_path(args), args.name, f"{systemctl} restart {args.name}")
+    print("next:")
+    print(f"  {systemctl} daemon-reload && {systemctl} enable {args.name}")
+    print(f"  {systemctl} restart {args.name}")
+    print(f"  journalctl {'--user ' if args.user else ''}-u {args.name} -f")
+    if args.user:
+        print("  sudo loginctl enable-linger $USER   # or it runs only while you are logged in")
+
+
+def write_unit(path: Path, text: str) -> None:
+    """Write it; an earlier one that differs is kept beside it."""
+    if path.exists():
+        earlier = path.read_text(encoding="utf-8", errors="surrogateescape")
+        if earlier != text:
+            backup = path.with_name(f"{path.name}.bak")
+            with atomic_path(backup) as temporary:
+                temporary.write_text(earlier, encoding="utf-8", errors="surrogateescape")
+            print(f"{path} is replaced; the earlier one is {backup}")
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(f"wrote {path}")
+
+
+def make_secrets(path: Path, name: str, restart: str) -> None:
+    """An empty file for them, for its owner alone. One that is there stays as it is."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        print(f"{path} stays as it is")
+        return
+    with os.fdopen(handle, "w") as file:
+        file.write(SECRETS.format(name=name, restart=restart))
+    print(f"wrote {path}: passwords and tokens go there")
+
+
+def make_folders(folders: Iterable[str], account: Account) -> None:
+    """Those that are missing, owned by the service's user; systemd would not start without."""
+    for folder in map(Path, folders):
+        missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            os.chown(made, account.uid, account.gid)

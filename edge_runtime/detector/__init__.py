@@ -1,0 +1,1 @@
+"""The detector: spec, anchors, preprocessing, interpreter, decoding and NMS."""

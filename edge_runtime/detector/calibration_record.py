@@ -1,0 +1,201 @@
+"""How a file's int8 ranges came about, and whether this device feeds it what they were made for.
+
+An int8 file works only while the device prepares pictures as the calibration did. The file
+therefore carries a record: which pictures its ranges were measured on, a digest of the spec they
+were prepared by, and what that preparation made of a picture which every machine can draw. The
+device does the same and compares; a difference says which side is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import PIL
+
+from edge_runtime.detector.preprocess import holds_pixels, pixel_quantization, pixel_table
+from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member
+from edge_runtime.fingerprint import NAMES, fingerprint, largest_difference
+
+CALIBRATION_VERSION = 1
+CALIBRATION_MEMBER = "calibration.json"
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """What an int8 file says of its calibration.
+
+    Attributes:
+        images: number of pictures that the ranges were measured on.
+        data, split: name of the data set's folder, and of its part.
+        seed: of the draw.
+        boxes: of each class in those pictures.
+        method: in words, for people.
+        spec_digest: `digest` of the spec that the pictures were prepared by.
+        fingerprint: what that preparation does, see `edge_runtime.fingerprint`.
+        pillow, numpy: the versions that did it.
+        version: of this format and of the fingerprint's pictures.
+    """
+
+    images: int
+    data: str
+    split: str
+    seed: int
+    boxes: Mapping[str, int]
+    method: str
+    spec_digest: str
+    fingerprint: tuple[float, ...]
+    pillow: str = PIL.__version__
+    numpy: str = np.__version__
+    version: int = CALIBRATION_VERSION
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise SpecError(problem)
+        object.__setattr__(self, "boxes", dict(self.boxes))
+        object.__setattr__(self, "fingerprint", tuple(float(v) for v in self.fingerprint))
+
+    def _problems(self):
+        if self.version != CALIBRATION_VERSION:
+            yield f"calibration version {CALIBRATION_VERSION} expected, got {self.version!r}"
+        for name, lowest in (("images", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if not _is_count(value, lowest):
+                yield f"{name} must be a whole number of at least {lowest}, got {value!r}"
+        for name in ("data", "split", "method", "spec_digest", "pillow", "numpy"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip():
+                yield f"{name} must be a non-empty string, got {value!r}"
+        boxes = self.boxes
+        if not isinstance(boxes, Mapping) or not boxes:
+            yield f"boxes must give a number for each class, got {boxes!r}"
+        elif not all(_is_count(value, 0) for value in boxes.values()):
+            yield f"boxes must be whole numbers of at least 0, got {boxes!r}"
+        numbers = self.fingerprint
+        if not isinstance(numbers, (list, tuple)) or len(numbers) != len(NAMES):
+            yield f"fingerprint must be {len(NAMES)} numbers, got {numbers!r}"
+        elif not all(_is_number(value) for value in numbers):
+            yield f"fingerprint must be finite numbers, got {numbers!r}"
+
+    @classmethod
+    def of(cls, spec: DetectorSpec, root: str | Path, **facts) -> CalibrationRecord:
+        """A record of now, by this machine: `facts` are images, split, seed, boxes and method.
+
+        Raises: SpecError for facts that are none.
+        """
+        return cls(
+            data=Path(root).resolve().name,  # a record shows no path of this machine
+            spec_digest=digest(spec),
+            fingerprint=fingerprint(spec),
+            **facts,
+        )
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> CalibrationRecord:
+        """Raises: SpecError for anything that is not a record of this version."""
+        try:
+            values = json.loads(text)
+            version = values.get("version")
+        except (json.JSONDecodeError, AttributeError) as error:
+            raise SpecError(f"the calibration record is not a JSON object: {error}") from error
+        if version != CALIBRATION_VERSION:
+            raise SpecError(f"calibration version {CALIBRATION_VERSION} expected, got {version!r}")
+        known = {field.name for field in fields(cls)}
+        if set(values) != known:
+            raise SpecError(f"the calibration's fields differ: {sorted(set(values) ^ known)}")
+        return cls(**values)
+
+
+def digest(spec: DetectorSpec) -> str:
+    """Of everything in a spec: 16 hexadecimal digits."""
+    canonical = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def read_calibration(path: str | Path) -> CalibrationRecord | None:
+    """The record inside a .tflite file; None for a float or an older one without it.
+
+    Raises: SpecError if it is not one of this version; FileNotFoundError.
+    """
+    text = read_member(path, CALIBRATION_MEMBER)
+    if text is None:
+        return None
+    try:
+        return CalibrationRecord.from_json(text)
+    except SpecError as error:
+        raise SpecError(
+            f"{path}: {CALIBRATION_MEMBER}: {error}; convert again with `python -m convert`, or "
+            "install the edge_runtime that the file was made with"
+        ) from error
+
+
+def check_calibration(
+    path: str | Path, spec: DetectorSpec, dtype, quantization: tuple[float, int] | None
+) -> None:
+    """Compare a file's record, where it has one, with the file's spec, this device and its input.
+
+    In this order: only for the right spec the device's numbers can be compared, and only a device
+    that makes the right numbers may blame the file's input.
+
+    Args:
+        spec: inside the file.
+        dtype, quantization: of the network's input; quantization None for a float one.
+
+    Raises: SpecError that says which side is wrong, the file or this device.
+    """
+    record = read_calibration(path)
+    if record is None:
+        return
+    if record.spec_digest != digest(spec):
+        raise SpecError(
+            f"{path}: the file is wrong: calibrated with a spec of digest {record.spec_digest}, "
+            f"found one of digest {digest(spec)} inside; it was edited or is another model's: "
+            "copy the file again or convert again with `python -m convert`"
+        )
+    _check_device(path, spec, record)
+    if np.issubdtype(dtype, np.integer) and not holds_pixels(quantization, spec, dtype):
+        _refuse_input(path, spec, dtype, quantization)
+
+
+def _check_device(path: str | Path, spec: DetectorSpec, record: CalibrationRecord) -> None:
+    difference = largest_difference(record.fingerprint, fingerprint(spec), spec)
+    if difference is None:
+        return
+    name, expected, found = difference
+    raise SpecError(
+        f"{path}: this device is wrong: its pictures are not prepared as those of the calibration, "
+        f"{name} is {found:.4f} here, {expected:.4f} expected (Pillow {PIL.__version__}, NumPy "
+        f"{np.__version__} here; Pillow {record.pillow}, NumPy {record.numpy} there); install "
+        "those versions and the edge_runtime that the file was made with"
+    )
+
+
+def _refuse_input(
+    path: str | Path, spec: DetectorSpec, dtype, quantization: tuple[float, int] | None
+) -> None:
+    limits, table = np.iinfo(dtype), pixel_table(spec)
+    scale, zero_point = quantization or (math.nan, 0)
+    held = [(limit - zero_point) * scale for limit in (limits.min, limits.max)]
+    wanted, zero = pixel_quantization(spec, dtype)
+    raise SpecError(
+        f"{path}: the file is wrong: calibrated on wrongly scaled pictures, its input holds "
+        f"{held[0]:.4g} to {held[1]:.4g} (scale {scale:.6g}, zero point {zero_point}), but its "
+        f"spec makes {table[0]:.4g} to {table[255]:.4g} of the pixels (scale {wanted:.6g}, zero "
+        f"point {zero:g}); calibrate again with `python -m convert`"
+    )
+
+
+def _is_count(value, lowest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

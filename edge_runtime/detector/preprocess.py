@@ -1,0 +1,112 @@
+"""Frame → input tensor. Training, calibration and the device share this one path."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from edge_runtime.detector.spec import DetectorSpec
+
+
+def check_frame(frame: np.ndarray) -> None:
+    """Raises: TypeError or ValueError, with the way to convert, unless (H, W, 3) uint8."""
+    wanted = "an RGB uint8 array of shape (height, width, 3) is wanted"
+    if not isinstance(frame, np.ndarray):
+        cure = "np.asarray(image.convert('RGB')) converts a Pillow image"
+        raise TypeError(f"{wanted}, got {type(frame).__name__}; {cure}")
+    got = f"got shape {frame.shape}, {frame.dtype}"
+    if frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 1):
+        cure = "np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2) converts grey"
+        raise ValueError(f"{wanted}, {got}; {cure}")
+    if frame.ndim == 3 and frame.shape[2] == 4:
+        raise ValueError(f"{wanted}, {got}; frame[:, :, :3] drops the alpha channel of RGBA")
+    if frame.ndim != 3 or frame.shape[2] != 3:
+        raise ValueError(f"{wanted}, {got}; pass one picture at a time, channels last")
+    if frame.size == 0:
+        raise ValueError(f"{wanted}, {got}: it is empty; check that the camera delivered a frame")
+    if frame.dtype != np.uint8:
+        cure = "(frame * 255).round().astype(np.uint8) converts values in [0, 1]"
+        raise ValueError(f"{wanted}, {got}; {cure}")
+
+
+def resize(frame: np.ndarray, input_hw: tuple[int, int]) -> np.ndarray:
+    """Stretch (H, W, 3) uint8 to (input_h, input_w, 3): bilinear, antialiased when shrinking.
+
+    Stretching, not letterboxing, so that boxes in [0, 1] are the same before and after.
+    """
+    if frame.shape[:2] == tuple(input_hw):
+        return frame
+    height, width = input_hw
+    image = Image.fromarray(np.ascontiguousarray(frame))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def pixel_table(
+    spec: DetectorSpec, dtype=np.float32, quantization: tuple[float, int] | None = None
+) -> np.ndarray:
+    """What each of the 256 pixel values becomes at the network's input: (256,) of `dtype`.
+
+    Args:
+        quantization: (scale, zero point) of an integer input; None for a float one.
+    """
+    values = (np.arange(256, dtype=np.float64) - spec.pixel_mean) * spec.pixel_scale
+    if quantization is None:
+        return values.astype(dtype)
+    scale, zero_point = quantization
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+
+def pixel_range(spec: DetectorSpec) -> tuple[float, float]:
+    """(low, high) of the network's input, 0 included, as an integer input must hold it."""
+    table = pixel_table(spec)
+    return min(0.0, float(table[0])), max(0.0, float(table[255]))
+
+
+def pixel_quantization(spec: DetectorSpec, dtype=np.int8) -> tuple[float, float]:
+    """(scale, zero point) by which the 256 pixel values just fit into an integer input.
+
+    The zero point may lie between two integers; a converter rounds it. 8 bits are used from end to
+    end, 16 bits symmetrically about zero point 0, as TFLite's quantisation spec has it.
+    """
+    low, high = pixel_range(spec)
+    limits = np.iinfo(dtype)
+    if limits.bits > 8:
+        return max(-low, high) / limits.max, 0.0
+    scale = (high - low) / (limits.max - limits.min)
+    return scale, limits.min - low / scale
+
+
+def holds_pixels(quantization: tuple[float, int] | None, spec: DetectorSpec, dtype=np.int8) -> bool:
+    """Whether an integer input's (scale, zero point) are those of the spec's pixels.
+
+    If not, pixels are clipped, or several share an integer: it was calibrated on others.
+    """
+    if quantization is None:
+        return False
+    scale, zero_point = pixel_quantization(spec, dtype)
+    # A converter rounds the zero point up or down from a half.
+    return bool(
+        np.isclose(quantization[0], scale, rtol=1e-4) and abs(quantization[1] - zero_point) <= 0.51
+    )
+
+
+def preprocess(
+    frame: np.ndarray,
+    spec: DetectorSpec,
+    dtype=np.float32,
+    quantization: tuple[float, int] | None = None,
+) -> np.ndarray:
+    """One frame as the network's input tensor.
+
+    Args:
+        frame: (H, W, 3) RGB uint8 of any size.
+        dtype, quantization: of the input tensor; the defaults are those of a float model.
+
+    Returns: (1, input_h, input_w, 3) of `dtype`.
+    Raises: TypeError, ValueError for anything but an RGB uint8 frame.
+    """
+    check_frame(frame)
+    table = pixel_table(spec, dtype, quantization)
+    # np.take: indexing the table with the picture takes three times as long.
+    return np.take(table, resize(frame, spec.input_hw))[None]

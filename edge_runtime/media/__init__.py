@@ -1,0 +1,1 @@
+"""Images and files: reading, drawing, atomic writing."""

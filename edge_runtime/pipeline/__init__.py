@@ -1,0 +1,1 @@
+"""The run: source → detector → sinks, its threads and its statistics."""

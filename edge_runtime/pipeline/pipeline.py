@@ -1,0 +1,151 @@
+"""Source → detector → sinks, each in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from edge_runtime.frame import Frame, Result
+from edge_runtime.latest_queue import ClosedError, Mailbox
+from edge_runtime.pipeline.reloading_detector import Model
+from edge_runtime.pipeline.sink_thread import SinkRunner
+from edge_runtime.pipeline.stats import Stats
+from edge_runtime.sinks import Sink
+from edge_runtime.sinks.base import SinkClosedError
+from edge_runtime.sources import Source
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+# Ctrl-C ends all within two seconds: until now the source closes, and sinks write what waits…
+CLOSING_SECONDS = 1.2
+LAST_SECONDS = 1.6  # …and until now they close their files; what waits is thrown away
+
+
+class Pipeline:
+    """Runs until the source ends, `stop` is called, or something fails that cannot go on.
+
+    From a live source the newest frame wins: what the detector has no time for is dropped and
+    counted. A file's frames all come through, at the pace of the slowest sink.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        model: Model,
+        sinks: Sequence[Sink],
+        stats: Stats,
+        max_fps: float | None = None,
+        on_result: Callable[[Result], None] = lambda result: None,
+    ) -> None:
+        """source: entered already. sinks: opened already. on_result: in the detector's thread."""
+        self._source = source
+        self._model = model
+        self._stats = stats
+        self._interval = 1 / max_fps if max_fps else 0.0
+        self._on_result = on_result
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+        self._frames: Mailbox[Frame] = Mailbox(wait=not source.live)
+        self._runners = [SinkRunner(sink, source.live, self._fail) for sink in sinks]
+        self._workers = [
+            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
+            for name, work in (("capture", self._capture), ("detect", self._detect))
+        ]
+        stats.parts["dropped"] = lambda: {"pipeline": self._frames.dropped}
+        stats.parts["model"] = model.state
+        stats.parts["sinks"] = lambda: {
+            runner.sink.name: runner.counters() for runner in self._runners
+        }
+
+    def stop(self) -> None:
+        """End the run within two seconds. Safe in a signal handler: it only sets a flag."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Work until the end. Call in the main thread, which sees the signals.
+
+        Raises: what a part failed with: SourceError, or a mistake in the program.
+        """
+        for thread in (*self._runners, *self._workers):
+            thread.start()
+        while not self._stop.is_set() and not self._ended.wait(POLL_SECONDS):
+            pass
+        self._finish()
+        if self._error is not None and not isinstance(self._error, SinkClosedError):
+            raise self._error
+
+    def _finish(self) -> None:
+        begin = time.monotonic()
+        interrupted = self._stop.is_set() or self._error is not None
+        if interrupted:
+            self._frames.close(discard=True)
+        self._source.close()
+        for runner in self._runners:
+            runner.close()
+        for worker in self._workers:
+            # One that is still inside OpenCV when Python ends takes the process down with it.
+            worker.join(left(begin + CLOSING_SECONDS))
+        for runner in self._runners:
+            if interrupted:
+                runner.join(left(begin + CLOSING_SECONDS))
+            else:  # the end of a file: everything is written, and Ctrl-C may still hurry it
+                while not runner.join(POLL_SECONDS) and not self._stop.is_set():
+                    pass
+        if not interrupted:  # Ctrl-C came while the last results were written
+            begin = time.monotonic() - CLOSING_SECONDS
+        for runner in self._runners:
+            runner.close(discard=True)
+        for runner in self._runners:
+            if not runner.join(left(begin + LAST_SECONDS)):
+                log.error("%s: did not close in time", runner.sink.name)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+        self._ended.set()
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # whatever it is, the main thread must hear of it
+            self._frames.close(discard=True)
+            self._fail(error)
+
+    def _capture(self) -> None:
+        try:
+            for frame in self._source:
+                if self._stop.is_set():
+                    break
+                self._frames.put(frame)
+        except ClosedError:
+            return
+        self._frames.close()
+
+    def _detect(self) -> None:
+        due = time.monotonic()
+        while not self._stop.is_set():
+            self._stop.wait(due - time.monotonic())
+            try:
+                frame = self._frames.get(POLL_SECONDS)
+            except ClosedError:
+                break
+            self._model.refresh()
+            if frame is None:
+                continue
+            # A pause must not be made up for by a burst.
+            due = max(due, time.monotonic() - self._interval) + self._interval
+            result = self._model.look(frame)
+            self._stats.add(result)
+            for runner in self._runners:
+                runner.put(result)
+            self._on_result(result)
+        self._ended.set()
+
+
+def left(deadline: float) -> float:
+    """Seconds until then, a little where it has passed: what is about to end shall be seen to."""
+    return max(0.02, deadline - time.monotonic())

@@ -1,0 +1,139 @@
+"""The detector of a run: looks at frames, and follows its file when that is replaced."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge_runtime.detector.detections import Detections
+from edge_runtime.detector.detector import Detector
+from edge_runtime.frame import Frame, Result
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 1.0
+
+
+class Model:
+    """A detector that is loaded again when its file changes. Not for several threads at once.
+
+    A new file that cannot be used is said once and the old detector goes on.
+
+    Attributes:
+        detector: in use.
+    """
+
+    def __init__(
+        self, load: Callable[[], Detector], path: str | Path, classes: Sequence[str] | None = None
+    ) -> None:
+        """Load it.
+
+        Args:
+            load: makes a detector from the file as it is now.
+            classes: names to report; None for all.
+
+        Raises: as `Detector`; ValueError for classes that the model does not know, and for a file
+            that loads but cannot look at a picture.
+        """
+        self._load = load
+        self._path = Path(path)
+        self._classes = None if classes is None else list(classes)
+        self._checked = time.monotonic()
+        self._reloads = 0
+        self._failures = 0
+        self._error: str | None = None
+        self._seen = self._last = self._stamp()
+        self.detector = self._loaded()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Those that are reported, in the model's order."""
+        names = self.detector.spec.class_names
+        return tuple(name for name in names if self._classes is None or name in self._classes)
+
+    def look(self, frame: Frame) -> Result:
+        """Find objects in a frame; boxes are in pixels of `frame.hw`."""
+        marks = [time.perf_counter()]
+        tensor = self.detector.preprocess(frame.for_detector)
+        marks.append(time.perf_counter())
+        raw = self.detector.invoke(tensor)
+        marks.append(time.perf_counter())
+        detections = self._wanted(self.detector.postprocess(raw, frame.hw))
+        marks.append(time.perf_counter())
+        steps = ("preprocess", "inference", "postprocess")
+        taken = zip(steps, np.diff(marks), strict=True)
+        milliseconds = {step: round(1000 * float(seconds), 2) for step, seconds in taken}
+        return Result(frame, detections, milliseconds, time.monotonic() - frame.captured_at)
+
+    def refresh(self) -> None:
+        """Load the file again if it was replaced; looks at most once a second."""
+        if time.monotonic() - self._checked < CHECK_SECONDS:
+            return
+        self._checked = time.monotonic()
+        stamp = self._stamp()
+        # Still growing, or gone for a moment: wait until two looks agree.
+        settled, self._last = stamp == self._last, stamp
+        if stamp is None or stamp == self._seen or not settled:
+            return
+        self._seen = stamp
+        try:
+            self.detector = self._loaded()
+        except (OSError, ValueError, ImportError) as error:  # `_loaded` raises nothing else
+            self._failures += 1
+            self._error = str(error)
+            log.error("the new model file is not used, the old one goes on: %s", error)
+        else:
+            self._reloads += 1
+            self._error = None
+            log.warning("%s was replaced: the new model is in use", self._path)
+
+    def state(self) -> dict:
+        """JSON-ready: path, classes, threads, runtime; reloads, failed reloads and why."""
+        return {
+            "path": str(self._path),
+            "classes": list(self.class_names),
+            "threads": self.detector.num_threads,
+            "runtime": str(self.detector.runtime),
+            "reloads": self._reloads,
+            "reload_failures": self._failures,
+            "reload_error": self._error,
+        }
+
+    def _loaded(self) -> Detector:
+        try:
+            detector = self._load()
+            # Damage in the middle of a file shows with the first picture only.
+            detector.detect(np.zeros((*detector.spec.input_hw, 3), np.uint8))
+        except (OSError, ValueError, ImportError):
+            raise
+        except Exception as error:  # what zip files and interpreters make of damage is many things
+            raise ValueError(
+                f"{self._path} is damaged ({type(error).__name__}: {error}); copy it again"
+            ) from error
+        names = detector.spec.class_names
+        unknown = [name for name in self._classes or () if name not in names]
+        if unknown:
+            raise ValueError(
+                f"classes of {self._path} expected, got {', '.join(unknown)}; it knows "
+                f"{', '.join(names)}"
+            )
+        return detector
+
+    def _wanted(self, found: Detections) -> Detections:
+        if self._classes is None:
+            return found
+        names = found.class_names
+        ids = [names.index(name) for name in self._classes]
+        keep = np.isin(found.class_ids, ids)
+        return Detections(found.boxes[keep], found.scores[keep], found.class_ids[keep], names)
+
+    def _stamp(self) -> tuple | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino

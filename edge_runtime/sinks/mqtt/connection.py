@@ -1,0 +1,232 @@
+"""The connection to the broker: comes back by itself, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from edge_runtime.mqtt.client import Options, make_client, require_paho
+from edge_runtime.mqtt.states import State, States
+from edge_runtime.sinks.mqtt.broker import PASSWORD, USER
+from edge_runtime.sinks.mqtt.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+FIRST_DELAY, LAST_DELAY = 1.0, 60.0  # seconds between attempts, doubling
+KEEPALIVE_SECONDS = 30  # a broker declares us dead after one and a half of it
+EVENTS_IN_FLIGHT = 16
+STATES_IN_FLIGHT = 8
+SAY_AGAIN = 60.0
+GOODBYE_SECONDS = 0.2
+SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
+
+
+class Link:
+    """Delivers an outbox, and states, of which only the latest value counts.
+
+    States are published again after each reconnection; events come from the outbox, in order.
+    paho's client is driven from one thread and made anew for each connection: its own queue and
+    its own reconnection would neither be bounded, nor say why a connection failed.
+
+    Attributes:
+        connected: whether the broker has let us in.
+        error: why not, None where nothing is known against it.
+    """
+
+    def __init__(
+        self, options: Options, outbox: Outbox, on_message: Callable[[str, str], None]
+    ) -> None:
+        """on_message: topic and payload of what is heard, in the link's thread."""
+        self.connected = False
+        self.error: str | None = None
+        require_paho()
+        self._options = options
+        self._outbox = outbox
+        self._on_message = on_message
+        self._states = States({options.state_topic: "online"})
+        self._events_out: dict[int, int] = {}  # paho's id of a message → its number in the outbox
+        self._states_out: dict[int, str] = {}  # … → its topic
+        self._refusal: str | None = None
+        self._said_at = self._connected_at = float("-inf")
+        self._closing = threading.Event()
+        self._deadline = float("inf")
+        self._bell, self._ringer = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ringer.setblocking(False)
+        self._thread = threading.Thread(target=self._work, name="mqtt", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something in the outbox."""
+        with suppress(OSError):  # it rings already
+            self._ringer.send(b"!")
+
+    def set(self, topic: str, payload: str, retain: bool = True) -> None:
+        """The value of a state from now on. An empty payload removes a retained one."""
+        if self._states.set(State(topic, payload, retain)):
+            self.wake()
+
+    def knows(self, topic: str) -> bool:
+        """Whether a state of that topic was set."""
+        return self._states.knows(topic)
+
+    def repeat(self) -> None:
+        """Publish all states again."""
+        self._states.repeat()
+        self.wake()
+
+    def close(self, seconds: float) -> None:
+        """Deliver for so long at most, say goodbye, end the thread.
+
+        A thread that waits for the network's answer to a connection ends after that.
+        """
+        self._deadline = time.monotonic() + seconds
+        self._closing.set()
+        self.wake()
+        self._thread.join(seconds + 2 * GOODBYE_SECONDS)
+
+    def _work(self) -> None:
+        with self._bell, self._ringer:
+            self._come_back()
+
+    def _come_back(self) -> None:
+        delay = FIRST_DELAY
+        while not self._closing.is_set():
+            try:
+                self._session()
+            except Exception as error:  # whatever a broker sends, the thread must live
+                # Two clients of one name throw each other out: not at once again.
+                if self.connected and time.monotonic() - self._connected_at >= delay:
+                    delay = FIRST_DELAY
+                self.connected = False
+                if not self._closing.is_set():
+                    self._say(error)
+            self._outbox.rewind()
+            self._closing.wait(delay)
+            delay = min(2 * delay, LAST_DELAY)
+
+    def _session(self) -> None:
+        """One connection, from its beginning to its end.
+
+        Raises: OSError, ValueError, or what paho makes of a broker that sends nonsense.
+        """
+        self._refusal = None
+        self._events_out, self._states_out = {}, {}
+        client = self._client()
+        try:
+            client.connect(self._options.broker.host, self._options.broker.port, KEEPALIVE_SECONDS)
+            while not self._finished():
+                self._feed(client)
+                self._exchange(client)
+            self._say_goodbye(client)
+        finally:
+            connection = client.socket()
+            if connection is not None:
+                connection.close()
+
+    def _client(self):
+        client = make_client(self._options, EVENTS_IN_FLIGHT + STATES_IN_FLIGHT + 1)
+        client.on_connect = self._on_connect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_heard
+        return client
+
+    def _exchange(self, client) -> None:
+        """Wait for the network or `wake`, read and write. Raises: OSError where it has ended."""
+        connection = client.socket()
+        if connection is None:
+            reason = self._refusal or "the connection was closed"
+            if self.connected and time.monotonic() - self._connected_at < SUSPICIOUS_SECONDS:
+                reason += f"; is {self._options.client_id} also the name of another client?"
+            raise ConnectionError(reason)
+        # What TLS has decrypted already is not seen by select.
+        pending = bool(connection.pending()) if self._options.tls else False
+        writing = [connection] if client.want_write() else []
+        readable, writable, _ = select.select(
+            [connection, self._bell], writing, [], 0 if pending else 1
+        )
+        if self._bell in readable:
+            self._bell.recv(4096)
+        if pending or connection in readable:
+            client.loop_read()
+        if writable:
+            client.loop_write()
+        client.loop_misc()
+
+    def _feed(self, client) -> None:
+        """Publish what there is, as far as the broker has acknowledged what was before."""
+        if not self.connected:
+            return
+        while len(self._states_out) < STATES_IN_FLIGHT:
+            state = self._states.take()
+            if state is None:
+                break
+            mid = client.publish(state.topic, state.payload, 1, state.retain).mid
+            self._states_out[mid] = state.topic
+        while len(self._events_out) < EVENTS_IN_FLIGHT:
+            message = self._outbox.take()
+            if message is None:
+                break
+            mid = client.publish(message.topic, message.payload, qos=1).mid
+            self._events_out[mid] = message.number
+
+    def _on_connect(self, client, userdata, flags, reason_code, properties) -> None:
+        if reason_code.is_failure:
+            self._refusal = (
+                f"it refuses us: {reason_code}; check {USER} and {PASSWORD}, or "
+                "--mqtt-password-file, and what the broker allows"
+            )
+            return
+        for topic in self._options.topics:
+            client.subscribe(topic)
+        self.connected, self._connected_at = True, time.monotonic()
+        self.repeat()
+        if self.error is not None:
+            waiting = self._outbox.waiting
+            log.warning(
+                "mqtt: connected to %s again, %d events wait", self._options.broker, waiting
+            )
+            self.error, self._said_at = None, float("-inf")
+
+    def _on_publish(self, client, userdata, mid, reason_code, properties) -> None:
+        if mid in self._events_out:
+            self._outbox.acknowledge(self._events_out.pop(mid))
+        elif mid in self._states_out:
+            self._states.told(self._states_out.pop(mid))
+
+    def _on_heard(self, client, userdata, message) -> None:
+        self._on_message(message.topic, message.payload.decode(errors="replace"))
+
+    def _finished(self) -> bool:
+        if not self._closing.is_set():
+            return False
+        idle = not (self._states.untold or self._states_out or self._outbox.waiting)
+        return (self.connected and idle) or time.monotonic() >= self._deadline
+
+    def _say_goodbye(self, client) -> None:
+        if self.connected:
+            mid = client.publish(self._options.state_topic, "offline", 1, True).mid
+            self._states_out[mid] = self._options.state_topic
+            deadline = time.monotonic() + GOODBYE_SECONDS
+            while mid in self._states_out and time.monotonic() < deadline:
+                self._exchange(client)
+        self.connected = False
+        client.disconnect()
+
+    def _say(self, error: Exception) -> None:
+        """Each trouble once a minute."""
+        text, now = f"{self._options.broker}: {error}", time.monotonic()
+        if isinstance(error, ssl.SSLCertVerificationError):
+            text += "; an authority of your own is named with --mqtt-ca"
+        if text != self.error or now - self._said_at >= SAY_AGAIN:
+            log.error("mqtt: %s; events wait, and it is tried again", text)
+            self._said_at = now
+        self.error = text

@@ -1,0 +1,117 @@
+"""What Home Assistant's MQTT discovery wants to hear, one topic an entity.
+
+One topic a device exists since 2024.11 only. https://www.home-assistant.io/integrations/mqtt/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from edge_runtime.mqtt.topics import Topics
+from edge_runtime.system.machine import package_version
+
+PREFIX = "homeassistant"
+EXPIRE_SECONDS = 120  # four times the pause between two messages of `status`
+
+
+def birth_topic(prefix: str) -> str:
+    """Where Home Assistant says "online" when it has started."""
+    return f"{prefix}/status"
+
+
+def config_filter(prefix: str, topics: Topics) -> str:
+    """All our configurations, also those that an earlier run left."""
+    return f"{prefix}/+/{topics.node}/+/config"
+
+
+def discovery(
+    prefix: str, name: str, topics: Topics, class_topics: Mapping[str, str], model: str
+) -> dict[str, str]:
+    """Topic → payload, both to be retained.
+
+    A sensor for each class, one for motion, and what tells how the program does.
+
+    Args:
+        name: of the device, as people read it.
+        class_topics: class name → topic of its number in sight.
+        model: name of the model, as people read it.
+    """
+    entities: dict[tuple[str, str], dict] = {
+        ("binary_sensor", "motion"): {
+            "name": "Motion",
+            "device_class": "motion",
+            "state_topic": topics.motion,
+            **_while_seeing(topics),
+        }
+    }
+    for class_name, topic in class_topics.items():
+        entities["sensor", f"seen_{topic.rsplit('/', 1)[1]}"] = {
+            "name": class_name,
+            "icon": "mdi:eye",
+            "state_class": "measurement",
+            "state_topic": topic,
+            **_while_seeing(topics),
+        }
+    for (component, short), entity in _diagnostics(topics).items():
+        entities[component, short] = entity | {
+            "entity_category": "diagnostic",
+            "availability_topic": topics.state,
+        }
+    shared = {
+        "qos": 1,
+        "device": {
+            "identifiers": [topics.node],
+            "name": name,
+            "manufacturer": "edge-runtime",
+            "model": model,
+            "sw_version": package_version() or "unknown",
+        },
+        "origin": {"name": "edge-runtime", "sw_version": package_version() or "unknown"},
+    }
+    return {
+        f"{prefix}/{component}/{topics.node}/{short}/config": json.dumps(
+            {"unique_id": f"{topics.node}_{short}", **entity, **shared}
+        )
+        for (component, short), entity in entities.items()
+    }
+
+
+def _while_seeing(topics: Topics) -> dict:
+    """Nothing is known of what is in sight while the camera is blind."""
+    return {
+        "availability": [{"topic": topics.state}, {"topic": topics.camera}],
+        "availability_mode": "all",
+    }
+
+
+def _diagnostics(topics: Topics) -> dict[tuple[str, str], dict]:
+    def measured(name: str, key: str, **more: str) -> dict:
+        return {
+            "name": name,
+            "state_topic": topics.status,
+            "value_template": f"{{{{ value_json.{key} }}}}",
+            "state_class": "measurement",
+            "expire_after": EXPIRE_SECONDS,
+            **more,
+        }
+
+    return {
+        ("binary_sensor", "camera"): {
+            "name": "Camera",
+            "device_class": "connectivity",
+            "state_topic": topics.camera,
+            "payload_on": "online",
+            "payload_off": "offline",
+        },
+        ("sensor", "fps"): measured("Frame rate", "fps", unit_of_measurement="fps"),
+        ("sensor", "latency"): measured(
+            "Latency", "latency_ms", unit_of_measurement="ms", device_class="duration"
+        ),
+        ("sensor", "temperature"): measured(
+            "Temperature",
+            "temperature_c",
+            unit_of_measurement="°C",
+            device_class="temperature",
+        ),
+    }

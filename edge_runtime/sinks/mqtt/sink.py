@@ -1,0 +1,217 @@
+"""The sink: what is told of the results, when, and on which topic."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from edge_runtime.frame import Result
+from edge_runtime.mqtt.client import Options
+from edge_runtime.mqtt.topics import Topics, class_slugs
+from edge_runtime.sinks.base import Context, Sink
+from edge_runtime.sinks.mqtt.connection import Link
+from edge_runtime.sinks.mqtt.home_assistant import PREFIX, birth_topic, discovery
+from edge_runtime.sinks.mqtt.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+CHANGE_SECONDS = 0.2  # a class that flickers at the threshold changes in every frame
+MOTION_SECONDS = 5.0
+BLIND_SECONDS = 15.0
+STATUS_SECONDS = 30.0
+FIRST_STATUS_SECONDS = 5.0  # the rate of frames is a mean over as many
+SAY_AGAIN = 60.0
+CLOSING_SECONDS = 0.5
+
+
+class Mqtt(Sink):
+    """Publishes what is seen, with QoS 1.
+
+    Detections are published at once when the number of any class changes, though not more often
+    than every `CHANGE_SECONDS`; while nothing changes and something is in sight, every `interval`
+    seconds; when the last object has gone, once, with none. `seen/…` follows them. Motion is on
+    with the first object, and off when none was there for `MOTION_SECONDS`.
+
+    Detections and changes of motion are events: they wait on disk while the broker is away, and
+    come with the time at which they happened. All else are states: after a pause only the latest
+    is told, so that a lamp is not switched on for somebody who has long gone.
+    """
+
+    name = "mqtt"
+
+    def __init__(
+        self,
+        options: Options,
+        name: str,
+        folder: Path,
+        limit: int,
+        context: Context,
+        interval: float = 1.0,
+        prefix: str = PREFIX,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """name: as people read it. folder, limit: of the outbox. prefix: "" for no discovery."""
+        self._options = options
+        self._device = name
+        self._folder = folder
+        self._limit = limit
+        self._context = context
+        self._interval = interval
+        self._prefix = prefix
+        self._clock = clock
+        self._topics = Topics(name)
+        self._seen: dict[str, str] = {}  # class name → topic
+        self._known: tuple[str, ...] | None = None  # the detector's classes at the last result
+        self._told: Counter[str] = Counter()
+        self._told_at = float("-inf")
+        self._later: tuple[str, Counter[str]] | None = None  # a change that came too soon
+        self._in_sight_at = float("-inf")
+        self._motion = False
+        self._result_at = float("-inf")
+        self._status_due = clock() + FIRST_STATUS_SECONDS
+        self._lost, self._lost_said_at = 0, float("-inf")
+
+    def open(self) -> None:
+        self._outbox = Outbox(self._folder, self._limit, self._clock)
+        try:
+            self._link = Link(self._options, self._outbox, self._heard)
+        except ImportError:
+            self._outbox.close()
+            raise
+        self._link.set(self._topics.camera, "offline")
+        self._link.set(self._topics.motion, "OFF")
+        self._announce(self._context.class_names)
+        self._link.start()
+
+    def write(self, result: Result) -> None:
+        now = self._clock()
+        self._result_at = now
+        self._link.set(self._topics.camera, "online")
+        self._follow_model(result)
+        counts = Counter(result.detections.names)
+        if counts:
+            self._in_sight_at = now
+            self._set_motion(True, result.frame.time)
+        since = now - self._told_at
+        if counts != self._told:
+            self._later = (json.dumps(result.to_dict()), counts)
+            if since >= min(CHANGE_SECONDS, self._interval):
+                self._tell(now)
+        elif counts and since >= self._interval:
+            self._later = (json.dumps(result.to_dict()), counts)
+            self._tell(now)
+        else:
+            self._later = None
+        self._tick(now)
+
+    def idle(self) -> None:
+        now = self._clock()
+        if self._later is not None:
+            self._tell(now)
+        self._tick(now)
+
+    def close(self) -> None:
+        if self._later is not None:
+            self._tell(self._clock())
+        self._link.close(CLOSING_SECONDS)
+        self._outbox.close()
+
+    def state(self) -> dict:
+        return {
+            "connected": self._link.connected,
+            "waiting": self._outbox.waiting,
+            "delivered": self._outbox.delivered,
+            "overflowed": self._outbox.overflowed,
+            "error": self._link.error or self._outbox.error,
+        }
+
+    def _tell(self, now: float) -> None:
+        line, counts = self._later
+        self._outbox.append(self._topics.detections, line)
+        self._link.wake()
+        for name, topic in self._seen.items():
+            self._link.set(topic, str(counts[name]))
+        self._told, self._told_at, self._later = counts, now, None
+
+    def _set_motion(self, motion: bool, moment: float) -> None:
+        if motion != self._motion:
+            self._motion = motion
+            word = "ON" if motion else "OFF"
+            event = {"time": round(moment, 3), "motion": word}
+            self._outbox.append(self._topics.motion_event, json.dumps(event))
+            self._link.set(self._topics.motion, word)
+
+    def _tick(self, now: float) -> None:
+        """What is due without a result."""
+        if now - self._in_sight_at >= MOTION_SECONDS:
+            self._set_motion(False, time.time())
+        if now - self._result_at >= BLIND_SECONDS:
+            self._link.set(self._topics.camera, "offline")
+        if now >= self._status_due:
+            self._status_due = now + STATUS_SECONDS
+            snapshot = self._context.snapshot()
+            self._link.set(self._topics.status, json.dumps(summary(snapshot)), retain=False)
+        self._outbox.sync()
+        if self._outbox.overflowed != self._lost and now - self._lost_said_at >= SAY_AGAIN:
+            self._lost, self._lost_said_at = self._outbox.overflowed, now
+            reason = self._outbox.error or f"the buffer of {self._limit / 1e6:g} MB is full"
+            log.error("mqtt: %d events are lost so far: %s", self._lost, reason)
+
+    def _follow_model(self, result: Result) -> None:
+        """Other classes, after the model's file was replaced, are other topics."""
+        names = result.detections.class_names
+        if names == self._known:
+            return
+        first, self._known = self._known is None, names
+        wanted = None if first else self._context.snapshot().get("model", {}).get("classes")
+        if wanted is not None and list(self._seen) != list(wanted):
+            self._announce(wanted)
+
+    def _announce(self, class_names: Iterable[str]) -> None:
+        """Publish what Home Assistant must know of these classes, and take back the others."""
+        before = self._configs() | dict.fromkeys(self._seen.values())
+        self._seen = {
+            name: f"{self._topics.seen}/{short}" for name, short in class_slugs(class_names).items()
+        }
+        after = self._configs()
+        for topic in before.keys() - after.keys() - set(self._seen.values()):
+            self._link.set(topic, "")
+        for topic, payload in after.items():
+            self._link.set(topic, payload)
+        for name, topic in self._seen.items():
+            self._link.set(topic, str(self._told[name]))
+
+    def _configs(self) -> dict[str, str]:
+        if not self._prefix:
+            return {}
+        model = Path(self._context.model).name
+        return discovery(self._prefix, self._device, self._topics, self._seen, model)
+
+    def _heard(self, topic: str, payload: str) -> None:
+        if self._prefix and topic == birth_topic(self._prefix):
+            if payload == "online":
+                self._link.repeat()
+        elif payload and not self._link.knows(topic):  # an earlier run's: other classes
+            self._link.set(topic, "")
+
+
+def summary(snapshot: dict) -> dict:
+    """What `status` tells of `Stats.snapshot`; None where a run does not know."""
+    board = snapshot.get("board") or {}
+    latency = snapshot.get("latency_ms") or {}
+    throttling = board.get("throttling") or {}
+    return {
+        "fps": snapshot.get("fps"),
+        "latency_ms": latency.get("median"),
+        "temperature_c": board.get("temperature_c"),
+        "throttling": throttling.get("now"),
+        "memory_bytes": board.get("memory_bytes"),
+        "uptime_s": snapshot.get("uptime_s"),
+        "source": snapshot.get("state"),
+        "restarts": snapshot.get("restarts"),
+        "dropped": snapshot.get("dropped"),
+    }

@@ -1,0 +1,1 @@
+"""A camera in a process of its own, which can be killed when it hangs."""

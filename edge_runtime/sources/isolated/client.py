@@ -1,0 +1,155 @@
+"""The parent's side of a camera's process."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from edge_runtime.sources.base import SourceError, SourceOptions
+from edge_runtime.sources.isolated.shared_frames import Layout
+
+POLL_SECONDS = 0.1
+ENDING_SECONDS = 0.5  # for a child to close its camera, a little more than it gives itself
+DYING_SECONDS = 0.3  # a killed process is gone at once, unless the kernel itself hangs in a driver
+
+
+class Child:
+    """A running `edge_runtime.sources.isolated.worker`, and the memory shared with it.
+
+    `receive` belongs to one thread; the caller keeps `free`, `read` and `close` apart.
+    """
+
+    def __init__(self, text: str, options: SourceOptions) -> None:
+        """Start it; `text` is the source's, and goes through a socket as it may hold a password.
+
+        Raises: OSError where no process can be started.
+        """
+        self._rest = b""
+        self._layout: Layout | None = None
+        self._memory: mmap.mmap | None = None
+        with ExitStack() as on_error, ExitStack() as always:
+            self._channel, theirs = socket.socketpair()
+            on_error.callback(self._channel.close)
+            always.callback(theirs.close)
+            self._file = os.memfd_create("edge-runtime frames")
+            on_error.callback(os.close, self._file)
+            self._process = _start(theirs.fileno(), self._file)
+            on_error.pop_all()
+        self._channel.settimeout(POLL_SECONDS)
+        self._send({"source": text, "options": asdict(options)})
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def receive(self) -> list[dict]:
+        """What it announced: frames' messages; [] when nothing came for `POLL_SECONDS`.
+
+        Raises: SourceError or ImportError with the child's reason when it failed or died.
+        """
+        try:
+            data = self._channel.recv(1 << 16)
+        except TimeoutError:
+            return []
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise SourceError(self._last_words())
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        messages = []
+        for message in map(json.loads, lines):
+            if "error" in message:
+                raise (ImportError if message["missing"] else SourceError)(message["error"])
+            if "ready" in message:
+                self._map(Layout.from_dict(message["ready"]))
+            else:
+                messages.append(message)
+        return messages
+
+    def read(self, slot: int) -> tuple[tuple[int, int], np.ndarray | None, np.ndarray | None]:
+        """(hw, picture, small) of a slot that was announced; copies."""
+        views = self._layout.views(self._memory, slot)
+        picture, small = (None if view is None else view.copy() for view in views)
+        return self._layout.hw, picture, small
+
+    def free(self, slot: int) -> None:
+        """Let the child write into a slot again."""
+        self._send(slot)
+
+    def end(self, at_once: bool) -> bool:
+        """End the process: by hanging up, and by SIGKILL where that does not help.
+
+        at_once: without hanging up first. Returns: whether it is gone; a process that hangs inside
+        a driver is gone when the driver lets it go.
+        """
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_WR)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(0 if at_once else ENDING_SECONDS)
+            return True
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(DYING_SECONDS)
+            return True
+        return False
+
+    def close(self) -> None:
+        """Let go of the memory and the socket; after `end`."""
+        self._channel.close()
+        if self._memory is None:
+            os.close(self._file)
+        else:
+            self._memory.close()
+
+    def _map(self, layout: Layout) -> None:
+        self._memory = mmap.mmap(self._file, layout.total_bytes)
+        os.close(self._file)  # the mapping holds the memory from here on
+        self._layout = layout
+
+    def _send(self, message: object) -> None:
+        with suppress(OSError):  # it is gone, which `receive` notices
+            self._channel.sendall(json.dumps(message).encode() + b"\n")
+
+    def _last_words(self) -> str:
+        try:
+            status = self._process.wait(DYING_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "the camera's process hung up"
+        if status < 0:
+            return f"the camera's process was ended by {signal.Signals(-status).name}"
+        return f"the camera's process ended with status {status}"
+
+
+def _start(channel: int, memory: int) -> subprocess.Popen:
+    command = [
+        sys.executable,
+        "-m",
+        "edge_runtime.sources.isolated.worker",
+        str(channel),
+        str(memory),
+    ]
+    environment = {
+        **os.environ,
+        # It shall import the very modules that this process would, and nothing from a folder that
+        # only happens to be the current one.
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+        "PYTHONSAFEPATH": "1",
+    }
+    return subprocess.Popen(
+        command,
+        pass_fds=(channel, memory),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=2,  # libraries print there, and results may go to our own
+        start_new_session=True,  # Ctrl-C in a terminal is not for it
+    )

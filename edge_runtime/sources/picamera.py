@@ -1,0 +1,196 @@
+"""The Raspberry Pi's camera, through picamera2."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from edge_runtime.detector.preprocess import resize
+from edge_runtime.frame import Frame
+from edge_runtime.sources.base import Source, SourceError, SourceOptions
+from edge_runtime.sources.camera_formats import to_rgb
+from edge_runtime.system.optional_imports import require
+
+# The camera's own processor scales to it, so it costs nothing where no sink shows the picture; and
+# where one does, this is what a page shows well and a Pi still compresses in time.
+DEFAULT_SIZE_WH = (1280, 720)
+BUFFERS = 4  # one held here, the others being filled; each costs memory that only cameras may use
+DEFAULT_FPS = 30.0
+SLOWEST_FPS = 5.0  # below, automatic exposure and white balance take ages to follow the light
+DARKEST_FPS = 10.0  # how far the camera may slow down by itself, to see more in the dark
+OLDEST_SECONDS = 10.0  # a time stamp that says older than this is of another clock
+
+
+class PiCamera(Source):
+    """ "picamera2" or "picamera2:N". Belongs into a process of its own: it may hang for ever.
+
+    Where no picture is needed only the "lores" stream is read, which the camera's processor makes
+    of the network's size: the same view as the picture's, stretched as `preprocess` does.
+    """
+
+    live = True
+
+    def __init__(self, text: str, options: SourceOptions) -> None:
+        super().__init__(text, options)
+        self._number = int(text.partition(":")[2] or 0)
+        self._camera: Any = None
+        self._config: dict = {}
+
+    def open(self) -> None:
+        picamera2 = require("picamera2", "camera")
+        libcamera = require("libcamera", "camera")
+        self._camera = _open(picamera2.Picamera2, self._number)
+        try:
+            self._camera.configure(self._wanted(libcamera))
+            # It may have been adjusted to what the camera can do.
+            self._config = self._camera.camera_configuration()
+            self._camera.start()
+        except Exception as error:  # the library raises a bare RuntimeError, and others
+            self.close()
+            raise SourceError(f"camera {self._number} does not start: {reasons(error)}") from error
+        self.state = "running"
+
+    def __iter__(self) -> Iterator[Frame]:
+        number = 0
+        while self.state == "running":
+            request = self._camera.capture_request()
+            try:
+                # The buffers go back as soon as they are copied: the camera has but a few.
+                metadata = request.get_metadata()
+                buffers = {name: request.make_buffer(name) for name in self._streams()}
+            finally:
+                request.release()
+            age = sensor_age(metadata)
+            yield self._frame(buffers, age, number)
+            number += 1
+
+    def close(self) -> None:
+        self.state = "closed"
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            with suppress(Exception):
+                camera.close()
+
+    def _wanted(self, libcamera: Any) -> dict:
+        """A configuration to ask for."""
+        camera, options = self._camera, self.options
+        width, height = options.size_wh or DEFAULT_SIZE_WH
+        main_wh = (width & ~1, height & ~1)
+        lores_wh = (options.input_hw[1] & ~1, options.input_hw[0] & ~1)
+        fits = lores_wh[0] <= main_wh[0] and lores_wh[1] <= main_wh[1]
+        flip = options.rotate == 180
+        return camera.create_video_configuration(
+            main={"format": "BGR888", "size": main_wh},
+            lores={"format": "YUV420", "size": lores_wh} if fits else None,
+            raw={"size": _sensor_size(camera.sensor_resolution, main_wh)},
+            transform=libcamera.Transform(hflip=flip, vflip=flip),
+            colour_space=libcamera.ColorSpace.Sycc(),  # BT.601 in full range, what JPEG has
+            buffer_count=BUFFERS,
+            controls=self._controls(libcamera),
+            display=None,
+            encode=None,
+            queue=False,  # the next frame to come, not one that waited
+        )
+
+    def _controls(self, libcamera: Any) -> dict:
+        known = self._camera.camera_controls
+        controls = {}
+        if "FrameDurationLimits" in known:
+            fps = max(self.options.max_fps or DEFAULT_FPS, SLOWEST_FPS)
+            slowest = min(fps, DARKEST_FPS)
+            controls["FrameDurationLimits"] = (round(1e6 / fps), round(1e6 / slowest))
+        if "AfMode" in known:  # else a lens that can focus stays where it happens to be
+            controls["AfMode"] = libcamera.controls.AfModeEnum.Continuous
+        return controls
+
+    def _streams(self) -> list[str]:
+        has_lores = self._config.get("lores") is not None
+        needs_main = self.options.needs_picture or not has_lores
+        return ["main"] * needs_main + ["lores"] * has_lores
+
+    def _frame(self, buffers: dict[str, np.ndarray], age: float, number: int) -> Frame:
+        width, height = self._config["main"]["size"]
+        captured_at, moment = time.monotonic() - age, time.time() - age
+        rgb = {name: self._to_rgb(name, buffer) for name, buffer in buffers.items()}
+        small = rgb.get("lores")
+        if small is not None:  # where the network's size is odd, or the camera adjusted it
+            small = resize(small, self.options.input_hw)
+        return Frame((height, width), captured_at, moment, number, rgb.get("main"), small)
+
+    def _to_rgb(self, name: str, buffer: np.ndarray) -> np.ndarray:
+        stream = self._config[name]
+        encoding, full_range = colours(self._config.get("colour_space"))
+        try:
+            return to_rgb(
+                buffer, stream["format"], stream["size"], stream["stride"], encoding, full_range
+            )
+        except ValueError as error:
+            raise SourceError(
+                f"camera {self._number}, stream {name}: {error}; a USB camera is usb:N"
+            ) from error
+
+
+def _open(picamera2: Any, number: int) -> Any:
+    """Raises: SourceError if there is no such camera, or another program has it."""
+    try:
+        found = len(picamera2.global_camera_info())
+        if number >= found:
+            raise SourceError(
+                f"there is no camera number {number}, {found} found: check both ends of the ribbon "
+                "cable, and that `rpicam-hello --list-cameras` shows it"
+            )
+        return picamera2(number)
+    except SourceError:
+        raise
+    except Exception as error:
+        why = reasons(error)
+        if any(word in why.lower() for word in ("busy", "acquire", "in use")):
+            raise SourceError(
+                f"another program uses camera {number} ({why}); end it: `sudo fuser -v "
+                "/dev/media*` shows which"
+            ) from error
+        raise SourceError(f"camera {number} does not open: {why}") from error
+
+
+def _sensor_size(sensor_wh: tuple[int, int], main_wh: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) that the sensor shall read out: all that it sees, halved if that suffices.
+
+    Left alone, the library takes the mode closest to the picture's size, and small modes show the
+    middle only: two thirds of the Camera Module 3's view at 1280x720.
+    """
+    width, height = sensor_wh
+    half = (width // 2 & ~1, height // 2 & ~1)
+    return half if half[0] >= main_wh[0] and half[1] >= main_wh[1] else sensor_wh
+
+
+def colours(space: Any) -> tuple[str, bool]:
+    """(encoding, whether full range) of a libcamera.ColorSpace."""
+    encoding = "Null" if space is None else space.ycbcrEncoding.name
+    if encoding == "Null":  # not said, as for a stream without Y, U and V: it is what was asked for
+        return "Rec601", True
+    return encoding, space.range.name == "Full"
+
+
+def sensor_age(metadata: dict) -> float:
+    """Seconds since the sensor began with a frame; 0 where its time stamp makes no sense."""
+    stamp = metadata.get("SensorTimestamp")
+    if stamp is None:
+        return 0.0
+    age = (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - stamp) / 1e9
+    return age if 0 <= age <= OLDEST_SECONDS else 0.0
+
+
+def reasons(error: BaseException) -> str:
+    """What an error says, and those behind it: the library's own says only that it failed."""
+    texts: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None:
+        text = str(seen) or type(seen).__name__
+        if text not in texts:
+            texts.append(text)
+        seen = seen.__cause__ or seen.__context__
+    return ": ".join(texts)

@@ -1,0 +1,1 @@
+"""The machine: the board's sensors, the processor, optional packages."""

@@ -1,0 +1,1 @@
+"""Calibration study: number of images and method."""

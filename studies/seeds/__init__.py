@@ -1,0 +1,1 @@
+"""Spread over seeds: mean and standard deviation of several trainings."""

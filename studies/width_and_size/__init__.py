@@ -1,0 +1,1 @@
+"""Width multiplier and input size: accuracy against latency and file size."""

@@ -1,0 +1,77 @@
+"""`install-service` writes a unit and its file of secrets, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from edge_runtime.__main__ import main
+from edge_runtime.commands import install_service as service_command
+from tests.conftest import ROOT
+from tests.edge_runtime.service.fixtures import account_fixture, unit_of  # noqa: F401
+
+MODEL = str(ROOT / "models" / "digits_int8.tflite")
+
+
+@pytest.fixture
+def places(account, tmp_path, monkeypatch):
+    """What is below /etc is here; whoever runs the tests is root."""
+    monkeypatch.setattr(
+        service_command, "unit_path", lambda args: tmp_path / f"{args.name}.service"
+    )
+    monkeypatch.setattr(service_command, "secrets_path", lambda args: tmp_path / f"{args.name}.env")
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid: None)
+    return tmp_path
+
+
+def test_install(places, capsys):
+    assert main(["install-service", MODEL, "--jsonl", str(places / "new" / "a.jsonl")]) == 0
+    said = capsys.readouterr().out
+    for line in ("daemon-reload", "enable edge-runtime", "journalctl -u edge-runtime"):
+        assert line in said
+    unit = unit_of((places / "edge-runtime.service").read_text())
+    assert unit["EnvironmentFile"] == [f"-{places / 'edge-runtime.env'}"]
+    secrets = places / "edge-runtime.env"
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
+    assert all(line.startswith("#") for line in secrets.read_text().splitlines())
+    assert "EDGE_RUNTIME_WEB_TOKEN" in secrets.read_text()
+    assert (places / "new").is_dir()  # systemd would not start without
+    assert "journal" not in said.replace("journalctl", "")
+
+
+def test_install_again_keeps_what_was_there(places, capsys):
+    assert main(["install-service", MODEL]) == 0
+    assert "note: every result goes to the system's journal" in capsys.readouterr().out
+    first = (places / "edge-runtime.service").read_text()
+    (places / "edge-runtime.env").write_text("EDGE_RUNTIME_WEB_TOKEN=mine\n")
+    assert main(["install-service", MODEL]) == 0  # the same again: nothing to keep
+    assert not (places / "edge-runtime.service.bak").exists()
+    capsys.readouterr()
+    assert main(["install-service", MODEL, "--max-fps", "2"]) == 0
+    assert "is replaced; the earlier one is" in capsys.readouterr().out
+    assert (places / "edge-runtime.service.bak").read_text() == first
+    assert "--max-fps 2" in (places / "edge-runtime.service").read_text()
+    assert (places / "edge-runtime.env").read_text() == "EDGE_RUNTIME_WEB_TOKEN=mine\n"
+
+
+def test_two_cameras_are_two_services(places):
+    for name in ("door", "garden"):
+        assert main(["install-service", "--name", name, MODEL]) == 0
+        unit = unit_of((places / f"{name}.service").read_text())
+        assert unit["StateDirectory"] == [name]
+        assert unit["EnvironmentFile"] == [f"-{places / name}.env"]
+
+
+def test_only_root_installs_for_the_system(places, monkeypatch, capsys):
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    assert main(["install-service", MODEL]) == 2
+    assert "sudo" in capsys.readouterr().err
+    assert list(places.iterdir()) == []
+
+
+def test_root_has_no_unit_of_its_own(places, capsys):
+    assert main(["install-service", "--user", MODEL]) == 2
+    assert "leave out sudo" in capsys.readouterr().err

@@ -1,0 +1,231 @@
+"""Video files, drawn here frame by frame."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from edge_runtime.sources import SourceError, SourceOptions, open_source
+from tests.conftest import ROOT
+from tests.edge_runtime.sources.numbered_video import BLUE, RED, read_number, write_video
+
+FRAMES = 12
+
+
+def options(**others) -> SourceOptions:
+    return SourceOptions(input_hw=(32, 48), **others)
+
+
+def numbers(path, **others) -> list[int]:
+    with open_source(str(path), options(**others)) as source:
+        return [read_number(frame.picture) for frame in source]
+
+
+@pytest.fixture(autouse=True)
+def _opencv():
+    pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")]
+)
+def test_every_frame_in_order(tmp_path, name, code):
+    path = write_video(tmp_path / name, FRAMES, code=code)
+    with open_source(str(path), options()) as source:
+        assert not source.live and source.state == "running" and source.fps == 25
+        frames = list(source)
+        assert source.state == "ended"
+    assert [read_number(frame.picture) for frame in frames] == list(range(FRAMES))
+    assert [frame.number for frame in frames] == list(range(FRAMES))
+    assert source.dropped == 0
+
+
+def test_red_stays_red(tmp_path):
+    with open_source(str(write_video(tmp_path / "a.avi", 1)), options()) as source:
+        (frame,) = source
+    assert frame.hw == (64, 128) and frame.picture.flags.c_contiguous
+    assert np.abs(frame.picture[10, 10].astype(int) - RED).max() < 16
+    assert np.abs(frame.picture[10, -10].astype(int) - BLUE).max() < 16
+
+
+def test_upside_down(tmp_path):
+    path = write_video(tmp_path / "a.avi", 1)
+    with open_source(str(path), options(rotate=180)) as source:
+        (frame,) = source
+    assert np.abs(frame.picture[-10, -10].astype(int) - RED).max() < 16
+    assert frame.picture.flags.c_contiguous
+
+
+def test_a_phone_held_upright(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 1, code="mp4v")
+    with open_source(str(path), options()) as source:
+        (lying,) = source
+    film = bytearray(path.read_bytes())
+    matrix = film.index(b"tkhd") + 44  # a quarter turn clockwise, in 16.16 and 2.30 fixed point
+    turn = [0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30]
+    film[matrix : matrix + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in turn)
+    path.write_bytes(film)
+    with open_source(str(path), options()) as source:
+        (upright,) = source
+    assert upright.hw == (128, 64)
+    assert (upright.picture == np.rot90(lying.picture, -1)).all()
+
+
+def test_a_loop_begins_again(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 3, code="mp4v")
+    with open_source(str(path), options(loop=True)) as source:
+        frames = iter(source)
+        seen = [next(frames) for _ in range(8)]
+        source.close()
+        assert list(frames) == []
+    assert [read_number(frame.picture) for frame in seen] == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert [frame.number for frame in seen] == list(range(8))
+
+
+@pytest.mark.parametrize("name", ["with space.avi", "größe.avi", "12:30:00 %d.avi"])
+def test_odd_names(tmp_path, name, monkeypatch):
+    write_video(tmp_path / "a.avi", 2).rename(tmp_path / name)
+    assert numbers(tmp_path / name) == [0, 1]
+    monkeypatch.chdir(tmp_path)
+    assert numbers(name) == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
+def test_a_film_cut_off_ends_where_the_damage_is(tmp_path, name, caplog):
+    path = write_video(tmp_path / name, 40)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    seen = numbers(path)
+    assert 5 < len(seen) < 30 and seen[:-1] == list(range(len(seen) - 1))
+    assert "cut off or damaged" in caplog.text and name in caplog.text
+
+
+def test_a_whole_film_is_not_called_cut_off(tmp_path, caplog):
+    assert len(numbers(write_video(tmp_path / "a.avi", 40))) == 40
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize("kind", ["text", "empty", "cut off", "without frames"])
+def test_no_frame_at_all(tmp_path, kind, loop):
+    path = tmp_path / "film.mp4"
+    if kind == "without frames":
+        path = write_video(tmp_path / "film.avi", 0)
+    elif kind == "cut off":
+        write_video(path, FRAMES, code="mp4v")
+        path.write_bytes(path.read_bytes()[:1000])
+    else:
+        path.write_text("no film\n" * 100 if kind == "text" else "")
+    with pytest.raises(SourceError, match=r"film\.\w+ is no video that OpenCV can read"):
+        open_source(str(path), options(loop=loop)).open()
+
+
+def test_opencv_and_ffmpeg_keep_quiet(tmp_path):
+    (tmp_path / "film.mp4").write_text("no film")
+    code = (
+        "import sys\nfrom edge_runtime.sources import SourceError, SourceOptions, open_source\n"
+        "try: open_source(sys.argv[1], SourceOptions((32, 48))).open()\n"
+        "except SourceError as error: print(error)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "film.mp4")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "film.mp4 is no video" in done.stdout and done.stderr == ""
+
+
+def test_a_film_that_vanishes_ends_a_loop(tmp_path):
+    path = write_video(tmp_path / "a.avi", 2)
+    with open_source(str(path), options(loop=True)) as source:
+        frames = iter(source)
+        next(frames)
+        path.unlink()
+        with pytest.raises(SourceError, match=r"a\.avi is no video"):
+            list(frames)
+
+
+def test_a_film_without_a_whole_frame(tmp_path):
+    path = write_video(tmp_path / "a.avi", 3)
+    film = path.read_bytes()
+    parts = film.split(b"00dc")
+    path.write_bytes(b"00dc".join(parts[:1] + [p[:4] + bytes(len(p) - 4) for p in parts[1:]]))
+    for loop in (False, True):
+        with (
+            pytest.raises(SourceError, match=r"a\.avi"),
+            open_source(str(path), options(loop=loop)) as source,
+        ):
+            list(source)
+
+
+def test_a_slow_reader_of_a_live_film_sees_the_newest(tmp_path):
+    path = write_video(tmp_path / "a.avi", 50, fps=100)
+    seen = []
+    with open_source(str(path), options(realtime=True)) as source:
+        assert source.live and source.fps is None
+        for frame in source:
+            assert read_number(frame.picture) == frame.number
+            seen.append(frame.number)
+            time.sleep(0.06)
+    assert seen[0] == 0 and seen == sorted(set(seen))
+    assert source.dropped > 0 and source.dropped + len(seen) == 50
+
+
+def test_a_live_film_keeps_the_rate_that_is_wanted(tmp_path):
+    path = write_video(tmp_path / "a.avi", 50, fps=100)
+    with open_source(str(path), options(realtime=True, max_fps=10)) as source:
+        seen = [frame.number for frame in source]
+    # A machine that is busy may let some pass, which are counted.
+    assert len(seen) <= 5 and seen[0] == 0 and (source.dropped or seen == [0, 10, 20, 30, 40])
+
+
+def test_closing_ends_the_wait_of_a_live_film(tmp_path):
+    path = write_video(tmp_path / "a.avi", 5, fps=1)
+    source = open_source(str(path), options(realtime=True, loop=True))
+    source.open()
+    first = threading.Event()
+    reader = threading.Thread(target=lambda: [first.set() for _ in source])
+    reader.start()
+    assert first.wait(10)
+    source.close()
+    reader.join(10)
+    assert not reader.is_alive()
+
+
+def test_closing_while_another_thread_reads(tmp_path):
+    path = write_video(tmp_path / "a.avi", 5)
+    for _ in range(20):
+        source = open_source(str(path), options(loop=True))
+        source.open()
+        reader = threading.Thread(target=lambda source=source: list(source))
+        reader.start()
+        source.close()
+        source.close()
+        reader.join(10)
+        assert not reader.is_alive()
+
+
+@pytest.mark.parametrize("pace", [[], ["--realtime"], ["--max-fps", "5"]])
+def test_interrupted_in_a_loop(tmp_path, pace):
+    path = write_video(tmp_path / "a.mp4", 30, code="mp4v")
+    command = [sys.executable, "-m", "edge_runtime", "run", str(ROOT / "models/digits_int8.tflite")]
+    command += ["--threads", "1", "--source", str(path), "--loop", *pace]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
+        try:
+            for _ in range(3):
+                assert process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, noise = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, noise
+    assert "terminate called" not in noise and "Traceback" not in noise
+
+
+def test_without_opencv_the_extra_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "a.mp4"
+    path.write_text("")
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ImportError, match=r"pip install 'opencv-python.*\(the extra `opencv`\)"):
+        open_source(str(path), options()).open()

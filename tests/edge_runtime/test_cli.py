@@ -1,0 +1,163 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_runtime.__main__ import main
+from edge_runtime.commands.detect import plan_targets
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def model(tiny_models):
+    return str(tiny_models / "tiny_int8.tflite")
+
+
+@pytest.fixture
+def picture(tmp_path, red_frame):
+    path = tmp_path / "pictures" / "scene.png"
+    path.parent.mkdir()
+    Image.fromarray(red_frame).save(path)
+    return path
+
+
+def lines(capsys) -> tuple[list[dict], str]:
+    captured = capsys.readouterr()
+    return [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+
+def test_one_json_line_a_picture(model, picture, capsys):
+    assert main(["detect", model, str(picture), str(picture), "--threads", "1"]) == 0
+    (line, again), errors = lines(capsys)
+    assert not errors
+    assert list(line) == ["image", "width", "height", "ms", "detections"]
+    assert (line["image"], line["width"], line["height"]) == (str(picture), 144, 64)
+    assert set(line["ms"]) == {"preprocess", "inference", "postprocess"}
+    first = line["detections"][0]
+    assert (first["class"], first["class_id"]) == ("red", 0)
+    assert first["box"] == pytest.approx([108, 4, 132, 36], abs=0.5)
+    assert again["detections"] == line["detections"]
+
+
+def test_thresholds_are_passed_on(model, picture, capsys):
+    for flags, count in (
+        (["--score-threshold", "0.95"], 1),
+        (["--score-threshold", "0"], 12),
+        (["--score-threshold", "0", "--max-detections", "5"], 5),
+    ):
+        assert main(["detect", model, str(picture), *flags]) == 0
+        assert len(lines(capsys)[0][0]["detections"]) == count
+
+
+def test_exif_orientation_is_applied(model, red_frame, tmp_path, capsys):
+    path = tmp_path / "phone.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by 90° clockwise
+    lying = np.rot90(red_frame)  # anticlockwise
+    Image.fromarray(lying).save(path, exif=exif, quality=95, subsampling=0)
+    assert main(["detect", model, str(path), "--out", str(tmp_path / "out")]) == 0
+    (line,), _ = lines(capsys)
+    assert (line["width"], line["height"]) == (144, 64)
+    assert line["detections"][0]["box"] == pytest.approx([108, 4, 132, 36], abs=0.5)
+    with Image.open(tmp_path / "out" / "phone.jpg") as drawn:
+        assert drawn.size == (144, 64) and drawn.getexif().get(0x0112, 1) == 1
+
+
+def test_out_writes_pictures_with_boxes(model, picture, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert main(["detect", model, str(picture), "--out", str(out)]) == 0
+    with Image.open(out / "scene.png") as drawn, Image.open(picture) as plain:
+        assert drawn.size == plain.size and drawn.tobytes() != plain.tobytes()
+    assert [entry.name for entry in out.iterdir()] == ["scene.png"]
+
+
+def test_same_names_from_two_folders_both_arrive(model, picture, tmp_path, capsys):
+    twin = tmp_path / "twin" / "scene.png"
+    twin.parent.mkdir()
+    twin.write_bytes(picture.read_bytes())
+    assert main(["detect", model, str(picture), str(twin), "--out", str(tmp_path / "out")]) == 0
+    assert {entry.name for entry in (tmp_path / "out").iterdir()} == {"scene.png", "scene-2.png"}
+
+
+def test_target_names():
+    images = ["a/x.JPG", "b/X.jpeg", "a/x-2.webp", "a/x.png", "c/archive.tar.bmp"]
+    names = [path.name for path in plan_targets(images, Path("out"))]
+    assert names == ["x.jpg", "X-2.jpg", "x-2-2.jpg", "x.png", "archive.tar.jpg"]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_an_input_is_never_overwritten(link, model, picture, tmp_path, capsys):
+    before = picture.read_bytes()
+    out = picture.parent
+    if link:
+        out = tmp_path / "link"
+        out.symlink_to(picture.parent)
+    assert main(["detect", model, str(picture), "--out", str(out)]) == 2
+    found, errors = lines(capsys)
+    assert not found and "overwritten; name another folder" in errors
+    assert picture.read_bytes() == before
+
+
+def test_bad_pictures_are_named_and_the_rest_goes_on(model, picture, tmp_path, capsys):
+    text = tmp_path / "text.jpg"
+    text.write_text("not a picture")
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(picture.read_bytes()[:60])
+    missing = tmp_path / "missing.jpg"
+    paths = [str(path) for path in (text, cut, missing, tmp_path, picture)]
+    assert main(["detect", model, *paths]) == 1
+    found, errors = lines(capsys)
+    assert [line["image"] for line in found] == [str(picture)]
+    assert len(errors.splitlines()) == 4
+    for path, line in zip(paths, errors.splitlines(), strict=False):
+        assert path in line
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no model file at"), (b"", "found none"), (b"\x1c\0\0\0TFL3", "found none")],
+)
+def test_bad_model_is_one_line_and_status_2(content, message, picture, tmp_path, capsys):
+    path = tmp_path / "bad.tflite"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["detect", str(path), str(picture)]) == 2
+    found, errors = lines(capsys)
+    assert not found and len(errors.splitlines()) == 1
+    assert str(path) in errors and message in errors
+
+
+@pytest.mark.parametrize("flags", [["--score-threshold", "2"], ["--threads", "0"]])
+def test_bad_argument_is_one_line_and_status_2(flags, model, picture, capsys):
+    assert main(["detect", model, str(picture), *flags]) == 2
+    assert len(lines(capsys)[1].splitlines()) == 1
+
+
+def test_unwritable_out_is_status_2(model, picture, capsys):
+    assert main(["detect", model, str(picture), "--out", str(picture / "below")]) == 2
+    assert len(lines(capsys)[1].splitlines()) == 1
+
+
+def test_help_shows_defaults_and_exif(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["detect", "--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert "usage: edge-runtime detect" in text and "EXIF" in text and "(default: 0.45)" in text
+
+
+def test_a_closed_pipe_is_no_traceback(model, picture):
+    command = [sys.executable, "-m", "edge_runtime", "detect", model, *[str(picture)] * 200]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 1

@@ -1,0 +1,58 @@
+"""Training batches: read as they are needed, the same for the same number."""
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from train.data.augment import Augmentation
+from train.data.batches import TrainingBatches
+from train.data.dataset import VocDataset, load_voc
+from train.digits.__main__ import write_digits
+from train.model.presets import PRESETS
+
+SPEC = PRESETS["digits"].spec(tuple("0123456789"), (64, 64))
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "digits"
+    write_digits(root, {"train": 8}, workers=1)
+    return load_voc(root, "train")
+
+
+def batches(scenes, epochs=1, start=0):
+    epochs = range(start, start + epochs)
+    return TrainingBatches(scenes, SPEC, Augmentation(), batch_size=4, seed=3, epochs=epochs)
+
+
+def test_a_batch_depends_on_its_number_alone(scenes):
+    one, other = batches(scenes, epochs=3), batches(scenes, epochs=1, start=2)
+    for step in range(2):
+        (images, targets), (same, same_targets) = one[4 + step], other[step]
+        np.testing.assert_array_equal(images, same)
+        for name in targets:
+            np.testing.assert_array_equal(targets[name], same_targets[name])
+    assert not np.array_equal(one[0][0], one[2][0])  # another epoch: other crops and order
+
+
+def test_memory_is_bounded_whatever_the_number_of_pictures(scenes):
+    """Four times the pictures take no more memory than a batch: none is kept."""
+
+    def peak(dataset: VocDataset) -> int:
+        row = batches(dataset)
+        row[0]  # what is made once
+        tracemalloc.start()
+        for index in range(len(row)):
+            row[index]
+            row.made_at(index)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    few = peak(replace(scenes, examples=scenes.examples * 5))
+    many = replace(scenes, examples=scenes.examples * 20)
+    images, targets = batches(scenes)[0]
+    batch = images.nbytes + sum(target.nbytes for target in targets.values())
+    assert peak(many) < few + batch / 2

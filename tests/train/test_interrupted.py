@@ -1,0 +1,138 @@
+"""Trainings in processes of their own that are killed, or run out of room, for real."""
+
+import csv
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from train.digits.__main__ import write_digits
+from train.training.checkpoint import read_progress
+
+EPOCHS = 5
+RECIPE = (
+    f"--preset digits --from-scratch --input-size 64 --alpha 0.35 --batch-size 4 --epochs {EPOCHS} "
+    "--horizontal-flip 0 --validate-every 1 --tensorboard"
+).split()
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "digits"
+    write_digits(root, {"train": 16, "val": 4, "test": 4}, workers=1)
+    return root
+
+
+class Training:
+    """`python -m train` as a user starts it; the output is kept for the error it may show."""
+
+    def __init__(self, scenes, out, *flags):
+        command = [sys.executable, "-m", "train", "--data", scenes, "--out", out, *RECIPE, *flags]
+        self.state, self.out = out.with_suffix(".resume.npz"), out
+        self.process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        )
+
+    def wait_for(self, condition):
+        end = time.monotonic() + 240
+        while not condition():
+            assert self.process.poll() is None, self.process.stdout.read()
+            assert time.monotonic() < end, "nothing came"
+            time.sleep(0.002)
+
+    def wait_for_epoch(self, epochs):
+        # The file is replaced in one go: whenever it can be read, it is whole.
+        self.wait_for(lambda: self.state.is_file() and read_progress(self.state).epochs >= epochs)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        assert self.process.wait() == -signal.SIGKILL
+        self.process.stdout.close()
+
+    def end(self):
+        output, _ = self.process.communicate(timeout=240)
+        return self.process.returncode, output
+
+
+@pytest.fixture
+def training(request):
+    """Starts trainings, and ends those that a failing test leaves behind."""
+    started = []
+
+    def start(*arguments):
+        started.append(Training(*arguments))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.kill()
+
+
+def rows(out):
+    with out.with_suffix(".csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_killed_training_resumes_and_ends_as_an_uninterrupted_one(scenes, tmp_path, training):
+    whole = training(scenes, tmp_path / "whole.keras")
+    parts = training(scenes, tmp_path / "parts.keras")
+    parts.wait_for_epoch(1)
+    # In the middle of a write: the temporary file is there.
+    parts.wait_for(lambda: any(tmp_path.glob(".parts.resume.????????.npz")))
+    parts.kill()
+    done = read_progress(parts.state).epochs
+    assert 1 <= done < EPOCHS
+    parts = training(scenes, tmp_path / "parts.keras", "--resume")
+    parts.wait_for_epoch(done + 1)
+    time.sleep(random.Random(os.getpid()).uniform(0, 0.3))  # anywhere
+    parts.kill()
+    code, output = training(scenes, tmp_path / "parts.keras", "--resume").end()
+    assert code == 0, output
+    assert whole.end()[0] == 0
+    names = [row["epoch"] for row in rows(parts.out)]
+    assert names == [str(n + 1) for n in range(EPOCHS)]
+    for column in ("loss", "val_ap"):
+        ours, theirs = ([float(row[column]) for row in rows(run.out)] for run in (parts, whole))
+        np.testing.assert_allclose(ours, theirs, rtol=5e-3, atol=1e-3)
+    ours, theirs = (
+        np.concatenate([w.ravel() for w in keras.saving.load_model(run.out).get_weights()])
+        for run in (parts, whole)
+    )
+    assert np.linalg.norm(ours - theirs) < 0.02 * np.linalg.norm(theirs)
+    # Neither the state nor what was half written stays behind.
+    left = {path.name for path in tmp_path.iterdir() if path.name.startswith((".parts", "parts"))}
+    results = ["parts.keras", "parts.csv", "parts.png", "parts.tensorboard"]
+    assert left in ({*results, "parts_validation.jpg"}, {*results})
+    assert len(list((tmp_path / "parts.tensorboard").iterdir())) == 3  # a run for every start
+
+
+def test_a_full_disk_is_an_error_that_says_what_is_left(scenes, tmp_path, training):
+    """From some moment on no file may grow beyond 100 kB: the kernel answers as for a full disk."""
+    run = training(scenes, tmp_path / "model.keras")
+    run.wait_for_epoch(1)
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    code, output = run.end()
+    assert code == 2, output
+    # Not always the last line: TensorFlow may complain that its generator is gone.
+    last = next(line for line in output.splitlines() if "File too large" in line)
+    done = read_progress(run.state).epochs
+    assert done >= 1
+    assert last.startswith("train: ") and f"while writing beside {run.state}" in last
+    assert f"still holds epoch {done}" in last and "--resume" in last
+    assert keras.saving.load_model(run.out, compile=False).count_params() > 0
+    assert len(rows(run.out)) in (done - 1, done)
+    assert not list(tmp_path.glob(".model.*"))

@@ -1,0 +1,252 @@
+"""The training loop: it learns, keeps the best, resumes, and refuses what would lose a result."""
+
+import csv
+import json
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import keras
+import numpy as np
+import pytest
+
+from edge_runtime.detector.spec import AnchorLevel, read_spec
+from tests.train.tiny_training import tiny_ssd
+from train import setup as recipe
+from train.__main__ import main
+from train.anchors.__main__ import save_levels
+from train.config import TrainConfig
+from train.data.dataset import load_voc
+from train.digits.__main__ import write_digits
+from train.evaluation.coco import evaluate
+from train.model.presets import PRESETS, Preset
+from train.setup import make_spec
+from train.training import callbacks
+from train.training.callbacks import detect_all
+from train.training.checkpoint import Progress, TrainingFiles, begin, read_progress
+from train.training.initial_weights import Initial
+from train.training.provenance import read_training
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """A few scenes of digits."""
+    root = tmp_path_factory.mktemp("data") / "digits"
+    write_digits(root, {"train": 8, "val": 4, "test": 4}, workers=1)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def tiny_preset(monkeypatch):
+    """A net that trains in seconds; the shipped presets are tested in test_model."""
+    levels = (AnchorLevel(16, (0.2, 0.4), (0.6, 0.6)),)
+    monkeypatch.setitem(PRESETS, "digits", Preset(levels, 0, 0.35, (64, 64)))
+
+
+@pytest.fixture
+def tiny_net(monkeypatch):
+    """A net of a few layers, for tests of all that is around it: the real one takes ten seconds."""
+    monkeypatch.setattr(recipe, "build_ssd", tiny_ssd)
+
+
+def run(scenes, out, *flags):
+    recipe = {"preset": "digits", "batch-size": 4, "validate-every": 1, "horizontal-flip": 0}
+    recipe = [f"--{flag}={value}" for flag, value in recipe.items()]
+    if not any(flag.startswith(("--start-from", "--backbone-weights")) for flag in flags):
+        recipe.append("--from-scratch")
+    return main(["--data", str(scenes), "--out", str(out), *recipe, *flags])
+
+
+@contextmanager
+def stopped_after_an_epoch(monkeypatch):
+    """Ctrl-C as soon as the state of an epoch is on the disk."""
+    save = callbacks.save_state
+
+    def save_then_stop(path, model, progress):
+        save(path, model, progress)
+        if progress.epochs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "save_state", save_then_stop)
+        yield
+
+
+def losses(out):
+    with out.with_suffix(".csv").open(newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_training_writes_model_log_and_curves_and_lowers_the_loss(scenes, tmp_path, capsys):
+    out = tmp_path / "model.keras"
+    still = ["--crop=0", "--zoom-out=0", "--warmup-epochs=0", "--learning-rate=0.01"]
+    assert run(scenes, out, "--epochs=8", *still) == 0
+    assert read_spec(out).class_names == tuple("0123456789")
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert not out.with_suffix(".resume.npz").exists()
+    history = losses(out)
+    assert len(history) == 8
+    assert history[-1] < 0.8 * history[0]
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last.startswith("best validation AP ")
+    assert f"next: make convert MODEL={out}" in last
+    record = read_training(out)
+    assert "--epochs=8" in record["command"] and record["machine"]["cores"] > 0
+    assert (record["split"], record["images"], record["seed"]) == ("train", 8, 0)
+    settings = record["settings"]
+    assert (settings["epochs"], settings["crop"]) == (8, 0)
+    preset = PRESETS["digits"]
+    assert (settings["alpha"], settings["input_size"]) == (preset.alpha, read_spec(out).input_hw[0])
+
+
+def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monkeypatch, tiny_net):
+    whole, parts = tmp_path / "whole.keras", tmp_path / "parts.keras"
+    assert run(scenes, whole, "--epochs", "2") == 0
+
+    with stopped_after_an_epoch(monkeypatch):
+        assert run(scenes, parts, "--epochs", "2") == 130
+    assert read_progress(parts.with_suffix(".resume.npz")).epochs == 1
+    assert run(scenes, parts, "--epochs", "2") == 2  # neither --resume nor --overwrite
+    assert run(scenes, parts, "--epochs", "3", "--resume") == 2  # another recipe
+    assert run(scenes, parts, "--epochs", "2", "--resume") == 0
+    assert len(losses(parts)) == 2
+    # Same order, same augmentation, same optimizer state: the same training.
+    np.testing.assert_allclose(losses(parts), losses(whole), rtol=1e-3)
+
+
+def test_a_first_stage_without_hard_negatives(scenes, tmp_path):
+    mined, out = tmp_path / "mined.keras", tmp_path / "all.keras"
+    assert run(scenes, mined, "--epochs=1") == 0
+    assert run(scenes, out, "--epochs=1", "--no-hard-negatives") == 0
+    assert read_training(out)["settings"]["hard_negatives"] is False
+    assert losses(out)[0] < losses(mined)[0]  # the hardest cost more than the mean
+
+
+def test_a_state_older_than_a_setting_is_gone_on_with(tmp_path):
+    files = TrainingFiles(tmp_path / "model.keras")
+    older = asdict(TrainConfig())
+    del older["hard_negatives"]
+    np.savez(files.state, progress=json.dumps(asdict(Progress(1, -1.0, older, []))))
+    assert begin(asdict(TrainConfig()), files, resume=True, overwrite=False).epochs == 1
+    with pytest.raises(ValueError, match="hard_negatives"):
+        begin(asdict(TrainConfig(hard_negatives=False)), files, resume=True, overwrite=False)
+
+
+def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp_path):
+    source = keras.applications.MobileNetV2((64, 64, 3), 0.35, include_top=False, weights=None)
+    rng = np.random.default_rng(0)
+    source.set_weights([w + rng.uniform(0.01, 0.02, w.shape) for w in source.get_weights()])
+    weights, out = tmp_path / "backbone.weights.h5", tmp_path / "model.keras"
+    source.save_weights(weights)
+    assert run(scenes, out, "--epochs=1", f"--backbone-weights={weights}") == 0
+    trained = keras.saving.load_model(out, compile=False)
+    moved = {
+        layer.name: max(
+            float(np.abs(ours - theirs).max())
+            for ours, theirs in zip(
+                trained.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True
+            )
+        )
+        for layer in source.layers
+        if layer.weights and layer.name in {ours.name for ours in trained.layers}
+    }
+    still = {name for name, distance in moved.items() if distance == 0}
+    statistics = {name for name in moved if "BN" in name or "bn_" in name}
+    assert statistics <= still
+    assert {"Conv1", "expanded_conv_depthwise", "block_1_expand", "block_2_project"} <= still
+    # Three warm-up steps of Adam move a weight by the learning rate each, slowed to 0.15 of it.
+    assert 0 < moved["block_3_expand"] < 0.15 * 2e-3 * 3
+
+
+def test_a_training_interrupted_after_its_last_epoch_only_tidies_up(
+    scenes, tmp_path, monkeypatch, tiny_net
+):
+    out = tmp_path / "model.keras"
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "write_log", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run(scenes, out, "--epochs", "3", "--stop-after", "1") == 130
+    assert out.with_suffix(".resume.npz").is_file()
+    assert run(scenes, out, "--epochs", "3", "--stop-after", "1", "--resume") == 0
+    assert len(losses(out)) == 1
+    assert not out.with_suffix(".resume.npz").exists()
+
+
+def test_fitted_anchors_replace_the_presets(tmp_path):
+    levels = (AnchorLevel(8, (0.1,), (0.5,)), AnchorLevel(32, (0.4,), (2.0,)))
+    save_levels(tmp_path / "anchors.json", levels)
+    config = TrainConfig(anchors=str(tmp_path / "anchors.json"), input_size=96)
+    spec = make_spec(config, ("a",), Initial(from_scratch=True))
+    assert (spec.levels, spec.input_hw) == (levels, (96, 96))
+
+
+def test_an_earlier_model_is_not_overwritten(scenes, tmp_path, capsys):
+    out = tmp_path / "model.keras"
+    out.write_bytes(b"precious")
+    assert run(scenes, out, "--epochs", "1") == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert out.read_bytes() == b"precious"
+
+
+def test_a_damaged_state_is_named(scenes, tmp_path, capsys):
+    out = tmp_path / "model.keras"
+    state = out.with_suffix(".resume.npz")
+    state.write_bytes(b"half a file")
+    assert run(scenes, out, "--resume") == 2
+    assert str(state) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--epochs", "0"], "--epochs is 1 or more, got 0"),
+        (["--stop-after", "61"], "--stop-after is 0 to 60 (--epochs), got 61"),
+        (["--crop", "1.5"], "--crop is 0 to 1, got 1.5"),
+        (["--input-size", "8"], "--input-size is 64 to 2048, or 0 for the preset's, got 8"),
+        (["--batch-size", "100"], "lower --batch-size"),
+        (["--learning-rate", "nan"], "--learning-rate is 1e-09 to 1, got nan"),
+        (["--warmup-epochs", "61"], "--warmup-epochs is --epochs (60) at most, got 61.0"),
+        (["--max-zoom", "0.5"], "--max-zoom is 1 to 100, got 0.5"),
+        (["--crop", "0.8", "--zoom-out", "0.5"], "got 0.8 + 0.5"),
+        (["--resume"], "--resume expects"),
+    ],
+)
+def test_wrong_flags_are_refused_with_a_cure(scenes, tmp_path, capsys, flags, message):
+    assert run(scenes, tmp_path / "model.keras", *flags) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_validation_measures_what_the_model_finds(scenes):
+    """A model that answers with the encoded truth has AP 1."""
+    dataset = load_voc(scenes, "val")
+    spec = PRESETS["fpnlite"].spec(dataset.class_names, (96, 96))
+
+    class Oracle:
+        def predict_on_batch(self, images):
+            from train.data.targets import TargetEncoder
+
+            encoder = TargetEncoder(spec)
+            rows = [encoder(e.boxes, e.class_ids) for e in dataset.examples[: len(images)]]
+            classes = np.stack([row[0] for row in rows])
+            return {
+                "logits": 20 * np.eye(spec.num_classes + 1, dtype=np.float32)[classes],
+                "offsets": np.stack([row[1] for row in rows]),
+            }
+
+    found = detect_all(Oracle(), dataset, spec)
+    assert evaluate(dataset.examples, found, spec.class_names).ap == pytest.approx(1)
+    assert TrainConfig().epochs > 0  # the defaults themselves are a valid recipe
+
+
+def test_the_last_training_needs_no_validation_split(scenes, tmp_path, capsys, tiny_net):
+    both = (scenes / "ImageSets/Main/train.txt", scenes / "ImageSets/Main/val.txt")
+    lines = "".join(path.read_text() for path in both)
+    (scenes / "ImageSets/Main/trainval.txt").write_text(lines)
+    out = tmp_path / "model.keras"
+    assert run(scenes, out, "--epochs=1", "--train-split=trainval") == 2
+    assert "got 4 of 'val' in 'trainval' as well" in capsys.readouterr().err
+    assert run(scenes, out, "--epochs=2", "--train-split=trainval", "--val-split=none") == 0
+    assert "trained 2 epochs, validated on nothing" in capsys.readouterr().out
+    assert read_spec(out).class_names == tuple("0123456789")
+    assert not out.with_name("model_validation.jpg").exists()
+    with out.with_suffix(".csv").open(newline="") as file:
+        assert [row["val_ap"] for row in csv.DictReader(file)] == ["", ""]

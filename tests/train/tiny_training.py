@@ -1,0 +1,53 @@
+"""`python -m train` with a net that compiles within a second, for tests of all that is around it.
+
+Runs in a process of its own, since a process chooses its backend, and joins others, once.
+Environment: TINY_NET=0 keeps the real net; DIE_AT=n sends this process SIGKILL before its batch n.
+"""
+
+import os
+import signal
+
+import keras
+from keras import layers
+
+from edge_runtime.detector.spec import AnchorLevel
+from train import setup as recipe
+from train import trainer as loop
+from train.__main__ import main
+from train.data import batches as loader
+from train.model.presets import PRESETS, Preset
+
+LEVELS = (AnchorLevel(16, (0.2, 0.4), (0.6, 0.6)),)
+
+
+def tiny_ssd(spec, alpha=1.0, top_down_channels=0):
+    images = keras.Input((*spec.input_hw, 3))
+    x = images
+    for name in ("fine", "coarse"):
+        x = layers.Conv2D(8, 4, 4, use_bias=False, name=name)(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+        x = layers.ReLU(name=f"{name}_relu")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="deep")(x)
+    x = layers.BatchNormalization(momentum=0.9, name="deep_bn")(x)
+    x = layers.ReLU(name="deep_relu")(x)
+    outputs = {}
+    for kind, width in (("logits", spec.num_classes + 1), ("offsets", 4)):
+        head = layers.Conv2D(len(LEVELS[0]) * width, 1, name=f"{kind}_conv")(x)
+        outputs[kind] = layers.Reshape((-1, width), name=f"{kind}_rows")(head)
+    return keras.Model(images, outputs)
+
+
+class DyingBatches(loader.TrainingBatches):
+    def __getitem__(self, index):
+        if index == int(os.environ["DIE_AT"]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+def run() -> int:
+    PRESETS["digits"] = Preset(LEVELS, 0, 0.35, (64, 64))
+    if os.environ.get("TINY_NET") != "0":
+        recipe.build_ssd = tiny_ssd
+    if "DIE_AT" in os.environ:
+        loop.TrainingBatches = DyingBatches
+    return main()

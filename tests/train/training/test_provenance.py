@@ -1,0 +1,63 @@
+"""What a model's file says of its training."""
+
+import json
+import zipfile
+
+import pytest
+
+from train.config import SHAPE, TrainConfig
+from train.data.dataset import VocDataset
+from train.model.presets import PRESETS
+from train.training.provenance import MEMBER, complete, describe_training, read_training
+
+
+def written(path, record):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(MEMBER, complete(record, [{"seconds": 90}]))
+    return path
+
+
+@pytest.fixture(name="dataset")
+def dataset_fixture(tmp_path):
+    return VocDataset(tmp_path, "train", ("a",), [])
+
+
+def test_settings_are_what_the_preset_made_of_them(dataset, tmp_path):
+    config = TrainConfig(preset="digits", epochs=5, seed=3)
+    record = read_training(written(tmp_path / "a.keras", describe_training(config, dataset, "")))
+    settings = record["settings"]
+    assert (settings["epochs"], settings["seed"], settings["preset"]) == (5, 3, "digits")
+    digits = PRESETS["digits"]
+    assert (settings["alpha"], settings["input_size"]) == (digits.alpha, digits.input_hw[0])
+    assert record["minutes"] == 1.5
+
+
+def test_settings_that_were_given_stay(dataset):
+    config = TrainConfig(preset="digits", alpha=0.75, input_size=224)
+    settings = describe_training(config, dataset, "")["settings"]
+    assert (settings["alpha"], settings["input_size"]) == (0.75, 224)
+    json.dumps(settings)
+
+
+def test_with_qat_the_shape_is_that_of_the_net_it_starts_from(dataset, tmp_path):
+    float_record = describe_training(TrainConfig(preset="digits", alpha=0.75), dataset, "")
+    path = written(tmp_path / "float.keras", float_record)
+    settings = describe_training(TrainConfig(qat=True, seed=9), dataset, "", path)["settings"]
+    assert {name: settings[name] for name in SHAPE} == {
+        **{"preset": "digits", "anchors": "", "alpha": 0.75},
+        "input_size": PRESETS["digits"].input_hw[0],
+    }
+    assert (settings["seed"], settings["qat"]) == (9, True)
+
+
+def test_an_older_record_leaves_the_shape_open(dataset, tmp_path):
+    older = describe_training(TrainConfig(), dataset, "typed")
+    del older["settings"]
+    path = written(tmp_path / "older.keras", older)
+    assert read_training(path)["command"] == "typed"
+    bare = tmp_path / "bare.keras"
+    with zipfile.ZipFile(bare, "w"):
+        pass
+    for start in (path, bare):
+        settings = describe_training(TrainConfig(qat=True), dataset, "", start)["settings"]
+        assert [settings[name] for name in SHAPE] == [None] * len(SHAPE)

@@ -1,0 +1,1 @@
+"""Anchor fitting: k-means on box sizes, coverage, plots."""

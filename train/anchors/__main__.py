@@ -1,0 +1,191 @@
+"""Fit a detector's anchors to the boxes of a PASCAL VOC folder, and see what that gains.
+
+python -m train.anchors --data build/data/digits
+python -m train.anchors --data DIR --preset fpnlite --out anchors.json --picture anchors.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
+from edge_runtime.media.atomic import atomic_path
+from train.anchors.coverage import (
+    Reach,
+    all_boxes,
+    format_table,
+    measure_reach,
+    unreachable_classes,
+)
+from train.anchors.kmeans import box_sizes_px, check_count, fit_levels
+from train.anchors.plot import anchor_sizes_px, draw_anchors
+from train.data.dataset import VocDataset, load_voc, plain_warnings
+from train.model.presets import PRESETS
+
+__all__ = ["fit_spec", "load_levels", "main", "save_levels", "unreachable_classes"]
+
+FIELDS = ("stride", "sizes", "aspect_ratios")
+
+
+def save_levels(path: str | Path, levels: Sequence[AnchorLevel]) -> None:
+    """Write anchor levels as JSON; the file appears whole or not at all.
+
+    Raises: OSError where it cannot be written.
+    """
+    text = json.dumps({"levels": [asdict(level) for level in levels]}, indent=1)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def load_levels(path: str | Path) -> tuple[AnchorLevel, ...]:
+    """Anchor levels, finest first, from a file of `save_levels`.
+
+    Raises: FileNotFoundError; ValueError for a file that holds anything else.
+    """
+    path = Path(path)
+    cure = "write it with `python -m train.anchors --out FILE`"
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of anchors at {path}; {cure}")
+    try:
+        return _parse_levels(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:  # also UnicodeDecodeError, JSONDecodeError and SpecError
+        raise ValueError(f"{path}: anchor levels as JSON expected, got {error}; {cure}") from error
+
+
+def _parse_levels(content: object) -> tuple[AnchorLevel, ...]:
+    rows = content.get("levels") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not rows:
+        raise ValueError('no object with a list "levels"')
+    levels = []
+    for row in rows:
+        if not isinstance(row, dict) or set(row) != set(FIELDS):
+            raise ValueError(f"a level without exactly {', '.join(FIELDS)}: {row}")
+        for name in FIELDS[1:]:
+            # float() would take strings and truth values as well.
+            values = row[name] if isinstance(row[name], list) else [None]
+            if not all(type(value) in (int, float) for value in values):
+                raise ValueError(f"{name} that are no list of numbers: {row[name]}")
+        levels.append(AnchorLevel(**row))
+    strides = [level.stride for level in levels]
+    if strides != sorted(set(strides)):
+        raise ValueError(f"strides that do not rise: {strides}")
+    return tuple(levels)
+
+
+def fit_spec(
+    dataset: VocDataset, before: DetectorSpec, per_level: int = 3, seed: int = 0
+) -> DetectorSpec:
+    """The spec with anchors fitted to a data set, on the same strides; see `fit_levels`.
+
+    Raises: ValueError if the data set has no boxes or fewer than clusters.
+    """
+    boxes, _ = all_boxes(dataset)
+    check_count(len(boxes), per_level * len(before.levels))
+    strides = [level.stride for level in before.levels]
+    sizes = box_sizes_px(boxes, before.input_hw)
+    return replace(before, levels=fit_levels(sizes, strides, before.input_hw, per_level, seed))
+
+
+def describe_levels(spec: DetectorSpec) -> str:
+    """One line a level: anchors as width x height in input pixels, and how many there are."""
+    lines = []
+    for level in spec.levels:
+        rows, columns = spec.feature_hw(level)
+        sizes = anchor_sizes_px((level,), spec.input_hw)
+        shapes = "  ".join(f"{width:.0f}x{height:.0f}" for width, height in sizes)
+        lines.append(f"stride {level.stride:>3}, {columns}x{rows} cells: {shapes}")
+    return "\n".join(lines)
+
+
+def advice(before: list[Reach], after: list[Reach], share: float = 0.9) -> list[str]:
+    """What to do about classes that the fitted anchors do not reach well, a line for each cure."""
+    classes: dict[str, list[str]] = {}
+    for old, new in zip(before[:-1], after[:-1], strict=True):
+        cure = ""
+        if new.share < share <= new.shape_share:
+            cure = (
+                "the cells are too far apart for them, whatever the anchors' shapes; take a "
+                "preset with a smaller stride or raise --input-size"
+            )
+        elif new.share < share or new.share < old.share - 0.01:
+            cure = "their shapes differ too much for so few anchors; raise --per-level"
+        if cure:
+            classes.setdefault(cure, []).append(new.name)
+    return [f"{', '.join(names)}: {cure}" for cure, names in classes.items()]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.anchors",
+        description="Fit a detector's anchors to the boxes of a PASCAL VOC folder.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="VOC folder")
+    parser.add_argument("--split", default="train", help="whose boxes to fit")
+    parser.add_argument(
+        "--preset", default="fpnlite", choices=sorted(PRESETS), help="feature maps, and 'before'"
+    )
+    parser.add_argument(
+        "--input-size", type=int, default=0, help="height and width in pixels; 0: the preset's"
+    )
+    parser.add_argument(
+        "--per-level", type=int, default=3, help="anchors a cell; each costs time on the device"
+    )
+    parser.add_argument("--out", type=Path, help="write the levels to this JSON file")
+    parser.add_argument("--picture", type=Path, help="draw boxes and anchors into this PNG file")
+    parser.add_argument("--seed", type=int, default=0, help="of k-means")
+    return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    """What can be said before the annotations are read."""
+    if options.input_size and not 64 <= options.input_size <= 2048:
+        raise ValueError(f"--input-size is 64 to 2048 pixels, got {options.input_size}")
+    if options.per_level < 1:
+        raise ValueError(f"--per-level is at least 1, got {options.per_level}")
+    if not 0 <= options.seed < 2**32:
+        raise ValueError(f"--seed is 0 to 2**32 - 1, got {options.seed}")
+    for flag, path, suffix in (("out", options.out, ".json"), ("picture", options.picture, ".png")):
+        if path and path.suffix.lower() != suffix:
+            raise ValueError(f"--{flag} is a {suffix} file, got {path}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    _check(options)
+    dataset = load_voc(options.data, options.split)
+    side = options.input_size
+    preset = PRESETS[options.preset]
+    before = preset.spec(dataset.class_names, (side, side) if side else None)
+    after = fit_spec(dataset, before, options.per_level, options.seed)
+    old, new = measure_reach(dataset, before), measure_reach(dataset, after)
+    print(format_table(old, new))
+    print(describe_levels(after))
+    for line in advice(old, new):
+        print(f"note: {line}")
+    if options.out:
+        save_levels(options.out, after.levels)
+        print(f"written: {options.out}")
+    if options.picture:
+        draw_anchors(options.picture, dataset, before, after)
+        print(f"drawn: {options.picture}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line. Returns: the exit status, 2 after an error that the user can cure."""
+    options = _parser().parse_args(argv)
+    plain_warnings()
+    try:
+        _run(options)
+    except (ValueError, OSError) as error:
+        print(f"train.anchors: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""The command line of `python -m train.data`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from train.data.lint.checks import find_flaws
+from train.data.lint.findings import Finding, count_severities, findings_to_json, format_findings
+from train.data.lint.repair import LOG_NAME, repair
+from train.data.lint.survey import Survey, survey_folder
+from train.model.presets import PRESETS
+from train.new_folder import check_free
+
+_EPILOG = """\
+Exit status: 0 where training can start (warnings and notes at most), 1 where it would stop at
+something, 2 for a bad call. With --fix it speaks of the repaired copy.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.data", description="Look after a data set in PASCAL VOC layout."
+    )
+    check = parser.add_subparsers(dest="command", required=True, metavar="COMMAND").add_parser(
+        "check",
+        help="find what is wrong with it, and repair a copy",
+        description="Find everything in a VOC folder that training would stop at or work around.",
+        epilog=_EPILOG,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = check.add_argument
+    add("data", type=Path, metavar="DIR", help="folder in PASCAL VOC layout; it is not changed")
+    add("--fix", type=Path, metavar="OUT", help="write a repaired copy, with a log of all changes")
+    add("--report", type=Path, metavar="FILE", help="draw classes, box sizes and samples (.png)")
+    add("--preset", choices=sorted(PRESETS), default="fpnlite", help="whose anchors --report shows")
+    add("--show", type=int, default=20, metavar="N", help="findings of a kind shown; 0: all")
+    add("--json", action="store_true", help="print everything as JSON instead")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m train.data check DIR`. Returns the exit status that its help describes."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if args.show < 0:
+        parser.error(f"--show: a number of at least 0 expected, got {args.show}")
+    try:
+        if args.fix:
+            check_free(args.fix, args.data)  # before the work, not after it
+        survey = survey_folder(args.data)
+        findings = find_flaws(survey)
+        result = _summary(survey, findings)
+        if not args.json:
+            print(_as_text(args.data, findings, args.show, result))
+        if args.fix:
+            findings = _fix(survey, args, result)
+        if args.report:
+            _draw(survey, args)
+            result["report"] = str(args.report)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if args.json:
+        print(json.dumps(result, indent=1))
+    return 1 if count_severities(findings)["error"] else 0
+
+
+def _summary(survey: Survey, findings: list[Finding]) -> dict:
+    splits = {split: len(lines) for split, lines in survey.splits.items()}
+    return {
+        "data": str(survey.root),
+        "annotations": len(survey.records),
+        "boxes": survey.class_counts.total(),
+        "splits": splits,
+        **findings_to_json(findings),
+    }
+
+
+def _as_text(data: Path, findings: list[Finding], show: int, result: dict) -> str:
+    splits = ", ".join(f"{split} {count}" for split, count in result["splits"].items())
+    what = f"{result['annotations']} annotations, {result['boxes']} boxes; {splits or 'no split'}"
+    parts = [format_findings(findings, show)] if findings else []
+    return "\n".join([*parts, f"{data}: {what}", f"{data}: {_verdict(findings)}"])
+
+
+def _verdict(findings: list[Finding]) -> str:
+    counts = count_severities(findings)
+    parts = [f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items() if count]
+    return ", ".join(parts) or "no finding"
+
+
+def _fix(survey: Survey, args: argparse.Namespace, result: dict) -> list[Finding]:
+    """Writes the copy and adds what it is like to `result`; returns what is left to be found."""
+    changes = repair(survey, args.fix)
+    left = find_flaws(survey_folder(args.fix))
+    result["fixed"] = {"out": str(args.fix), "changes": len(changes), **findings_to_json(left)}
+    if not args.json:
+        print(f"{args.fix}: {len(changes)} changes, listed in {args.fix / LOG_NAME}")
+        rest = [finding for finding in left if finding.severity != "note"]
+        if rest:
+            print(format_findings(rest, args.show))
+        print(f"{args.fix}: {_verdict(left)} left")
+    return left
+
+
+def _draw(survey: Survey, args: argparse.Namespace) -> None:
+    try:
+        from train.data.lint.report import draw_report
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"--report needs {error.name}; pip install -e '.[train]'"
+        ) from error
+    draw_report(survey, args.preset, args.report)
+    if not args.json:
+        print(args.report)

@@ -1,0 +1,1 @@
+"""Data set checks: what is wrong with images and labels, and its repair."""

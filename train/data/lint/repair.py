@@ -1,0 +1,185 @@
+"""A repaired copy of a VOC folder, with a log of all that is different in it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from train.check_annotation import exif_kind
+from train.data.lint.findings import Change
+from train.data.lint.leaks import Leak
+from train.data.lint.survey import Record, Survey
+from train.data.voc import write_tree
+from train.new_folder import check_free, new_folder
+from train.repair_annotation import repair_annotation
+from train.voc_folder import split_path
+
+LOG_NAME = "changes.csv"
+_JPEG_QUALITY = 95  # of pictures turned upright; a JPEG cannot be turned without coding it again
+
+
+def repair(survey: Survey, out: str | Path) -> list[Change]:
+    """Write a copy of the surveyed folder with every flaw mended that `check` says --fix mends.
+
+    What has no flaw is copied byte for byte. `out` appears whole or not at all, with the returned
+    changes in `changes.csv`.
+
+    Raises: ValueError where `out` holds something, or no picture would be left to train on.
+    OSError where a file cannot be written.
+    """
+    out = Path(out)
+    check_free(out, survey.root)
+    with new_folder(out) as folder:
+        for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+            (folder / name).mkdir(parents=True)
+        done = {LOG_NAME}  # files that are written otherwise or left out, not copied
+        changes = [
+            *_repair_annotations(survey, folder, done),
+            *_repair_pictures(survey, folder, done),
+            *_repair_splits(survey, folder, done),
+            *_repair_labels(survey, folder, done),
+        ]
+        changes.sort()
+        _copy_rest(survey.root, folder, done)
+        _write_log(changes, folder / LOG_NAME)
+    return changes
+
+
+def _repair_annotations(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
+    for record in survey.records.values():
+        file = survey.relative(record.path)
+        if not record.usable:
+            kind, line = _why_unusable(record)
+            yield Change(file, line, kind, "left out")
+            done.add(file)
+            continue
+        root, changes = repair_annotation(survey, record)
+        if changes:
+            write_tree(root, folder / file)
+            done.add(file)
+        yield from changes
+
+
+def _why_unusable(record: Record) -> tuple[str, int]:
+    if record.malformed:
+        return "malformed-xml", record.malformed.line
+    kind = "undecodable-picture" if record.undecodable else "missing-picture"
+    return kind, record.annotation.line
+
+
+def _repair_pictures(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
+    for record in survey.records.values():
+        if record.image_path is None or survey.relative(record.image_path) in done:
+            continue  # none, or shared with another annotation
+        file = survey.relative(record.image_path)
+        if record.undecodable:
+            done.add(file)
+            yield Change(file, 0, "undecodable-picture", "left out")
+        elif record.usable and exif_kind(record):
+            done.add(file)
+            _save_upright(record.image_path, folder / file)
+            change = f"turned upright from EXIF orientation {record.picture.orientation}"
+            yield Change(file, 0, exif_kind(record), f"{change}, coded again")
+
+
+def _save_upright(source: Path, target: Path) -> None:
+    with Image.open(source) as image:
+        upright = ImageOps.exif_transpose(image)
+        form = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a preview
+        kept = {key: upright.info[key] for key in ("exif", "icc_profile") if upright.info.get(key)}
+        if form in ("JPEG", "WEBP"):
+            kept["quality"] = _JPEG_QUALITY
+        upright.save(target, format=form, **kept)
+
+
+def _repair_splits(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
+    leaks = {(leak.split, leak.image_id): leak for leak in survey.leaks}
+    left = 0
+    for split, lines in survey.splits.items():
+        source = split_path(survey.root, split)
+        file = survey.relative(source)
+        dropped: dict[int, Change] = {}
+        seen: set[str] = set()
+        for line, image_id in lines.items():
+            reason = _why_drop(survey, image_id, leaks.get((split, image_id)), image_id in seen)
+            if reason:
+                kind, text = reason
+                dropped[line] = Change(file, line, kind, f"dropped {image_id}: {text}")
+            seen.add(image_id)
+        yield from dropped.values()
+        left += len(lines) - len(dropped)
+        if len(dropped) == len(lines):
+            done.add(file)
+            yield Change(file, 0, "empty-split", "left out: no picture left")
+        elif dropped:
+            done.add(file)
+            texts = enumerate(source.read_text(encoding="utf-8-sig").splitlines(), 1)
+            kept = "".join(f"{text}\n" for line, text in texts if line not in dropped)
+            (folder / file).write_text(kept, encoding="utf-8")
+    if survey.splits and not left:
+        raise ValueError(
+            f"{survey.root}: expected a picture that can be trained on, got none in any split; "
+            "look at the findings first"
+        )
+
+
+def _why_drop(
+    survey: Survey, image_id: str, leak: Leak | None, repeated: bool
+) -> tuple[str, str] | None:
+    """(kind, text), or None where the id stays."""
+    if repeated:
+        return "duplicate-id", "named before"
+    record = survey.records.get(image_id)
+    if record is None:
+        return "missing-annotation", "no annotation"
+    if not record.usable:
+        kind, _ = _why_unusable(record)
+        return kind, "its annotation or picture is of no use"
+    if leak is None:
+        return None
+    if leak.kept_id == image_id:
+        return "leaked-id", f"stays in {leak.kept_split}"
+    return "leaked-picture", f"the same picture stays in {leak.kept_split} as {leak.kept_id}"
+
+
+def _repair_labels(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
+    names = survey.labels
+    if names is None or list(names.values()) == list(survey.listed or ()) != []:
+        return
+    done.add("labels.txt")
+    if not names:
+        yield Change("labels.txt", 0, "bad-labels", "left out: it named no class")
+        return
+    text = "".join(f"{name}\n" for name in survey.listed)
+    (folder / "labels.txt").write_text(text, encoding="utf-8")
+    first = {name: line for line, name in reversed(names.items())}
+    for line, name in names.items():
+        if first[name] != line:
+            yield Change("labels.txt", line, "bad-labels", f"removed the repeated {name!r}")
+
+
+def _copy_rest(root: Path, folder: Path, done: set[str]) -> None:
+    seen = set()
+    for parent, names, files in os.walk(root, followlinks=True):  # JPEGImages may be a link
+        real = Path(parent).resolve()
+        if real in seen:
+            names.clear()  # links that lead in a circle
+            continue
+        seen.add(real)
+        below = Path(parent).relative_to(root)
+        (folder / below).mkdir(parents=True, exist_ok=True)
+        for name in files:
+            if (below / name).as_posix() not in done:
+                shutil.copyfile(root / below / name, folder / below / name)
+
+
+def _write_log(changes: list[Change], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("file", "line", "kind", "change"))
+        writer.writerows((c.file, c.line or "", c.kind, c.change) for c in changes)

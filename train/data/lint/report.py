@@ -1,0 +1,192 @@
+"""A data set at a glance, as a picture: classes, box sizes against anchors, samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure  # the object interface needs no display
+from matplotlib.ticker import NullLocator
+
+from edge_runtime.detector.anchors import make_anchors
+from edge_runtime.detector.boxes import cxcywh_to_xyxy, iou
+from edge_runtime.media.atomic import atomic_path
+from train.data.lint.leaks import main_splits
+from train.data.lint.survey import Record, Survey
+from train.model.presets import PRESETS
+from train.placement import clip_box
+from train.sample_sheet import SAMPLES, draw_samples
+
+REACH = 0.5  # IoU from which an anchor counts as an answer for a box, as in train/data/targets.py
+_MOST_BOXES = 20000  # more take minutes and look the same
+_MOST_CLASSES = 20
+_IN_REACH, _OUT_OF_REACH, _ANCHOR = "#3b7dbd", "#e4572e", "#222222"
+_SHADES = ("#264653", "#2a9d8f", "#8ab17d", "#e9c46a", "#f4a261", "#b56576")
+_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """wh: (N, 2) box sides as fractions of the picture. reached: (N,) bool, best IoU >= REACH.
+
+    total: boxes of which the N are a fair share. anchors_wh: (K, 2) different anchor sides.
+    """
+
+    wh: np.ndarray
+    reached: np.ndarray
+    total: int
+    anchors_wh: np.ndarray
+
+
+def draw_report(survey: Survey, preset: str, path: str | Path) -> None:
+    """Draw a surveyed data set into a picture file (.png, or what else matplotlib can write).
+
+    Raises: ValueError where nothing can be drawn, or for an unknown kind of picture. OSError.
+    """
+    path = Path(path)
+    supported = Figure().canvas.get_supported_filetypes()
+    if path.suffix.lower().lstrip(".") not in supported:
+        raise ValueError(f"{path}: expected a picture file such as report.png, got another suffix")
+    boxes = _boxes(survey)
+    if not len(boxes):
+        raise ValueError(f"{survey.root}: expected boxes to draw, got none that can be used")
+    sizes = measure_sizes(boxes, preset)
+    figure = Figure(figsize=(15, 15), layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # inches; else labels touch the rim
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
+    counts, histogram, scatter = top.subplots(1, 3, width_ratios=(1.05, 1, 1))
+    class_names = _draw_counts(counts, survey)
+    _draw_areas(histogram, sizes, preset)
+    _draw_sides(scatter, sizes, preset)
+    figure.suptitle(f"{survey.root.resolve().name}: {_headline(survey, sizes)}", fontsize=15)
+    draw_samples(bottom, _samples(survey), class_names)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+def measure_sizes(boxes: np.ndarray, preset: str) -> Sizes:
+    """How well a preset's anchors fit boxes (N, 4) xyxy in [0, 1] of their pictures."""
+    total = len(boxes)
+    boxes = boxes[:: -(-total // _MOST_BOXES)]
+    anchors = make_anchors(PRESETS[preset].spec(["object"]))
+    corners = cxcywh_to_xyxy(anchors)
+    parts = np.array_split(boxes, -(-len(boxes) // 128))  # all at once would take gigabytes
+    best = np.concatenate([iou(part, corners).max(axis=1) for part in parts])
+    different = np.unique(anchors[:, 2:].round(4), axis=0)
+    return Sizes(boxes[:, 2:] - boxes[:, :2], best >= REACH, total, different)
+
+
+def _boxes(survey: Survey) -> np.ndarray:
+    """All boxes that training would take, (N, 4) float32 xyxy in [0, 1] of the upright picture."""
+    boxes = [box for record in survey.records.values() for _, box in usable_boxes(record)]
+    return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def usable_boxes(record: Record) -> list[tuple[str, tuple]]:
+    """(class name, xyxy in [0, 1] of the upright picture) of the boxes that training would take."""
+    if not record.usable:
+        return []
+    placement = record.placement
+    clipped = [
+        (item.name, clip_box(item.box_px, placement.drawn_wh)[1])
+        for item in record.annotation.objects
+    ]
+    return [(name, placement.fractions(box)) for name, box in clipped if box]
+
+
+def _headline(survey: Survey, sizes: Sizes) -> str:
+    usable = sum(record.usable for record in survey.records.values())
+    return f"{usable} pictures, {sizes.total} boxes, {len(survey.class_counts)} classes"
+
+
+def _draw_counts(axes, survey: Survey) -> list[str]:
+    """Horizontal bars, a group a class and a bar a split; returns the names in their order."""
+    names = list(survey.listed or sorted(survey.class_counts))
+    names += sorted(set(survey.class_counts) - set(names))
+    shown = names
+    if len(names) > _MOST_CLASSES:
+        shown = sorted(names, key=lambda name: -survey.class_counts[name])[:_MOST_CLASSES]
+    splits = main_splits({split: lines.values() for split, lines in survey.splits.items()})
+    splits = splits[: len(_SHADES)]
+    height = 0.8 / max(1, len(splits))
+    for place, split in enumerate(splits):
+        records = [survey.records.get(image_id) for image_id in survey.splits[split].values()]
+        counts = Counter(name for r in records if r for name, _ in usable_boxes(r))
+        rows = np.arange(len(shown)) - 0.4 + height * (place + 0.5)
+        label = f"{split}: {len(records)} pictures"
+        values = [counts[name] for name in shown]
+        bars = axes.barh(rows, values, height * 0.92, color=_SHADES[place], label=label)
+        if len(shown) * len(splits) <= 36:
+            axes.bar_label(bars, padding=3, fontsize=8, color="#444444")
+    axes.set_yticks(range(len(shown)), shown)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    hidden = f"; the {len(shown)} most frequent of {len(names)}" if len(names) > len(shown) else ""
+    axes.set(title=f"boxes of each class{hidden}", xlabel="boxes")
+    _tidy(axes, "x")
+    if splits:
+        below = {"loc": "upper center", "bbox_to_anchor": (0.45, -0.11)}  # bars may fill the axes
+        axes.legend(**below, ncols=3, columnspacing=1, frameon=False, fontsize=9)
+    return names
+
+
+def _draw_areas(axes, sizes: Sizes, preset: str) -> None:
+    """Histogram of sqrt(area), boxes out of the anchors' reach on top in another colour."""
+    side = np.sqrt(sizes.wh.prod(axis=1))
+    anchor_side = np.unique(np.sqrt(sizes.anchors_wh.prod(axis=1)).round(3))
+    low = min(side.min(), anchor_side.min()) * 0.9
+    edges = np.geomspace(low, max(1, anchor_side.max() * 1.05), 41)
+    groups = [side[sizes.reached], side[~sizes.reached]]
+    share = np.mean(~sizes.reached)
+    labels = [f"best anchor IoU ≥ {REACH}", f"below {REACH}: {share:.1%}"]
+    axes.hist(groups, edges, stacked=True, color=[_IN_REACH, _OUT_OF_REACH], label=labels)
+    for number, at in enumerate(anchor_side):
+        label = f"anchors of {preset}" if not number else None
+        axes.axvline(at, color=_ANCHOR, linewidth=0.8, linestyle=(0, (2, 3)), label=label)
+    part = f", {len(side)} of {sizes.total}" if len(side) < sizes.total else ""
+    axes.set(xscale="log", title=f"box sizes{part}", ylabel="boxes")
+    axes.set_xlabel("√area, fraction of the picture's")
+    axes.set_xlim(edges[0], edges[-1])
+    _label_logarithmic(axes.xaxis)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.25)  # room for the legend
+    _tidy(axes, "y")
+    axes.legend(framealpha=1, edgecolor="white", fontsize=9, loc="upper left")
+
+
+def _draw_sides(axes, sizes: Sizes, preset: str) -> None:
+    """Width against height of each box, both logarithmic; anchors as crosses."""
+    axes.scatter(*sizes.wh[sizes.reached].T, s=9, color=_IN_REACH, alpha=0.35, linewidths=0)
+    axes.scatter(*sizes.wh[~sizes.reached].T, s=12, color=_OUT_OF_REACH, alpha=0.7, linewidths=0)
+    axes.scatter(*sizes.anchors_wh.T, marker="+", s=55, color=_ANCHOR, label=f"anchors of {preset}")
+    low = min(sizes.wh.min(), sizes.anchors_wh.min()) * 0.85
+    high = max(1.0, sizes.anchors_wh.max()) * 1.1
+    axes.plot([low, high], [low, high], color="#bbbbbb", linewidth=0.8, zorder=0)
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
+    axes.set(title="width and height", xlabel="width / picture", ylabel="height / picture")
+    _label_logarithmic(axes.xaxis)
+    _label_logarithmic(axes.yaxis)
+    _tidy(axes, "both")
+    axes.legend(framealpha=1, edgecolor="white", fontsize=9, loc="upper left")
+
+
+def _label_logarithmic(axis) -> None:
+    """Plain numbers instead of powers, on the ticks that are in view."""
+    low, high = axis.get_view_interval()
+    axis.set_ticks([tick for tick in _TICKS if low <= tick <= high], labels=None)
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
+
+
+def _tidy(axes, grid: str) -> None:
+    axes.grid(axis=grid, alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _samples(survey: Survey) -> list[tuple[Record, list[tuple[str, tuple]]]]:
+    """Pictures from all over the set, with their boxes; those with a box first."""
+    records = [r for r in survey.records.values() if r.usable and usable_boxes(r)]
+    places = np.linspace(0, len(records) - 1, min(SAMPLES, len(records))).round().astype(int)
+    return [(records[place], usable_boxes(records[place])) for place in places]

@@ -1,0 +1,169 @@
+"""Everything that a VOC folder holds, read once and without stopping at a flaw."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from tqdm import tqdm
+
+from edge_runtime.media.images import read_image
+from train.data.geometry import read_header
+from train.data.lint.leaks import Leak, find_leaks
+from train.data.lint.spelling import find_misspelt
+from train.data.voc import VocAnnotation, VocFlaw, scan_annotation
+from train.placement import Placement, find_placement
+from train.voc_folder import (
+    check_layout,
+    find_image,
+    label_lines,
+    picture_files,
+    split_lines,
+    split_names,
+)
+from train.voc_xml import MalformedXml
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that decodes. stored_wh: pixels, as in the file; digest: of its upright pixels."""
+
+    path: Path
+    stored_wh: tuple[int, int]
+    orientation: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """One annotation file and its picture.
+
+    annotation: None where the file is malformed, see `malformed`. flaws: of objects that are not
+    in the annotation. image_path: None where there is no picture. picture: None also where it
+    cannot be decoded, see `undecodable`.
+    """
+
+    image_id: str
+    path: Path
+    annotation: VocAnnotation | None
+    malformed: MalformedXml | None
+    flaws: tuple[VocFlaw, ...]
+    image_path: Path | None
+    picture: Picture | None
+    undecodable: str | None
+
+    @property
+    def usable(self) -> bool:
+        return self.annotation is not None and self.picture is not None
+
+    @property
+    def placement(self) -> Placement | None:
+        if not self.usable:
+            return None
+        picture = self.picture
+        return find_placement(self.annotation.size_wh, picture.stored_wh, picture.orientation)
+
+
+@dataclass
+class Survey:
+    """splits: name → line number → image id. labels: line number → name, None without labels.txt.
+
+    unannotated: pictures that belong to no annotation.
+    """
+
+    root: Path
+    splits: dict[str, dict[int, str]]
+    labels: dict[int, str] | None
+    records: dict[str, Record] = field(default_factory=dict)
+    unannotated: list[Path] = field(default_factory=list)
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    @cached_property
+    def used_ids(self) -> set[str]:
+        """The ids that a split names."""
+        return {image_id for lines in self.splits.values() for image_id in lines.values()}
+
+    @cached_property
+    def class_counts(self) -> Counter:
+        """How many objects each name has, as written, over all annotations."""
+        objects = (r.annotation.objects for r in self.records.values() if r.annotation)
+        return Counter(item.name for items in objects for item in items)
+
+    @property
+    def listed(self) -> tuple[str, ...] | None:
+        """The names of labels.txt, each once; None where there is no name to go by."""
+        return tuple(dict.fromkeys((self.labels or {}).values())) or None
+
+    @cached_property
+    def corrections(self) -> dict[str, str]:
+        """Misspelt class name → the right one."""
+        return find_misspelt(self.class_counts, self.listed)
+
+    @cached_property
+    def leaks(self) -> list[Leak]:
+        """Among pictures that can be trained on; the others have worse flaws."""
+        splits = {
+            split: [i for i in lines.values() if i in self.records and self.records[i].usable]
+            for split, lines in self.splits.items()
+        }
+        return find_leaks(splits, self.digests)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Image id → digest of the pixels, where they can be read."""
+        records = self.records.values()
+        return {record.image_id: record.picture.digest for record in records if record.picture}
+
+
+def survey_folder(root: str | Path) -> Survey:
+    """Read all splits, annotations and annotated pictures of a VOC folder; decodes every picture.
+
+    Raises: ValueError where it is no VOC folder. OSError where a file cannot be read.
+    """
+    root = Path(root)
+    check_layout(root)
+    splits = {split: split_lines(root, split) for split in split_names(root)}
+    survey = Survey(root, splits, label_lines(root))
+    paths = sorted((root / "Annotations").glob("*.xml"))
+    pictures: dict[Path, Picture | str] = {}  # two annotations may name one file
+    for path in tqdm(paths, desc="checking", unit="picture", disable=None):
+        survey.records[path.stem] = _read_record(root, path, pictures)
+    survey.unannotated = [path for path in picture_files(root) if path not in pictures]
+    return survey
+
+
+def _read_record(root: Path, path: Path, pictures: dict[Path, Picture | str]) -> Record:
+    annotation, malformed, flaws = None, None, []
+    try:
+        annotation, flaws = scan_annotation(path)
+    except MalformedXml as error:
+        malformed = error
+    try:
+        known = annotation or VocAnnotation(path, None, None, (), 1, 1)
+        image_path = find_image(root, path.stem, known)
+    except ValueError:
+        return Record(path.stem, path, annotation, malformed, tuple(flaws), None, None, None)
+    if image_path not in pictures:
+        pictures[image_path] = _read_picture(image_path)
+    found = pictures[image_path]
+    picture, undecodable = (None, found) if isinstance(found, str) else (found, None)
+    return Record(
+        path.stem, path, annotation, malformed, tuple(flaws), image_path, picture, undecodable
+    )
+
+
+def _read_picture(path: Path) -> Picture | str:
+    """The picture, or why it cannot be decoded."""
+    try:
+        stored_wh, orientation = read_header(path)
+        pixels = read_image(path)
+    except ValueError as error:
+        return str(error).removeprefix(f"{path}: ")
+    digest = hashlib.blake2b(pixels, digest_size=16)
+    digest.update(repr(pixels.shape).encode())
+    return Picture(path, stored_wh, orientation, digest.hexdigest())

@@ -1,0 +1,1 @@
+"""The embedded default: synthetic scenes of handwritten digits."""

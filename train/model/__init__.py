@@ -1,0 +1,1 @@
+"""The SSD network: backbone, heads, presets, losses."""

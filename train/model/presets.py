@@ -1,0 +1,87 @@
+"""Which feature levels a detector has and which anchors sit on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network and its anchors.
+
+    Attributes:
+        levels: anchor levels, finest first; their strides say which feature maps the net has.
+        top_down_channels: width of the top-down path (FPNLite); 0 for plain SSDLite.
+        alpha: width multiplier of the MobileNetV2 backbone.
+        input_hw: height and width of the input in pixels.
+    """
+
+    levels: tuple[AnchorLevel, ...]
+    top_down_channels: int
+    alpha: float
+    input_hw: tuple[int, int]
+
+    def spec(
+        self, class_names: Sequence[str], input_hw: tuple[int, int] | None = None
+    ) -> DetectorSpec:
+        return DetectorSpec(input_hw or self.input_hw, tuple(class_names), self.levels)
+
+
+def ssd_levels(
+    strides: Sequence[int] = (16, 32, 64, 128, 256, 512), low: float = 0.2, high: float = 0.95
+) -> tuple[AnchorLevel, ...]:
+    """Linearly spaced scales (SSD, Liu et al. 2016, section 2.2, equation 4).
+
+    A level has its scale at five aspect ratios and the geometric mean with the next scale at
+    ratio 1. The finest level gets three anchors only, since it has most of the cells.
+    """
+    scales = [low + (high - low) * k / (len(strides) - 1) for k in range(len(strides))] + [1.0]
+    levels = [AnchorLevel(strides[0], (low / 2, low, low), (1, 2, 1 / 2))]
+    for stride, scale, following in zip(strides[1:], scales[1:-1], scales[2:], strict=True):
+        sizes = (*[scale] * 5, math.sqrt(scale * following))
+        levels.append(AnchorLevel(stride, sizes, (1, 2, 1 / 2, 3, 1 / 3, 1)))
+    return tuple(levels)
+
+
+def octave_levels(
+    strides: Sequence[int], base: float, aspect_ratios: Sequence[float], scales_per_octave: int = 2
+) -> tuple[AnchorLevel, ...]:
+    """Sizes that double from level to level (RetinaNet, Lin et al. 2017, section 4).
+
+    Args:
+        base: smallest size of the finest level, as a fraction of the input's shorter side.
+    """
+    levels = []
+    for octave, stride in enumerate(strides):
+        pairs = [
+            (base * 2 ** (octave + step / scales_per_octave), ratio)
+            for step in range(scales_per_octave)
+            for ratio in aspect_ratios
+        ]
+        sizes, ratios = zip(*pairs, strict=True)
+        levels.append(AnchorLevel(stride, sizes, ratios))
+    return tuple(levels)
+
+
+PRESETS = {
+    # The MobileNetV2 paper's detector (Sandler et al. 2018, section 6.2).
+    "ssdlite": Preset(ssd_levels(), top_down_channels=0, alpha=1.0, input_hw=(300, 300)),
+    # For small objects: a finer map that also knows what the coarser ones saw.
+    "fpnlite": Preset(
+        octave_levels((8, 16, 32, 64), base=0.075, aspect_ratios=(1 / 2, 1, 2)),
+        top_down_channels=128,
+        alpha=1.0,
+        input_hw=(320, 320),
+    ),
+    # Digits stand upright, so tall anchors reach them all; three octaves span 18 to 200 of 300.
+    "digits": Preset(
+        octave_levels((8, 16, 32), base=0.07, aspect_ratios=(0.45, 0.8)),
+        top_down_channels=96,
+        alpha=0.5,
+        input_hw=(320, 320),
+    ),
+}

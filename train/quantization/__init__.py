@@ -1,0 +1,1 @@
+"""Simulated int8: fake quantization, calibration, quantization-aware training."""

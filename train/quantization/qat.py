@@ -1,0 +1,90 @@
+"""Quantisation-aware training (Jacob et al. 2018): a float detector learns to live with int8.
+
+The int8 net of train/quantization/simulated_net.py is trained in the float one's place: its forward pass rounds as
+the device will, gradients pass as if nothing had been rounded. Batch norm is folded with the
+statistics of the float training. Ranges begin where calibration puts them and are learnt with the
+weights; they travel in the .keras file, and the converter takes over those very ranges.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
+from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.spec import DetectorSpec, read_spec
+from train.data.dataset import VocDataset, read_image
+from train.quantization.calibrate import measure_ranges
+from train.quantization.fake_quant import FakeQuant
+from train.quantization.simulated_net import Quantization, build_int8_net
+from train.ranges import RANGES_MEMBER, ranges_to_json, read_ranges
+from train.training.model_views import Nets
+
+CALIBRATION_IMAGES = 64  # where the ranges begin; training moves them
+
+
+def read_float_spec(path: Path, class_names: tuple[str, ...]) -> DetectorSpec:
+    """The spec of the detector to go on from.
+
+    Raises: ValueError for one of other classes or of none; FileNotFoundError.
+    """
+    spec = read_spec(path)
+    if spec.class_names != class_names:
+        raise ValueError(
+            f"{path}: a detector of the data's classes {class_names} expected, got "
+            f"{spec.class_names}; give the data that it was trained with"
+        )
+    return spec
+
+
+def make_int8_nets(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: int) -> Nets:
+    """The detector in `path` and over its variables the int8 net, with ranges to be learnt.
+
+    They begin with those in the file if it has learnt some, else with those of pictures.
+    Raises: ValueError for a file that holds no model.
+    """
+    plain = _load(path)
+    ranges = read_ranges(path)
+    if ranges is None:
+        order = np.random.default_rng(seed).permutation(len(dataset))[:CALIBRATION_IMAGES]
+        examples = [dataset[int(index)] for index in order]
+        frames = [resize(read_image(example.image_path), spec.input_hw) for example in examples]
+        ranges = measure_ranges(plain, frames, spec)
+    net = build_int8_net(plain, Quantization(ranges), learn_ranges=True)
+    record = describe_learning(spec, dataset, seed).to_json()
+
+    def members() -> dict[str, str]:
+        return {RANGES_MEMBER: ranges_to_json(learnt_ranges(net)), CALIBRATION_MEMBER: record}
+
+    return Nets(plain, net, members, True)
+
+
+def describe_learning(spec: DetectorSpec, dataset: VocDataset, seed: int) -> CalibrationRecord:
+    """What the int8 file will say of where its ranges come from."""
+    return CalibrationRecord.of(
+        spec,
+        dataset.root,
+        images=len(dataset),
+        split=dataset.split,
+        seed=seed,
+        boxes=dataset.class_counts(),
+        method="learnt by quantisation-aware training",
+    )
+
+
+def _load(path: Path) -> keras.Model:
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises what its layers happen to raise
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path}: a Keras model expected, cannot load it ({first})") from error
+    model.trainable = True  # frozen layers could not make up for their own rounding
+    return model
+
+
+def learnt_ranges(net: keras.Model) -> dict[str, tuple[float, float]]:
+    """(low, high) by name of the unit, of an int8 net."""
+    return {layer.of: layer.range() for layer in net.layers if isinstance(layer, FakeQuant)}

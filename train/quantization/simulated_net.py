@@ -1,0 +1,102 @@
+"""A detector as int8 arithmetic computes it, simulated in float (Jacob et al. 2018, section 3).
+
+Batch norm is folded into the weights before it. Weights are rounded with one scale a channel,
+activations with one range a tensor, at the places where a TensorFlow Lite file has them: behind a
+convolution with its batch norm and activation, behind an addition, behind a concatenation. What
+only moves numbers about (padding, resizing, reshaping) keeps the range of what it gets.
+
+Calibration, quantisation-aware training and the converter share this net, so that the file gets
+what was measured or learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from train.quantization.fake_quant import FakeQuant, FoldedConvolution, Range
+from train.quantization.fused_ops import Unit, find_units
+
+INPUT = "input"  # the name of the pixels' range
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What int8 needs to know beyond the weights.
+
+    Attributes:
+        ranges: (low, high) of the picture (INPUT) and of each unit that rounds, by name.
+        shifts: (channels,) float32 by convolution, which its bias is moved by.
+        nudges: float32 by convolution, which its folded kernel is moved by before it is rounded.
+    """
+
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    shifts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    nudges: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def check_ranges(model: keras.Model, ranges: Mapping[str, Range], source: object) -> None:
+    """Raises: ValueError, naming `source`, unless there is one range for each unit that rounds."""
+    wanted = {INPUT, *(unit.name for unit in find_units(model)[0] if unit.rounds)}
+    different = sorted(wanted ^ set(ranges))
+    if different:
+        raise ValueError(
+            f"{source}: int8 ranges for the {len(wanted)} tensors of the net expected, got "
+            f"{len(ranges)}; {different[0]} is among those that differ; train it again with --qat"
+        )
+
+
+def build_int8_net(
+    model: keras.Model,
+    quantization: Quantization,
+    keep_float: Collection[str] = (),
+    learn_ranges: bool = False,
+) -> keras.Model:
+    """The int8 net of a float detector, with the float detector's own variables inside.
+
+    Args:
+        model: functional, of standard layers, with one picture as its input.
+        quantization: a unit without a range in it stays in float.
+        keep_float: names of units whose weights and output are not rounded.
+
+    Returns: a model of the same inputs and outputs.
+    """
+    units, outputs = find_units(model)
+
+    def rounded(x, name: str):
+        if name in keep_float or name not in quantization.ranges:
+            return x
+        learn = learn_ranges and name != INPUT  # the pixels' range is the device's
+        return FakeQuant(name, quantization.ranges[name], learn)(x)
+
+    picture = keras.Input(model.input_shape[1:], name="image")
+    tensors = {0: rounded(picture, INPUT)}
+    for unit in units:
+        x = [tensors[number] for number in unit.inputs]
+        x = x if len(x) > 1 else x[0]
+        if unit.convolves:
+            x = fold(unit, quantization, rounds=unit.name not in keep_float)(x)
+        for layer in unit.rest:
+            x = _copy(layer)(x)
+        tensors[unit.output] = rounded(x, unit.name) if unit.rounds else x
+    found = [tensors[number] for number in outputs]
+    outputs = keras.tree.pack_sequence_as(model.output, found)
+    # A name of its own: Keras would number it, and the same model would not give the same file.
+    return keras.Model(picture, outputs, name=f"{model.name}_int8")
+
+
+def fold(unit: Unit, quantization: Quantization, rounds: bool) -> FoldedConvolution:
+    """The layer that computes a convolution and its batch norm at once."""
+    convolution = unit.layers[0]
+    # In float it has its own bias: the shift makes up for rounding.
+    shift = quantization.shifts.get(convolution.name) if rounds else None
+    nudge = quantization.nudges.get(convolution.name)
+    return FoldedConvolution(convolution, unit.batch_norm, rounds, shift, nudge)
+
+
+def _copy(layer: keras.Layer) -> keras.Layer:
+    """Layers with variables are shared; others know the graph they are in, and are made anew."""
+    return layer if layer.weights else type(layer).from_config(layer.get_config())

@@ -1,0 +1,1 @@
+"""The training run: optimizer, callbacks, checkpoints, logs, several hosts."""

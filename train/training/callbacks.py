@@ -1,0 +1,170 @@
+"""What happens between epochs: validation AP, the best model, the state, log and curves."""
+
+from __future__ import annotations
+
+import errno
+import math
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edge_runtime.detector.anchors import make_anchors
+from edge_runtime.detector.postprocess import decode_outputs
+from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.spec import DetectorSpec
+from train.data.dataset import VocDataset, read_image
+from train.evaluation.coco import (
+    IOU_THRESHOLD,
+    MAX_DETECTIONS,
+    SCORE_THRESHOLD,
+    PictureDetections,
+    evaluate,
+)
+from train.evaluation.contact_sheet import draw_contact_sheet
+from train.training.checkpoint import Progress, TrainingFiles, save_detector, save_state
+from train.training.logs import draw_curves, write_log
+from train.training.model_views import Nets
+from train.training.provenance import MEMBER, complete
+
+
+def detect_all(
+    model: keras.Model, dataset: VocDataset, spec: DetectorSpec, batch_size: int = 25
+) -> list[PictureDetections]:
+    """What a float model finds in each picture, with the thresholds of `train.evaluation.coco`."""
+    anchors = make_anchors(spec)
+    detections = []
+    for start in range(0, len(dataset), batch_size):
+        batch = dataset.examples[start : start + batch_size]
+        images = [preprocess(read_image(example.image_path), spec) for example in batch]
+        outputs = model.predict_on_batch(np.concatenate(images))
+        for logits, offsets in zip(outputs["logits"], outputs["offsets"], strict=True):
+            detections.append(
+                decode_outputs(
+                    logits,
+                    offsets,
+                    anchors,
+                    spec.variances,
+                    score_threshold=SCORE_THRESHOLD,
+                    iou_threshold=IOU_THRESHOLD,
+                    max_detections=MAX_DETECTIONS,
+                )
+            )
+    return detections
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds `val_ap` and `val_ap50` to the logs every few epochs, and after the last one.
+
+    Args:
+        nets: the detector's faces; the one to be measured is.
+        dataset: None to measure nothing.
+
+    Attributes:
+        detections: of the last measurement, for each picture.
+    """
+
+    def __init__(
+        self,
+        nets: Nets,
+        dataset: VocDataset | None,
+        spec: DetectorSpec,
+        every: int,
+        epochs: int,
+    ) -> None:
+        super().__init__()
+        self.nets, self.dataset, self.spec = nets, dataset, spec
+        self.every, self.epochs = every, epochs
+        self.detections: list[PictureDetections] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        if self.dataset and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
+            self.nets.sync(self.model)
+            self.detections = detect_all(self.nets.measured, self.dataset, self.spec)
+            accuracy = evaluate(self.dataset.examples, self.detections, self.spec.class_names)
+            logs |= {"val_ap": accuracy.ap or 0.0, "val_ap50": accuracy.ap50 or 0.0}
+
+
+class Keeper(keras.callbacks.Callback):
+    """Keeps the best model and, after every epoch, the state to resume from, log and curves.
+
+    Without a validation split the last epoch's model is the one to keep. The log is written from
+    the state's own history: an epoch that a power cut took away is in neither, and none is there
+    twice.
+
+    Args:
+        nets: the detector's faces; the plain one is saved.
+        validation: has run before, at every epoch's end.
+        start: where the training begins.
+        record: what the model's file says of its training, see train/training/provenance.py.
+    """
+
+    def __init__(
+        self,
+        nets: Nets,
+        validation: Validation,
+        files: TrainingFiles,
+        start: Progress,
+        record: dict,
+    ) -> None:
+        super().__init__()
+        self.nets, self.validation, self.files = nets, validation, files
+        self.progress, self.record = start, record
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.last = time.perf_counter()
+        if not self.progress.epochs:  # so that until the end there is something to resume from
+            save_state(self.files.state, self.model, self.progress)
+
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"a loss that is a number expected, got {logs['loss']} in epoch {epoch + 1}; start "
+                "again with a lower --learning-rate or more --warmup-epochs"
+            )
+        try:
+            self._keep(epoch, logs)
+        except OSError as error:
+            raise _explained(error, self.files.state, self.progress.epochs) from error
+
+    def _keep(self, epoch: int, logs: dict) -> None:
+        best, now = self.progress.best_ap, time.perf_counter()
+        row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        for name in ("val_ap", "val_ap50"):  # measured or not: the log is a table
+            row.setdefault(name, float("nan"))
+        row["seconds"], self.last = now - self.last, now  # all of it, validation included
+        history = [*self.progress.history, row]
+        last = epoch + 1 == self.validation.epochs
+        if row["val_ap"] > best or (last and not self.validation.dataset):
+            best = row["val_ap"] if self.validation.dataset else best
+            self._save(history)
+        progress = Progress(epoch + 1, best, self.progress.recipe, history)
+        save_state(self.files.state, self.model, progress)
+        self.progress = progress
+        self.write_history()
+
+    def _save(self, history: list[dict]) -> None:
+        self.nets.sync(self.model)
+        spec, dataset = self.validation.spec, self.validation.dataset
+        members = {MEMBER: complete(self.record, history), **self.nets.members()}
+        save_detector(self.nets.plain, spec, self.files.model, members)
+        if dataset:
+            found = self.validation.detections
+            draw_contact_sheet(dataset.examples, found, spec.class_names, self.files.sheet)
+
+    def write_history(self) -> None:
+        write_log(self.progress.history, self.files.log)
+        draw_curves(self.progress.history, self.files.curves)
+
+
+def _explained(error: OSError, state: Path, epochs: int) -> OSError:
+    """The same error with what is left, since it comes hours after the command was typed."""
+    cure = {errno.ENOSPC: "free some space", errno.EDQUOT: "free some of your quota"}
+    kept = f"{state} still holds epoch {epochs}"
+    what = error.strerror or str(error)
+    return OSError(
+        error.errno,
+        f"{what} while writing beside {state}; {kept}: "
+        f"{cure.get(error.errno, 'make room or rights')} and go on with --resume",
+    )

@@ -1,0 +1,162 @@
+"""Saving a trained detector, and the state from which an interrupted training goes on."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import keras
+import numpy as np
+
+from edge_runtime.detector.spec import DetectorSpec, embed, read_spec
+from edge_runtime.media.atomic import atomic_path, remove_leftovers
+from train.config import TrainConfig
+
+
+def save_detector(
+    model: keras.Model, spec: DetectorSpec, path: Path, members: Mapping[str, str] | None = None
+) -> None:
+    """Write a .keras file with the spec and further text members inside, whole or not at all."""
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+        embed(temporary, spec, members)
+
+
+def load_weights(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
+    """Take over the weights of a saved detector; its input size may differ, its net may not.
+
+    Raises: ValueError for another file, other classes or another net; FileNotFoundError.
+    """
+    names = read_spec(path).class_names
+    if names != spec.class_names:
+        raise ValueError(f"{path}: the classes {spec.class_names} expected, got {names}")
+    weights = keras.saving.load_model(path, compile=False).get_weights()
+    expected, got = ([w.shape for w in ws] for ws in (model.get_weights(), weights))
+    if expected != got:
+        raise ValueError(
+            f"{path}: a net of {len(expected)} weight arrays expected, got {len(got)} or others; "
+            "give the --preset and --alpha that it was trained with"
+        )
+    model.set_weights(weights)
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What a training writes: a model, and beside it log, pictures and the state to resume from."""
+
+    model: Path
+
+    @property
+    def log(self) -> Path:
+        return self.model.with_suffix(".csv")
+
+    @property
+    def curves(self) -> Path:
+        return self.model.with_suffix(".png")
+
+    @property
+    def sheet(self) -> Path:
+        return self.model.with_name(f"{self.model.stem}_validation.jpg")
+
+    @property
+    def events(self) -> Path:
+        return self.model.with_suffix(".tensorboard")
+
+    @property
+    def state(self) -> Path:
+        return self.model.with_suffix(".resume.npz")
+
+    def remove_leftovers(self) -> None:
+        """What a killed training was writing at that moment."""
+        for path in (self.model, self.log, self.curves, self.sheet, self.state):
+            remove_leftovers(path)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        epochs: completed epochs.
+        best_ap: best validation AP so far; -1 before the first validation.
+        recipe: what must be the same for the training to go on.
+        history: one row of losses and validation figures for each completed epoch.
+    """
+
+    epochs: int
+    best_ap: float
+    recipe: dict
+    history: list[dict]
+
+
+def begin(recipe: dict, files: TrainingFiles, resume: bool, overwrite: bool) -> Progress:
+    """Where a training begins: at its start, or where it was interrupted.
+
+    Raises: ValueError rather than lose an earlier result or mix two trainings.
+    """
+    state = files.state
+    if resume:
+        if not state.is_file():
+            raise ValueError(f"--resume expects {state}, which is not there; start without it")
+        progress = read_progress(state)
+        # A setting that is younger than the state was at its default.
+        earlier = {**asdict(TrainConfig()), **progress.recipe}
+        changed = {k for k in recipe if recipe[k] != earlier.get(k)}
+        if changed:
+            raise ValueError(
+                f"{state} belongs to another recipe (different: {sorted(changed)}); give the "
+                "flags and data of the interrupted training, or start again with --overwrite"
+            )
+        if progress.best_ap >= 0 and not files.model.is_file():
+            raise ValueError(
+                f"{files.model} expected, the best model before the interruption, got no such "
+                "file; put it back beside the state, or start again with --overwrite"
+            )
+        files.remove_leftovers()
+        return progress
+    for path in (state, files.model, files.log, files.curves, files.sheet):
+        if path.exists() and not overwrite:
+            what = "an interrupted training" if path == state else "an earlier result"
+            cure = "go on with --resume, or " if path == state else ""
+            raise ValueError(
+                f"{path} holds {what}; {cure}choose another --out, or replace it with --overwrite"
+            )
+    for path in (state, files.sheet):  # else they would be taken for the new training's
+        path.unlink(missing_ok=True)
+    files.remove_leftovers()
+    return Progress(0, -1.0, recipe, [])
+
+
+def save_state(path: Path, model: keras.Model, progress: Progress) -> None:
+    """Weights, optimizer state and progress in one .npz file, whole or not at all."""
+    arrays = {f"weight_{i}": w for i, w in enumerate(model.get_weights())}
+    variables = model.optimizer.variables
+    arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(variables)}
+    with atomic_path(path) as temporary:
+        np.savez(temporary, progress=json.dumps(vars(progress)), **arrays)
+
+
+def read_progress(path: Path) -> Progress:
+    """Raises: ValueError if the file is no training state."""
+    try:
+        with np.load(path) as state:
+            return Progress(**json.loads(str(state["progress"])))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path}: the state of an interrupted training expected, found something else "
+            f"({error}); delete it and train from the start"
+        ) from error
+
+
+def restore_state(path: Path | BinaryIO, model: keras.Model) -> None:
+    """Put weights and optimizer state back into a compiled model of the same shape."""
+    model.optimizer.build(model.trainable_variables)
+    with np.load(path) as state:
+        count = len(model.get_weights())
+        model.set_weights([state[f"weight_{i}"] for i in range(count)])
+        for i, variable in enumerate(model.optimizer.variables):
+            variable.assign(state[f"optimizer_{i}"])

@@ -1,0 +1,156 @@
+"""Several processes that train one net together, each feeding its part of every batch."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from train.captured_output import flush
+
+# Keras's own, so that every host is given the same command and only its environment differs.
+ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
+COUNT = "KERAS_DISTRIBUTION_NUM_PROCESSES"
+INDEX = "KERAS_DISTRIBUTION_PROCESS_ID"
+
+# All leave together, so more is needed only where one has failed.
+FAREWELL_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The processes of a training, and which of them this one is.
+
+    Attributes:
+        count: processes. index: of this one, from 0; the first validates and writes the files.
+    """
+
+    count: int = 1
+    index: int = 0
+
+    @property
+    def first(self) -> bool:
+        return self.index == 0
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Waits at the end of the block for all hosts; raises ValueError if one of them failed.
+
+        Else the others would wait for ever in the next step for a host that has given up.
+        """
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            gave_up = np.flatnonzero(self._gather(failed)).tolist()
+        if gave_up:
+            raise ValueError(
+                f"all {self.count} hosts are needed, host {gave_up[0]} gave up; see its message"
+            )
+
+    def from_first(self, make: Callable[[], bytes]) -> bytes:
+        """What `make` returns on the first host, on all of them. Raises: as `all_or_none`."""
+        with self.all_or_none():
+            value = make() if self.first else b""
+        if self.count == 1:
+            return value
+        from jax.experimental.multihost_utils import broadcast_one_to_all
+
+        size = int(broadcast_one_to_all(np.int32(len(value))))
+        sent = np.frombuffer(value, np.uint8) if self.first else np.zeros(size, np.uint8)
+        return broadcast_one_to_all(sent).tobytes()
+
+    @contextmanager
+    def in_step(self) -> Iterator[None]:
+        """For a block in which the hosts compute together: ConnectionError if another one is lost.
+
+        The backend says it in the words of its transport only, and this process must then leave at
+        once, without waiting for the others.
+        """
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            if self.count == 1:
+                raise
+            atexit.register(_leave)
+            raise ConnectionError(
+                f"all {self.count} hosts are needed, it seems that one is lost ({error}); start "
+                "all of them again with --resume, which goes on after the last whole epoch"
+            ) from error
+
+    def _gather(self, failed: bool) -> np.ndarray:
+        if self.count == 1:
+            return np.zeros(1, bool)  # the one host raises its own error
+        from jax.experimental.multihost_utils import process_allgather
+
+        return process_allgather(np.array([failed]), tiled=True)
+
+
+ALONE = Hosts()
+
+
+def join() -> Hosts:
+    """Meet the other processes that Keras's environment variables name; `ALONE` without them.
+
+    To be called before the backend's first operation. Waits until all have come; where they have
+    not after five minutes, JAX ends the process.
+
+    Raises: ValueError for settings that do not fit each other or the backend.
+    """
+    hosts = from_environment(os.environ)
+    if hosts.count > 1:
+        if keras.backend.backend() != "jax":
+            raise ValueError(
+                f"several hosts train on JAX, got the backend {keras.backend.backend()}; set "
+                f"KERAS_BACKEND=jax, or unset {COUNT}"
+            )
+        print(
+            f"host {hosts.index} of {hosts.count}: meeting at {os.environ[ADDRESSES]}", flush=True
+        )
+        keras.distribution.initialize()
+        # JAX catches it to tell of a coming end; it would be lost, since nothing here asks.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        atexit.register(_farewell)
+    return hosts
+
+
+def _farewell() -> None:
+    """JAX waits five minutes at the end for hosts that may be waiting for this one, in vain."""
+    import jax
+
+    signal.alarm(FAREWELL_SECONDS)
+    jax.distributed.shutdown()
+    signal.alarm(0)
+
+
+def _leave() -> None:
+    """End without JAX's farewell; registered last, it comes first."""
+    flush()
+    os._exit(2)
+
+
+def from_environment(environment: Mapping[str, str]) -> Hosts:
+    """Raises: ValueError where one of the three variables is missing or wrong."""
+    names = (ADDRESSES, COUNT, INDEX)
+    missing = [name for name in names if not environment.get(name)]
+    if len(missing) == len(names):
+        return ALONE
+    if missing:
+        raise ValueError(f"{', '.join(names)} go together, got no {missing[0]}; set it or no other")
+    try:
+        count, index = int(environment[COUNT]), int(environment[INDEX])
+    except ValueError:
+        count = index = -1
+    if not 0 <= index < count:
+        raise ValueError(
+            f"{COUNT} expected to be a number above 0 and {INDEX} one below it, from 0, got "
+            f"{environment[COUNT]!r} and {environment[INDEX]!r}; number the hosts 0, 1, …"
+        )
+    return Hosts(count, index)

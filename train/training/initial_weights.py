@@ -1,0 +1,52 @@
+"""Where the first weights of a training come from."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from edge_runtime.detector.spec import DetectorSpec
+from train.model.backbone import load_backbone
+from train.training.checkpoint import load_weights
+
+
+@dataclass(frozen=True)
+class Initial:
+    """At most one of three; with none, Keras's ImageNet weights for the backbone.
+
+    Never random weights by default: from a few hundred pictures a random net learns nothing, and
+    that must not happen because a download failed.
+
+    Attributes:
+        start_from: a .keras file of the same net, at this or another input size.
+        backbone_weights: a .weights.h5 file of keras.applications.MobileNetV2 without its top.
+        from_scratch: random weights.
+    """
+
+    start_from: Path | None = None
+    backbone_weights: Path | None = None
+    from_scratch: bool = False
+
+    @property
+    def pretrained_backbone(self) -> bool:
+        """True where the backbone has seen more than the data set will show it."""
+        return not (self.start_from or self.from_scratch)
+
+    def describe(self) -> str:
+        """For the recipe that an interrupted training must go on with."""
+        path = self.start_from or self.backbone_weights
+        return path.name if path else "random" if self.from_scratch else "imagenet"
+
+    def apply(self, model: keras.Model, spec: DetectorSpec, alpha: float) -> None:
+        """Raises: ValueError, FileNotFoundError where the weights cannot be had or do not fit."""
+        if self.start_from:
+            load_weights(model, spec, self.start_from)
+        elif not self.from_scratch:
+            load_backbone(model, alpha, self.backbone_weights)
+
+
+def initial_from_flags(arguments: argparse.Namespace) -> Initial:
+    return Initial(arguments.start_from, arguments.backbone_weights, arguments.from_scratch)
