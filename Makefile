@@ -38,7 +38,7 @@ stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
 # $(call link,TARGET,NAME): build/NAME points at a user's file or folder, whatever stood there before.
 link = [ "$(1)" -ef "build/$(2)" ] || { rm -f "build/$(2)" && ln -s "$(abspath $(1))" "build/$(2)"; }
 
-# The figures of results/bccd: the recipe was tuned on train and val, then learns from both.
+# The figures of studies/bccd: the recipe was tuned on train and val, then learns from both.
 # Blood cells look alike upside down and are always equally large: little cropping and zooming.
 bccd_data := --train-split trainval --val-split none \
   --vertical-flip 0.5 --min-crop 0.6 --zoom-out 0.2 --max-zoom 1.3
@@ -48,7 +48,7 @@ bccd_recipe := $(bccd_data) --input-size 300 --epochs 80 --batch-size 8 --warmup
 # The digits detector at every width of the backbone and size of the input, on a small budget: each
 # learns from 32000 scenes at 224 pixels, which the sizes of a width share, and 4000 at its own.
 # From scratch a net takes thousands of steps to begin to find anything (training_*.csv of
-# results/family), hence small batches and, at first, all negatives: see class_loss.
+# studies/width_and_size), hence small batches and, at first, all negatives: see class_loss.
 WIDTHS ?= 0.35 0.5 0.75 1.0
 SIZES ?= 160 224 300
 family_width := --from-scratch --input-size 224 --batch-size 8 --no-hard-negatives --epochs 4 \
@@ -89,7 +89,7 @@ train: $(installed) data ## train the shipped detector again, from scratch, over
 	@$(call stage,digits,$(digits_recipe) $(fine))
 	@$(call stage,digits_qat,$(digits_qat))
 
-bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=folder, WEIGHTS=file
+bccd: $(installed) ## studies/bccd again: three trainings on blood cells; BCCD=folder, WEIGHTS=file
 	@test -d "$(BCCD)/ImageSets" || { echo "BCCD= names the data set's folder, with ImageSets/"; exit 2; }
 	@mkdir -p build/data
 	@$(call link,$(BCCD),data/BCCD)
@@ -107,7 +107,7 @@ bccd: $(installed) ## results/bccd again: three trainings on blood cells; BCCD=f
 	@$(python) -m studies.seeds build/bccd_0/report.json build/bccd_1/report.json \
 	  build/bccd_2/report.json --out build/bccd
 
-family: $(installed) data ## results/family again: the digits detector at several widths and sizes, hours
+family: $(installed) data ## studies/width_and_size again: the digits detector at several widths and sizes, hours
 	@mkdir -p build/family
 	@head -n 4000 $(digits)/ImageSets/Main/train.txt > $(digits)/ImageSets/Main/family.txt
 	@for width in $(WIDTHS); do \

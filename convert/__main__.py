@@ -24,14 +24,20 @@ from convert.arguments import (
     add_model_and_data,
     whole_number,
 )
-from convert.audit import describe_calibration
 from convert.benchmark.html import write_results
 from convert.benchmark.report import format_report
 from convert.benchmark.run import COMPARED, run_benchmark
 from convert.errors import ConversionError
-from convert.pipeline import VerificationError, choose_variants, convert_all, work_folder
+from convert.pipeline import (
+    METHOD,
+    Source,
+    VerificationError,
+    choose_variants,
+    convert_all,
+    work_folder,
+)
 from convert.quantize import calibration_data as representative
-from convert.recipes import METHOD, Source
+from convert.quantize.calibration_data import describe_calibration
 from convert.variants import VARIANTS
 from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.spec import DetectorSpec, read_spec

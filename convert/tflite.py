@@ -65,7 +65,7 @@ def convert(saved_model: Path, target: Path, weights: str = "float32") -> None:
 
 
 def convert_int8(saved_model: Path, target: Path, float_outputs: bool = False) -> None:
-    """Write an exported int8 net (train/quantization/simulated_net.py) as a .tflite file of int8 operators.
+    """Write an exported int8 net as a .tflite file of int8 operators.
 
     The converter takes every scale from the net's own fake quantisation, so it needs no pictures.
     What the net leaves in float stays in float: nothing else would.

@@ -4,6 +4,8 @@ import pytest
 
 from tests.pi.selection import imports, select
 
+DETECTOR = "edge_runtime/detector"
+
 
 def write(folder, **files):
     for name, text in files.items():
@@ -12,9 +14,11 @@ def write(folder, **files):
 
 def test_this_projects_tests():
     taken, left = select()
-    assert {"test_detector.py", "test_golden.py", "test_preprocess.py"} <= set(taken)
-    assert {"test_convert.py", "test_train.py"} <= set(left)
-    assert "imports" in left["test_convert.py"]
+    assert {f"{DETECTOR}/test_{name}.py" for name in ("detector", "golden", "preprocess")} <= set(
+        taken
+    )
+    assert {"convert/test_pipeline.py", "train/test_trainer.py"} <= set(left)
+    assert "imports" in left["convert/test_pipeline.py"]
 
 
 @pytest.mark.parametrize(
@@ -45,4 +49,4 @@ def test_imports_decide(text, taken, tmp_path):
 
 def test_helpers_that_import_each_other(tmp_path):
     write(tmp_path, test_one="import tests.a", a="import tests.b", b="import tests.a, edge_runtime")
-    assert "edge_runtime" in imports(tmp_path / "test_one.py", everywhere=True)
+    assert "edge_runtime" in imports(tmp_path / "test_one.py", everywhere=True, folder=tmp_path)

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import keras
 
 from edge_runtime.detector.spec import DetectorSpec
-from train.anchors.__main__ import load_levels
+from train.anchors.levels import load_levels
 from train.config import TrainConfig
 from train.data.augment import Augmentation
 from train.data.dataset import VocDataset
@@ -17,8 +17,7 @@ from train.model.backbone import freeze
 from train.model.presets import PRESETS
 from train.model.ssd import build_ssd
 from train.quantization.qat import make_int8_nets, read_float_spec
-from train.spread import share_weights
-from train.training.distributed import Hosts
+from train.training.distributed import Hosts, share_weights
 from train.training.initial_weights import Initial
 from train.training.model_views import Nets
 

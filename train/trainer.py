@@ -10,21 +10,19 @@ from pathlib import Path
 import keras
 
 from edge_runtime.detector.spec import DetectorSpec
-from train.anchors.__main__ import unreachable_classes
+from train.anchors.coverage import unreachable_classes
 from train.config import TrainConfig
 from train.data.batches import TrainingBatches
 from train.data.dataset import VocDataset, load_voc, read_image
-from train.event_log import EventLog, check_installed, open_writer
 from train.model.batch_norm import with_fused_batch_norm
 from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
 from train.model.ssd import multiply_adds
 from train.setup import augmentation_of, build_nets, describe_recipe, make_spec
-from train.speed import Speed
-from train.spread import replicated, share_file, share_progress, spread
-from train.training.callbacks import Keeper, Validation
+from train.training.callbacks import Keeper, Speed, Validation
 from train.training.checkpoint import Progress, TrainingFiles, begin, restore_state
-from train.training.distributed import ALONE, Hosts
+from train.training.distributed import ALONE, Hosts, replicated, share_file, share_progress, spread
 from train.training.initial_weights import Initial
+from train.training.logs import EventLog, check_installed, open_writer
 from train.training.model_views import Nets
 from train.training.optimizer import build_optimizer
 from train.training.provenance import describe_training

@@ -26,8 +26,8 @@ class PictureMatch:
 
     Attributes:
         example: the picture.
-        found: (boxes, scores, class_ids) of each of the two, every guess, as `convert.benchmark.predict`
-            finds them.
+        found: (boxes, scores, class_ids) of each of the two, every guess, as
+            `convert.benchmark.predict` finds them.
         rows: (P, 2) int64, rows of the two that match, NONE for no partner; at least one of a
             pair is shown, i.e. its score is at or above the threshold.
         scores: (P, 2) in [0, 1], 0 where there is no partner.

@@ -88,7 +88,8 @@ def measure_robustness(
     """Accuracy of two models under every condition; a picture is read once for all.
 
     Args:
-        detectors: by variant, the reference first; set to the thresholds of `convert.benchmark.predict`.
+        detectors: by variant, the reference first; set to the thresholds of
+            `convert.benchmark.predict`.
         clean: by variant, what they reach on the pictures as they are.
 
     Returns: the rows of `compare_with_clean`.

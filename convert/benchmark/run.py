@@ -55,8 +55,8 @@ def run_benchmark(
 ) -> Comparison:
     """Measure models on a split of a VOC folder.
 
-    Accuracy counts guesses with the thresholds of `train.evaluation.coco`; latency is measured with the
-    detector's default thresholds, as it will run. Where both of COMPARED are among the models,
+    Accuracy counts guesses with the thresholds of `train.evaluation.coco`; latency is measured with
+    the detector's default thresholds, as it will run. Where both of COMPARED are among the models,
     the report says how far their detections agree.
 
     Args:

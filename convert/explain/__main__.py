@@ -28,18 +28,17 @@ from convert.arguments import (
 from convert.benchmark.report import check_writable, write_report
 from convert.errors import ConversionError, hidden_output
 from convert.explain.diagnosis import advise, flat_frames
-from convert.explain.tables import format_explanation
+from convert.explain.tables import draw_explanation, format_explanation
 from convert.explain.tflite_ranges import read_json_ranges, read_tflite_ranges
-from convert.explain_picture import draw_explanation
+from convert.pipeline import quantization_of
 from convert.quantize import calibration_data as representative
-from convert.recipes import quantization_of
 from convert.tflite import load_model
 from convert.variants import INTEGER, VARIANT_MEMBER
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import VocDataset, load_voc, plain_warnings
-from train.ranges import read_ranges
+from train.quantization.calibrate import read_ranges
 
 MIN_PICTURES = 8  # for errors: below, chance cannot be told from a finding
 
@@ -136,7 +135,7 @@ def _run(args: argparse.Namespace, command: str) -> dict:
     model = load_model(args.model, spec)
     quantization, source = _quantization(args, model, frames, spec)
     examples = dataset.examples
-    from convert.explanation import explain  # it needs Keras, on the backend that is chosen by now
+    from convert.explain.layer_errors import explain
 
     measured = explain(model, spec, quantization, examples, args.limit, args.ap_limit, detector)
     report = {

@@ -1,7 +1,8 @@
 """The int8 net with a switch for every unit, so that any of them can be returned to float.
 
 One compiled graph serves all questions: building a net for each block would take longer than all
-of the measuring. The arithmetic is that of train/quantization/simulated_net.py, and tests hold the two together.
+of the measuring. The arithmetic is that of train/quantization/simulated_net.py, and tests hold the
+two together.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from convert.arguments import MIN_IMAGES
+from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.preprocess import resize
 from edge_runtime.detector.spec import DetectorSpec
 from train.data.dataset import Example, VocDataset, read_image
@@ -90,3 +91,27 @@ def load_frames(examples: Sequence[Example], spec: DetectorSpec) -> list[np.ndar
     Raises: ValueError, FileNotFoundError naming the picture that cannot be read.
     """
     return [resize(read_image(example.image_path), spec.input_hw) for example in examples]
+
+
+def describe_calibration(
+    spec: DetectorSpec, dataset: VocDataset, examples: Sequence[Example], seed: int, method: str
+) -> CalibrationRecord:
+    """The record for `calibration.json` beside the spec in an int8 file.
+
+    Args:
+        spec: that goes into the same file.
+        dataset, examples: the split, and what was drawn from it.
+        seed: of the draw.
+        method: how ranges came from the pictures, in words.
+
+    Raises: ValueError (SpecError) without examples or a method.
+    """
+    return CalibrationRecord.of(
+        spec,
+        dataset.root,
+        images=len(examples),
+        split=dataset.split,
+        seed=seed,
+        boxes=class_counts(examples, spec.class_names) if examples else {},
+        method=method,
+    )

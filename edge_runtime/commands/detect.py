@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
-
-from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.detector import Detector
+from edge_runtime.detector.latency import timed_detect
 from edge_runtime.media.draw import draw_detections
 from edge_runtime.media.images import read_image, write_image
 
@@ -99,22 +96,6 @@ def run(args: argparse.Namespace) -> int:
         line |= {"ms": milliseconds, "detections": detections.to_dicts()}
         print(json.dumps(line), flush=True)
     return 1 if failed else 0
-
-
-def timed_detect(detector: Detector, frame: np.ndarray) -> tuple[Detections, dict[str, float]]:
-    """Detections and the milliseconds of each step."""
-    marks = [time.perf_counter()]
-    tensor = detector.preprocess(frame)
-    marks.append(time.perf_counter())
-    raw = detector.invoke(tensor)
-    marks.append(time.perf_counter())
-    detections = detector.postprocess(raw, frame.shape[:2])
-    marks.append(time.perf_counter())
-    steps = ("preprocess", "inference", "postprocess")
-    return detections, {
-        step: round(1000 * (end - start), 2)
-        for step, start, end in zip(steps, marks[:-1], marks[1:], strict=True)
-    }
 
 
 def plan_targets(images: list[str], folder: Path) -> list[Path]:

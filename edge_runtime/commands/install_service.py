@@ -19,7 +19,7 @@ from edge_runtime.service.flags import (
     written_folders,
 )
 from edge_runtime.service.unit import Unit, watchdog_seconds
-from edge_runtime.sources import SourceError
+from edge_runtime.sources.base import SourceError
 
 DESCRIPTION = """\
 Write a systemd unit that runs `edge-runtime run MODEL …`, starts it again whenever

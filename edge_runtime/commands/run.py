@@ -9,16 +9,16 @@ import sys
 from contextlib import ExitStack
 from importlib import import_module
 
-from edge_runtime import notify
 from edge_runtime.commands.detect import add_detector_arguments, load_detector
 from edge_runtime.pipeline.pipeline import Pipeline
 from edge_runtime.pipeline.reloading_detector import Model
 from edge_runtime.pipeline.stats import Stats
-from edge_runtime.sinks import Context, Sink, systemd
+from edge_runtime.sinks import systemd
+from edge_runtime.sinks.base import Context, Sink
 from edge_runtime.sinks.json_lines import JsonLines
-from edge_runtime.sources import Source, SourceError, SourceOptions, open_source
-from edge_runtime.sources.base import add_arguments as add_source_arguments
-from edge_runtime.sources.base import without_password
+from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
+from edge_runtime.sources.factory import add_arguments as add_source_arguments
+from edge_runtime.sources.factory import open_source
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 # --web-fps after --web, --video-fps after --save-video, all but those of OTHER_SETTINGS.
 SINKS = {
     "json_lines": "--jsonl",
-    "web": "--web",
-    "mqtt": "--mqtt",
+    "web.sink": "--web",
+    "mqtt.flags": "--mqtt",
     "video": "--save-video",
     "events": "--save-events",
     "window": "--window",
@@ -160,6 +160,6 @@ def make_source(args: argparse.Namespace, model: Model, sinks: list[Sink]) -> So
         rotate=args.rotate,
         stall_after=args.stall_after,
         # A service has nobody who would start it again once the camera is plugged in.
-        wait=args.wait or notify.is_listening(),
+        wait=args.wait or systemd.is_listening(),
     )
     return open_source(args.source, options)

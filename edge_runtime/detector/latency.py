@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.detector import Detector
 
 # The first runs pay for page faults, thread start and a sleeping clock.
@@ -63,4 +64,20 @@ def _summary(milliseconds: np.ndarray) -> dict[str, float]:
     return {
         "median": round(float(np.median(milliseconds)), 3),
         "p90": round(float(np.percentile(milliseconds, 90)), 3),
+    }
+
+
+def timed_detect(detector: Detector, frame: np.ndarray) -> tuple[Detections, dict[str, float]]:
+    """Detections and the milliseconds of each step."""
+    marks = [time.perf_counter()]
+    tensor = detector.preprocess(frame)
+    marks.append(time.perf_counter())
+    raw = detector.invoke(tensor)
+    marks.append(time.perf_counter())
+    detections = detector.postprocess(raw, frame.shape[:2])
+    marks.append(time.perf_counter())
+    steps = ("preprocess", "inference", "postprocess")
+    return detections, {
+        step: round(1000 * (end - start), 2)
+        for step, start, end in zip(steps, marks[:-1], marks[1:], strict=True)
     }

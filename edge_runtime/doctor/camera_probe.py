@@ -5,12 +5,14 @@ Prints one JSON line: {"version", "cameras": [model, …], "order": "RGB", "BGR"
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from importlib import metadata
 
-from edge_runtime.doctor.colour_order import order_of, planes
+import numpy as np
+from PIL import Image
 
 PROBE_SECONDS = 30.0  # imports, start, exposure: on a Pi Zero 2 well over ten
 SKIPPED_FRAMES = 10  # until exposure and white balance have settled
@@ -76,6 +78,68 @@ def _order(camera_class) -> str | None:
         return order_of(picture, *planes(yuv, streams["lores"]["size"]))
     finally:
         camera.close()
+
+
+# Of 255, on average over a picture. Below, the order cannot be told from noise.
+FAINT = 3.0
+
+
+def order_of(picture: np.ndarray, u: np.ndarray, v: np.ndarray) -> str | None:
+    """Which order a picture's channels have, judged by the same picture in YUV.
+
+    U and V say how blue and how red a pixel is, and nobody mixes them up.
+
+    Args:
+        picture: (2h, 2w, 3) uint8 or larger, a multiple of h and w.
+        u, v: (h, w) uint8 each, 128 in the middle.
+
+    Returns: "RGB", "BGR", or None for a picture without colour.
+    """
+    height, width = u.shape
+    rows, columns = picture.shape[0] // height, picture.shape[1] // width
+    blocks = picture[: height * rows, : width * columns].reshape(height, rows, width, columns, 3)
+    first_minus_last = blocks.mean(axis=(1, 3))[..., 0] - blocks.mean(axis=(1, 3))[..., 2]
+    # R - Y = 1.402 (V - 128) and B - Y = 1.772 (U - 128), in BT.601.
+    red_minus_blue = 1.402 * (v.astype(float) - 128) - 1.772 * (u.astype(float) - 128)
+    if np.abs(red_minus_blue).mean() < FAINT:
+        return None
+    return "RGB" if (first_minus_last * red_minus_blue).sum() > 0 else "BGR"
+
+
+def planes(yuv420: np.ndarray, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """U and V, (h / 2, w / 2) each, of picamera2's array (3 h / 2, stride) of a YUV420 stream."""
+    width, height = size_wh
+    quarter = height // 4  # rows of the array that hold one plane, two of its rows side by side
+    u, v = (
+        yuv420[height + number * quarter : height + (number + 1) * quarter].reshape(
+            height // 2, -1
+        )[:, : width // 2]
+        for number in range(2)
+    )
+    return u, v
+
+
+def keeps_red(encode) -> bool:
+    """Whether a red RGB picture is red again after `encode` made a JPEG of it."""
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[..., 0] = 255
+    with Image.open(io.BytesIO(encode(red))) as image:
+        means = np.asarray(image.convert("RGB")).mean(axis=(0, 1))
+    return bool(means[0] > 200 and means[2] < 60)
+
+
+def encode_pillow(picture: np.ndarray) -> bytes:
+    """(H, W, 3) RGB uint8 → a JPEG."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG")
+    return file.getvalue()
+
+
+def encode_opencv(picture: np.ndarray) -> bytes:
+    """(H, W, 3) RGB uint8 → a JPEG, by OpenCV, which wants BGR. Raises: ImportError without it."""
+    import cv2
+
+    return cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes()
 
 
 if __name__ == "__main__":

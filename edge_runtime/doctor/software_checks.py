@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.commands.detect import timed_detect
 from edge_runtime.detector.detector import Detector
-from edge_runtime.doctor import camera_probe, colour_order
+from edge_runtime.detector.interpreter import check_runtime_version, find_runtime
+from edge_runtime.detector.latency import timed_detect
+from edge_runtime.doctor import camera_probe
+from edge_runtime.doctor import camera_probe as colour_order
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, failed
-from edge_runtime.runtime import check_runtime_version, find_runtime
 from edge_runtime.system import optional_imports as extras
 
 OLDEST_PYTHON = (3, 10)

@@ -12,9 +12,8 @@ from edge_runtime.latest_queue import ClosedError, Mailbox
 from edge_runtime.pipeline.reloading_detector import Model
 from edge_runtime.pipeline.sink_thread import SinkRunner
 from edge_runtime.pipeline.stats import Stats
-from edge_runtime.sinks import Sink
-from edge_runtime.sinks.base import SinkClosedError
-from edge_runtime.sources import Source
+from edge_runtime.sinks.base import Sink, SinkClosedError
+from edge_runtime.sources.base import Source
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edge_runtime.frame import Result
-from edge_runtime.sources import Source
+from edge_runtime.sources.base import Source
 from edge_runtime.system import board
 
 WINDOW = 300  # results whose times are kept: ten seconds at 30 a second

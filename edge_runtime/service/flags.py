@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge_runtime.commands import run as run_command
-from edge_runtime.sinks import Context
+from edge_runtime.sinks.base import Context
 from edge_runtime.sources.base import without_password
 
 OWN_FLAGS = ("--name", "--user-name", "--user", "--out", "--dry-run")

@@ -3,7 +3,3 @@
 A module has `add_arguments(parser)` and `create(args, context) -> Sink | None`; None where its flag
 was not given. Importing one loads nothing but the standard library, NumPy and Pillow.
 """
-
-from edge_runtime.sinks.base import Context, Sink
-
-__all__ = ["Context", "Sink"]

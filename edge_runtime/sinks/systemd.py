@@ -6,10 +6,11 @@ It has no flag: it is there where systemd waits for it.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 
-from edge_runtime import notify
 from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink
 
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def create(context: Context) -> Sink | None:
     """The sink, in a service of systemd."""
-    return Systemd(context.snapshot, context.stop) if notify.is_listening() else None
+    return Systemd(context.snapshot, context.stop) if is_listening() else None
 
 
 class Systemd(Sink):
@@ -47,10 +48,10 @@ class Systemd(Sink):
         self._clock = clock
         self._ready = False
         self._fed = self._said = float("-inf")
-        self._watchdog = notify.watchdog_seconds()
+        self._watchdog = watchdog_seconds()
 
     def open(self) -> None:
-        notify.send("STATUS=starting")
+        send("STATUS=starting")
 
     def write(self, result: Result) -> None:
         now = self._clock()
@@ -74,11 +75,11 @@ class Systemd(Sink):
             self._stop()
 
     def close(self) -> None:
-        notify.send("STOPPING=1", "STATUS=stopping")
+        send("STOPPING=1", "STATUS=stopping")
 
     def _send(self, words: list[str]) -> None:
         if words:
-            notify.send(*words)
+            send(*words)
 
     def _status(self, now: float) -> list[str]:
         if now - self._said < STATUS_SECONDS:
@@ -91,3 +92,47 @@ class Systemd(Sink):
             f"STATUS={state['state']}, {state['fps']} results a second, "
             f"newest frame {state['frame_age_s']} s old"
         ]
+
+
+SEND_SECONDS = 1.0
+
+
+def send(*lines: str) -> bool:
+    """Tell systemd: "READY=1", "WATCHDOG=1", "STATUS=…", "STOPPING=1". Never raises.
+
+    Returns: whether it was told; False also where nothing waits for it.
+    """
+    address = _address()
+    if address is None:
+        return False
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.settimeout(SEND_SECONDS)
+            channel.sendto("\n".join(lines).encode(), address)
+    except OSError as error:
+        log.info("systemd could not be told: %s", error)
+        return False
+    return True
+
+
+def is_listening() -> bool:
+    """Whether systemd, or something like it, started this process and waits for its words."""
+    return _address() is not None
+
+
+def watchdog_seconds() -> float | None:
+    """How long systemd waits for the next "WATCHDOG=1"; None where it does not watch."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None  # it watches a parent of this process
+    try:
+        seconds = int(os.environ["WATCHDOG_USEC"]) / 1e6
+    except (KeyError, ValueError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _address() -> str | None:
+    name = os.environ.get("NOTIFY_SOCKET", "")
+    if name.startswith("@"):
+        return "\0" + name[1:]  # Linux's abstract names
+    return name if name.startswith("/") else None  # not vsock:, which a virtual machine has

@@ -2,7 +2,3 @@
 
 A source is a context manager and an iterator of `Frame`; entering it opens the camera or file.
 """
-
-from edge_runtime.sources.base import Source, SourceError, SourceOptions, open_source
-
-__all__ = ["Source", "SourceError", "SourceOptions", "open_source"]

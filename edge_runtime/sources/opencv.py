@@ -5,18 +5,61 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from edge_runtime.frame import Frame
-from edge_runtime.sources.base import SourceError, SourceOptions, without_password
+from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
 from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
-from edge_runtime.sources.opencv_pictures import retrieve
-from edge_runtime.sources.opencv_source import OpenCvSource
 from edge_runtime.sources.pacing import next_wanted
 from edge_runtime.system.optional_imports import require
+
+
+def retrieve(cv2: ModuleType, capture, rotate: int) -> np.ndarray | None:
+    """The frame that was grabbed last, as (H, W, 3) RGB uint8 of its own memory.
+
+    rotate: 0 or 180 degrees. Returns: None where the frame is damaged.
+    """
+    try:
+        whole, bgr = capture.retrieve()
+        if not whole:
+            return None
+        picture = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    except cv2.error:  # what a webcam sends over a bad cable is not always a JPEG
+        return None
+    return cv2.rotate(picture, cv2.ROTATE_180) if rotate == 180 else picture
+
+
+class OpenCvSource(Source):
+    """`open` sets `_capture`; the iteration takes it, and alone releases it: OpenCV crashes when
+    that happens under a read. `close` only says so."""
+
+    def __init__(self, text: str, options: SourceOptions) -> None:
+        super().__init__(text, options)
+        self._closing = threading.Event()
+        self._capture: Any = None
+
+    def close(self) -> None:
+        self._closing.set()
+        self._capture = None  # gone by this where nothing iterates
+        self.state = "closed"
+
+    def _take(self) -> Any:
+        """The capture, for the thread that iterates; None after `close`."""
+        capture, self._capture = self._capture, None
+        return capture
+
+    def _let_go(self, capture: Any) -> None:
+        """Call at the end of the iteration, in its thread."""
+        if capture is not None:
+            capture.release()
+        self.state = "closed" if self._closing.is_set() else "ended"
+
 
 log = logging.getLogger(__name__)
 

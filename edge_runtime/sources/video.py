@@ -10,8 +10,7 @@ from pathlib import Path
 
 from edge_runtime.frame import Frame
 from edge_runtime.sources.base import SourceError, SourceOptions
-from edge_runtime.sources.opencv_pictures import retrieve
-from edge_runtime.sources.opencv_source import OpenCvSource
+from edge_runtime.sources.opencv import OpenCvSource, retrieve
 from edge_runtime.sources.pacing import Pace
 from edge_runtime.system.optional_imports import require
 

@@ -7,8 +7,7 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
-from edge_runtime.detector.interpreter import available_cores
-from edge_runtime.runtime import find_runtime
+from edge_runtime.detector.interpreter import available_cores, find_runtime
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _BOARD = Path("/proc/device-tree/model")

@@ -1,9 +1,10 @@
 """How AP moves with the number of calibration pictures and the way ranges are made of them.
 
-    python -m studies.calibration models/digits.keras --data build/data/digits --out results/digits
+    python -m studies.calibration models/digits.keras --data build/data/digits --out build/study
 
-Measured on the simulated int8 net (train/quantization/simulated_net.py) and on a split that is not the benchmark's,
-since what is chosen by it would be tuned on the test. Writes calibration.json and calibration.png.
+Measured on the simulated int8 net (train/quantization/simulated_net.py) and on a split that is not
+the benchmark's, since what is chosen by it would be tuned on the test. Writes calibration.json
+and calibration.png.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +21,13 @@ from tqdm import tqdm
 
 from convert.arguments import add_calibration_draw, add_model_and_data, whole_number
 from convert.benchmark.report import align, check_writable, write_report
-from convert.calibration_methods import METHODS, Observed, observe_all
-from convert.calibration_picture import draw_study
 from convert.errors import ConversionError
 from convert.quantize import calibration_data as representative
 from convert.tflite import load_model
 from edge_runtime.detector.postprocess import softmax
-from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.preprocess import pixel_range, preprocess
 from edge_runtime.detector.spec import DetectorSpec, read_spec
+from edge_runtime.media.atomic import atomic_path
 from edge_runtime.system.machine import describe_machine, one_line
 from train.data.dataset import VocDataset, load_voc, plain_warnings
 
@@ -188,6 +189,144 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(format_study(report))
     print(args.out / "calibration.json")
     return 0
+
+
+Range = tuple[float, float]
+SAMPLES = 4096  # values of a tensor that a picture contributes, drawn at random
+NARROWEST = 1e-6
+SHRINKAGES = np.linspace(0.3, 1, 36)  # of the min-max range, tried by least squares
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What every unit put out, picture by picture.
+
+    Attributes:
+        pixels: the range of the input.
+        ends: by unit, (pictures, 2) smallest and largest value.
+        samples: by unit, (pictures, up to SAMPLES) of its values.
+    """
+
+    pixels: Range
+    ends: Mapping[str, np.ndarray]
+    samples: Mapping[str, np.ndarray]
+
+    def first(self, count: int) -> Observed:
+        """Of the first `count` pictures only."""
+        ends = {name: rows[:count] for name, rows in self.ends.items()}
+        samples = {name: rows[:count] for name, rows in self.samples.items()}
+        return Observed(self.pixels, ends, samples)
+
+
+def observe_all(model, frames: Sequence[np.ndarray], spec: DetectorSpec) -> Observed:
+    """Run the float net over pictures, (input_h, input_w, 3) uint8 each."""
+    from train.quantization.calibrate import observe
+
+    rng = np.random.default_rng(0)
+    ends: dict[str, list] = {}
+    samples: dict[str, list] = {}
+    for found in observe(model, frames, spec):
+        for name, values in found.items():
+            flat = values.ravel()
+            ends.setdefault(name, []).append((flat.min(), flat.max()))
+            picked = rng.integers(0, flat.size, min(flat.size, SAMPLES))
+            samples.setdefault(name, []).append(flat[picked])
+    return Observed(
+        pixel_range(spec),
+        {name: np.array(rows) for name, rows in ends.items()},
+        {name: np.array(rows) for name, rows in samples.items()},
+    )
+
+
+def _min_max(ends: np.ndarray, samples: np.ndarray) -> Range:
+    return ends[:, 0].min(), ends[:, 1].max()
+
+
+def _mean_of_ends(ends: np.ndarray, samples: np.ndarray) -> Range:
+    low, high = ends.mean(axis=0)
+    return low, high
+
+
+def _percentile(share: float) -> Callable[[np.ndarray, np.ndarray], Range]:
+    def ends_of(ends: np.ndarray, samples: np.ndarray) -> Range:
+        low, high = np.percentile(samples, (100 - share, share))
+        return low, high
+
+    return ends_of
+
+
+def _least_squares(ends: np.ndarray, samples: np.ndarray) -> Range:
+    """The shrunken min-max range with the smallest mean squared rounding error."""
+    low, high = _with_zero(_min_max(ends, samples))
+    best, found = np.inf, (low, high)
+    for shrinkage in SHRINKAGES:
+        scale = (high - low) * shrinkage / 255
+        zero_point = np.rint(-low * shrinkage / scale)
+        steps = np.clip(np.rint(samples / scale) + zero_point, 0, 255) - zero_point
+        error = float(np.mean((steps * scale - samples) ** 2))
+        if error < best:
+            best, found = error, (low * shrinkage, high * shrinkage)
+    return found
+
+
+def _with_zero(ends: Range) -> Range:
+    return min(0.0, float(ends[0])), max(NARROWEST, float(ends[1]))
+
+
+def _for_all(method: Callable[[np.ndarray, np.ndarray], Range]):
+    def ranges(observed: Observed) -> dict[str, Range]:
+        from train.quantization.simulated_net import INPUT
+
+        found = {
+            name: _with_zero(method(ends, observed.samples[name]))
+            for name, ends in observed.ends.items()
+        }
+        return {INPUT: observed.pixels, **found}
+
+    return ranges
+
+
+METHODS: dict[str, Callable[[Observed], dict[str, Range]]] = {
+    "min-max": _for_all(_min_max),
+    "mean of min-max": _for_all(_mean_of_ends),
+    "99.99 %": _for_all(_percentile(99.99)),
+    "99.9 %": _for_all(_percentile(99.9)),
+    "least squares": _for_all(_least_squares),
+}
+
+
+def draw_study(report: dict, path: Path) -> None:
+    """What int8 costs against the number of pictures, and by method, as a PNG."""
+    from matplotlib.figure import Figure  # the object interface needs no display
+
+    reference, *rows = report["rows"]
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    counts, methods = figure.subplots(1, 2, width_ratios=(1, 1.4))
+    plain = [row for row in rows if row["method"] == "min-max" and row["corrected"]]
+    plain.sort(key=lambda row: row["images"])
+    for key, name in (("ap", "AP"), ("ap50", "AP50")):
+        changes = [100 * (row[key] - reference[key]) for row in plain]
+        counts.plot([row["images"] for row in plain], changes, marker="o", label=name)
+    counts.set(xscale="log", xlabel="calibration pictures", ylabel="points against float32")
+    counts.set_xticks([row["images"] for row in plain], [str(row["images"]) for row in plain])
+    counts.set_title("min-max ranges, rounding corrected")
+    counts.legend(frameon=False)
+    usual = max(row["images"] for row in rows if row["method"] != "min-max")
+    compared = [row for row in rows if row["images"] == usual]
+    names = [
+        row["method"] + ("" if row["corrected"] else "\nrounded to nearest") for row in compared
+    ]
+    bars = methods.barh(names, [row["score_error"] for row in compared], color="C2")
+    labels = [f"{100 * (row['ap'] - reference['ap']):+.2f} AP" for row in compared]
+    methods.bar_label(bars, labels, padding=3)
+    methods.set(xlabel="RMS error of scores", title=f"{usual} pictures, by method")
+    methods.margins(x=0.2)
+    methods.invert_yaxis()
+    for axes in (counts, methods):
+        axes.grid(alpha=0.3)
+    counts.axhline(0, color="gray", lw=1)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Several trainings of one recipe that differ in their seed: mean and spread of what they reach.
 
-    python -m studies.seeds build/a0/report.json build/a1/report.json --out results/a
+    python -m studies.seeds build/a0/report.json build/a1/report.json --out build/a
 
 Takes the reports of `python -m convert`, writes report.json, which is the first one's with the
 figures of all under "seeds", and seeds.png.

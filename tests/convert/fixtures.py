@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert.recipes import RECIPES, Source
+from convert.pipeline import RECIPES, Source
 from convert.variants import OPTIONAL, VARIANT_MEMBER, VARIANTS
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec, embed
 from train.data.voc import write_annotation

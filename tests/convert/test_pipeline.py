@@ -10,15 +10,15 @@ from ai_edge_litert.schema_py_generated import TensorType
 
 from convert import __main__ as command
 from convert import pipeline as conversion
+from convert.pipeline import Source
 from convert.quantize import ai_edge_quantizer as second_opinion
-from convert.recipes import Source
 from convert.runtime_versions import operator_name
 from convert.variants import OPTIONAL, VARIANTS
 from convert.verify import find_problems, read_model
 from edge_runtime.detector.calibration_record import read_calibration
 from edge_runtime.detector.detector import Detector
+from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
 from edge_runtime.detector.spec import DetectorSpec, embed, read_member, read_spec
-from edge_runtime.runtime import RUNTIME_VERSION_MEMBER
 from tests.conftest import ROOT
 from tests.convert.fixtures import (  # noqa: F401
     SPEC,

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from edge_runtime.frame import Frame
-from edge_runtime.sinks import Sink
-from edge_runtime.sources import Source, SourceOptions
+from edge_runtime.sinks.base import Sink
+from edge_runtime.sources.base import Source, SourceOptions
 
 BLACK = np.zeros((64, 144, 3), np.uint8)
 

@@ -82,7 +82,9 @@ def test(system: System, wheel: Path, choice: Sequence[str]) -> Outcome:
     checkout, models = copy_tests(), tiny_models()
     taken, left = select(checkout / "tests")
     print(f"{len(taken)} test modules; {len(left)} of the desktop's are left out", flush=True)
-    what = "import platform, edge_runtime.runtime as r; print(platform.python_version(), "
+    what = (
+        "import platform, edge_runtime.detector.interpreter as r; print(platform.python_version(), "
+    )
     what += "r.find_runtime(), sep=', ')"
     environment = clean(TINY_MODELS=str(models), PYTHONDONTWRITEBYTECODE="1")
     probe = run(

@@ -13,28 +13,29 @@ from pathlib import Path
 TESTS = Path(__file__).parent.parent
 RUNTIME = "edge_runtime"
 # What only a desktop has.
-DESKTOP = {"train", "convert", "tensorflow", "keras", "jax", "ai_edge_quantizer"}
+DESKTOP = {"train", "convert", "studies", "tensorflow", "keras", "jax", "ai_edge_quantizer"}
 
 
 def select(folder: Path = TESTS) -> tuple[list[str], dict[str, str]]:
-    """Names of the modules to run, and of those left out with the reason."""
+    """Paths below `folder` of the modules to run, and of those left out with the reason."""
     taken, left = [], {}
-    for path in sorted(folder.glob("test_*.py")):
-        found = imports(path, everywhere=True)
+    for path in sorted(folder.rglob("test_*.py")):
+        name = str(path.relative_to(folder))
+        found = imports(path, everywhere=True, folder=folder)
         desktop = sorted(found & DESKTOP)
         if desktop:
-            left[path.name] = f"imports {', '.join(desktop)}"
+            left[name] = f"imports {', '.join(desktop)}"
         elif RUNTIME not in found:
-            left[path.name] = f"does not import {RUNTIME}"
+            left[name] = f"does not import {RUNTIME}"
         else:
-            taken.append(path.name)
+            taken.append(name)
     return taken, left
 
 
-def imports(path: Path, everywhere: bool) -> set[str]:
+def imports(path: Path, everywhere: bool, folder: Path = TESTS) -> set[str]:
     """Top-level packages that a file imports, itself or through other files of the tests.
 
-    everywhere: also inside functions. Of a helper only the imports that loading it needs count: it
+    folder: of all tests. everywhere: also inside functions. Of a helper only the imports that loading it needs count: it
     may have a function that no test on a Pi calls.
     """
     packages: set[str] = set()
@@ -46,7 +47,7 @@ def imports(path: Path, everywhere: bool) -> set[str]:
             continue
         seen.add(file)
         for name in _imported(file, whole):
-            helper = path.parent / (name.removeprefix("tests.").replace(".", "/") + ".py")
+            helper = folder / (name.removeprefix("tests.").replace(".", "/") + ".py")
             if name.startswith("tests.") and helper.is_file():
                 waiting.append((helper, False))
             else:

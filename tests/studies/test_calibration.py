@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from convert.calibration_methods import METHODS, NARROWEST, Observed
 from studies.calibration import __main__ as calibration
-from studies.calibration.__main__ import format_study, main
+from studies.calibration.__main__ import METHODS, NARROWEST, Observed, format_study, main
 from tests.convert.fixtures import dataset_fixture, keras_path_fixture  # noqa: F401
 
 # Two pictures of one layer: almost everything in [-1, 1], one number far out.

@@ -1,4 +1,4 @@
-"""What results/ says is what the README says, and names how it was reached."""
+"""What studies/ says is what the README says, and names how it was reached."""
 
 import csv
 import json
@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-BCCD = ROOT / "results" / "bccd"
+BCCD = ROOT / "studies" / "bccd"
+FAMILY = ROOT / "studies" / "width_and_size"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_the_readme_has_the_calibration_study():
     for label, (images, corrected) in rows.items():
         cells = [label]
         for name in ("digits", "bccd"):
-            path = ROOT / "results" / name / "calibration.json"
+            path = ROOT / "studies" / "calibration" / f"{name}.json"
             reference, *found = json.loads(path.read_text(encoding="utf-8"))["rows"]
             row = next(
                 r
@@ -71,7 +72,7 @@ def test_the_readme_has_the_calibration_study():
 
 def test_the_readme_has_the_soak():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    soak = json.loads((ROOT / "results" / "soak" / "soak.json").read_text(encoding="utf-8"))
+    soak = json.loads((ROOT / "studies" / "soak" / "soak.json").read_text(encoding="utf-8"))
     assert soak["complaints"] == [] and soak["command"] == "make soak MINUTES=30"
     labels = {
         "mb": ("memory, MB", ".2f"),
@@ -90,7 +91,7 @@ def test_the_readme_has_the_soak():
 
 def test_the_readme_has_the_family():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = json.loads((ROOT / "results" / "family" / "family.json").read_text(encoding="utf-8"))
+    found = json.loads((FAMILY / "width_and_size.json").read_text(encoding="utf-8"))
     rows = found["family"]
     widths, sizes = (0.35, 0.5, 0.75, 1.0), ("160", "224", "300")
     assert [(row["width"], row["input"]) for row in rows] == list(product(widths, sizes))
@@ -120,7 +121,7 @@ def _minutes_of_width(width):
 
 
 def _epochs_of_family(name):
-    with (ROOT / "results" / "family" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+    with (FAMILY / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
     return rows

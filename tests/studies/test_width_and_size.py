@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from convert.family_table import caption, format_family
-from studies.width_and_size.__main__ import combine, main, pareto_front
+from studies.width_and_size.__main__ import caption, combine, format_family, main, pareto_front
 
 # width, input → int8 AP, milliseconds, bytes
 FIGURES = {

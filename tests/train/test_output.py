@@ -11,9 +11,8 @@ from edge_runtime.media.images import read_image
 from train.data.dataset import Example
 from train.evaluation import contact_sheet
 from train.evaluation.contact_sheet import draw_contact_sheet, outcome
-from train.event_log import EventLog, check_installed, open_writer
-from train.speed import Speed
-from train.training.logs import draw_curves
+from train.training.callbacks import Speed
+from train.training.logs import EventLog, check_installed, draw_curves, open_writer
 
 BOXES = np.array([[0, 0, 0.2, 0.2], [0.4, 0.4, 0.6, 0.6], [0.7, 0.7, 0.9, 0.9]], np.float32)
 

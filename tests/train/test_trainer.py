@@ -13,7 +13,7 @@ from edge_runtime.detector.spec import AnchorLevel, read_spec
 from tests.train.tiny_training import tiny_ssd
 from train import setup as recipe
 from train.__main__ import main
-from train.anchors.__main__ import save_levels
+from train.anchors.levels import save_levels
 from train.config import TrainConfig
 from train.data.dataset import load_voc
 from train.digits.__main__ import write_digits

@@ -7,88 +7,19 @@ python -m train.anchors --data DIR --preset fpnlite --out anchors.json --picture
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 
-from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
-from edge_runtime.media.atomic import atomic_path
+from edge_runtime.detector.spec import DetectorSpec
 from train.anchors.coverage import (
     Reach,
-    all_boxes,
     format_table,
     measure_reach,
-    unreachable_classes,
 )
-from train.anchors.kmeans import box_sizes_px, check_count, fit_levels
+from train.anchors.levels import fit_spec, save_levels
 from train.anchors.plot import anchor_sizes_px, draw_anchors
-from train.data.dataset import VocDataset, load_voc, plain_warnings
+from train.data.dataset import load_voc, plain_warnings
 from train.model.presets import PRESETS
-
-__all__ = ["fit_spec", "load_levels", "main", "save_levels", "unreachable_classes"]
-
-FIELDS = ("stride", "sizes", "aspect_ratios")
-
-
-def save_levels(path: str | Path, levels: Sequence[AnchorLevel]) -> None:
-    """Write anchor levels as JSON; the file appears whole or not at all.
-
-    Raises: OSError where it cannot be written.
-    """
-    text = json.dumps({"levels": [asdict(level) for level in levels]}, indent=1)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def load_levels(path: str | Path) -> tuple[AnchorLevel, ...]:
-    """Anchor levels, finest first, from a file of `save_levels`.
-
-    Raises: FileNotFoundError; ValueError for a file that holds anything else.
-    """
-    path = Path(path)
-    cure = "write it with `python -m train.anchors --out FILE`"
-    if not path.is_file():
-        raise FileNotFoundError(f"no file of anchors at {path}; {cure}")
-    try:
-        return _parse_levels(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:  # also UnicodeDecodeError, JSONDecodeError and SpecError
-        raise ValueError(f"{path}: anchor levels as JSON expected, got {error}; {cure}") from error
-
-
-def _parse_levels(content: object) -> tuple[AnchorLevel, ...]:
-    rows = content.get("levels") if isinstance(content, dict) else None
-    if not isinstance(rows, list) or not rows:
-        raise ValueError('no object with a list "levels"')
-    levels = []
-    for row in rows:
-        if not isinstance(row, dict) or set(row) != set(FIELDS):
-            raise ValueError(f"a level without exactly {', '.join(FIELDS)}: {row}")
-        for name in FIELDS[1:]:
-            # float() would take strings and truth values as well.
-            values = row[name] if isinstance(row[name], list) else [None]
-            if not all(type(value) in (int, float) for value in values):
-                raise ValueError(f"{name} that are no list of numbers: {row[name]}")
-        levels.append(AnchorLevel(**row))
-    strides = [level.stride for level in levels]
-    if strides != sorted(set(strides)):
-        raise ValueError(f"strides that do not rise: {strides}")
-    return tuple(levels)
-
-
-def fit_spec(
-    dataset: VocDataset, before: DetectorSpec, per_level: int = 3, seed: int = 0
-) -> DetectorSpec:
-    """The spec with anchors fitted to a data set, on the same strides; see `fit_levels`.
-
-    Raises: ValueError if the data set has no boxes or fewer than clusters.
-    """
-    boxes, _ = all_boxes(dataset)
-    check_count(len(boxes), per_level * len(before.levels))
-    strides = [level.stride for level in before.levels]
-    sizes = box_sizes_px(boxes, before.input_hw)
-    return replace(before, levels=fit_levels(sizes, strides, before.input_hw, per_level, seed))
 
 
 def describe_levels(spec: DetectorSpec) -> str:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from train.data.lint.checks import find_flaws
 from train.data.lint.findings import Finding, count_severities, findings_to_json, format_findings
-from train.data.lint.repair import LOG_NAME, repair
+from train.data.lint.repair import LOG_NAME, check_free, repair
 from train.data.lint.survey import Survey, survey_folder
 from train.model.presets import PRESETS
-from train.new_folder import check_free
 
 _EPILOG = """\
 Exit status: 0 where training can start (warnings and notes at most), 1 where it would stop at

@@ -16,12 +16,13 @@ import numpy as np
 
 from edge_runtime.media.images import read_image
 from train.data.geometry import DataWarning, place_boxes, plain_warnings
-from train.data.voc import VocAnnotation, read_annotation
-from train.voc_folder import (
+from train.data.voc import (
+    VocAnnotation,
     check_class_names,
     check_layout,
     find_class_names,
     find_image,
+    read_annotation,
     read_split,
 )
 
@@ -89,9 +90,10 @@ def load_voc(root: str | Path, split: str, class_names: Sequence[str] | None = N
     class_names: None takes `labels.txt` in the root (a name a line), else the sorted names found
     in all annotations of the folder, so that every split numbers its classes alike.
 
-    Box numbers are corners in pixels (x / width, with no +1; see train/data/voc.py). Boxes without an
-    area or wholly outside the picture are skipped, others clipped to it, each with a DataWarning.
-    Where the size in the XML contradicts the picture, the picture's counts, with a DataWarning.
+    Box numbers are corners in pixels (x / width, with no +1; see train/data/voc.py). Boxes without
+    an area or wholly outside the picture are skipped, others clipped to it, each with a
+    DataWarning. Where the size in the XML contradicts the picture, the picture's counts, with a
+    DataWarning.
 
     Raises: ValueError for a folder that is no VOC folder, a missing or empty split, a malformed
     annotation, a missing picture, a class that class_names lacks.

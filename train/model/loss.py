@@ -20,8 +20,9 @@ def class_loss(class_targets, logits, hard_negatives: bool = True):
             mining"), fewer where there are not so many; else all of them, weighted to count as
             much. That is for a first stage from scratch: of the digits at 224 pixels a net of width
             0.5 had a validation AP of .061 after 16000 scenes, .025 with the hardest, and .260
-            against .182 after 32000 (studies/width_and_size/training_0.5.csv and hardest_0.5.csv, the
-            Makefile's `family_width` with and without --no-hard-negatives; Intel Xeon, 2026-11-22).
+            against .182 after 32000 (training_0.5.csv and hardest_0.5.csv in
+            studies/width_and_size, the Makefile's `family_width` with and without
+            --no-hard-negatives; Intel Xeon, 2026-11-22).
 
     Returns: a scalar. A picture without an object counts as if it had one positive, so that it
         teaches what background looks like.

@@ -60,7 +60,8 @@ class FoldedConvolution(keras.Layer):
         batch_norm: the layer behind it; None where there is none.
         rounds: whether weights are rounded to 255 steps, symmetric about 0, with a scale for each
             output channel.
-        shift: (channels,) that the bias is moved by, see convert/quantize/bias_correction.py; None: 0.
+        shift: (channels,) that the bias is moved by, see convert/quantize/bias_correction.py;
+            None: 0.
         nudge: of the kernel's shape, what it is moved by before it is rounded, see
             convert/quantize/gptq.py; None: 0, each weight goes to the nearest step.
     """

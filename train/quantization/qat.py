@@ -1,9 +1,9 @@
 """Quantisation-aware training (Jacob et al. 2018): a float detector learns to live with int8.
 
-The int8 net of train/quantization/simulated_net.py is trained in the float one's place: its forward pass rounds as
-the device will, gradients pass as if nothing had been rounded. Batch norm is folded with the
-statistics of the float training. Ranges begin where calibration puts them and are learnt with the
-weights; they travel in the .keras file, and the converter takes over those very ranges.
+The int8 net of train/quantization/simulated_net.py is trained in the float one's place: its forward
+pass rounds as the device will, gradients pass as if nothing had been rounded. Batch norm is folded
+with the statistics of the float training. Ranges begin where calibration puts them and are learnt
+with the weights; they travel in the .keras file, and the converter takes over those very ranges.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, Calibra
 from edge_runtime.detector.preprocess import resize
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import VocDataset, read_image
-from train.quantization.calibrate import measure_ranges
+from train.quantization.calibrate import RANGES_MEMBER, measure_ranges, ranges_to_json, read_ranges
 from train.quantization.fake_quant import FakeQuant
 from train.quantization.simulated_net import Quantization, build_int8_net
-from train.ranges import RANGES_MEMBER, ranges_to_json, read_ranges
 from train.training.model_views import Nets
 
 CALIBRATION_IMAGES = 64  # where the ranges begin; training moves them

@@ -8,13 +8,15 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from types import ModuleType
+from typing import NamedTuple
 
-from edge_runtime.mqtt.client import Options, make_client, require_paho
-from edge_runtime.mqtt.states import State, States
-from edge_runtime.sinks.mqtt.broker import PASSWORD, USER
+from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, Broker, Login
 from edge_runtime.sinks.mqtt.outbox import Outbox
+from edge_runtime.system.optional_imports import cure, require
 
 log = logging.getLogger(__name__)
 
@@ -230,3 +232,109 @@ class Link:
             log.error("mqtt: %s; events wait, and it is tried again", text)
             self._said_at = now
         self.error = text
+
+
+CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to connect, and what the broker does for us.
+
+    Attributes:
+        client_id: the same in every run, so that after a power cut the broker throws the old
+            connection out, and says its last will, before the new one begins.
+        state_topic: "online" there, retained; "offline" at the end, also as last will.
+        topics: to listen to.
+    """
+
+    broker: Broker
+    login: Login
+    tls: ssl.SSLContext | None
+    client_id: str
+    state_topic: str
+    topics: Sequence[str] = ()
+
+
+def require_paho() -> ModuleType:
+    """paho-mqtt, of the version that is needed. Raises: ImportError with the cure."""
+    paho = require("paho.mqtt.client", "mqtt")
+    if not hasattr(paho, "CallbackAPIVersion"):
+        raise ImportError(f"paho-mqtt 2 expected, an older one is installed; {cure('mqtt')}")
+    return paho
+
+
+def make_client(options: Options, in_flight: int):
+    """A client that is not yet connected, with its last will.
+
+    in_flight: messages at most that wait for the broker's acknowledgement.
+    """
+    paho = require_paho()
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=options.client_id)
+    client.connect_timeout = CONNECT_SECONDS
+    client.max_inflight_messages_set(in_flight)
+    client.will_set(options.state_topic, "offline", qos=1, retain=True)
+    if options.login.user is not None:
+        client.username_pw_set(options.login.user, options.login.password)
+    if options.tls is not None:
+        client.tls_set_context(options.tls)
+    return client
+
+
+class State(NamedTuple):
+    """A value; an empty `payload` that is retained removes it from the broker."""
+
+    topic: str
+    payload: str
+    retain: bool
+
+
+class States:
+    """What a listener should know, and what of it is still to be told. For several threads."""
+
+    def __init__(self, first: Mapping[str, str]) -> None:
+        """first: topic → payload, retained; told before all others."""
+        self._mutex = threading.Lock()
+        self._values = {topic: State(topic, text, True) for topic, text in first.items()}
+        self._untold: dict[str, None] = {}
+
+    def set(self, state: State) -> bool:
+        """Returns: whether that is news."""
+        with self._mutex:
+            if self._values.get(state.topic) == state:
+                return False
+            self._values[state.topic] = state
+            self._untold[state.topic] = None
+            return True
+
+    def knows(self, topic: str) -> bool:
+        """Whether it has a value."""
+        with self._mutex:
+            return topic in self._values
+
+    def repeat(self) -> None:
+        """All are to be told again."""
+        with self._mutex:
+            self._untold = dict.fromkeys(self._values)
+
+    def take(self) -> State | None:
+        """One that is to be told, or None."""
+        with self._mutex:
+            topic = next(iter(self._untold), None)
+            if topic is None:
+                return None
+            del self._untold[topic]
+            return self._values[topic]
+
+    def told(self, topic: str) -> None:
+        """The broker has it; one that was removed is forgotten."""
+        with self._mutex:
+            value = self._values.get(topic)
+            if value is not None and not value.payload and topic not in self._untold:
+                del self._values[topic]
+
+    @property
+    def untold(self) -> int:
+        """How many are to be told."""
+        with self._mutex:
+            return len(self._untold)

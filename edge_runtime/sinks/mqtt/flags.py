@@ -7,11 +7,10 @@ import os
 import socket
 from pathlib import Path
 
-from edge_runtime.mqtt.client import Options
-from edge_runtime.mqtt.topics import Topics, slug
 from edge_runtime.sinks.base import Context, Sink
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, make_tls, parse_broker, read_login
-from edge_runtime.sinks.mqtt.home_assistant import PREFIX, birth_topic, config_filter
+from edge_runtime.sinks.mqtt.connection import Options
+from edge_runtime.sinks.mqtt.home_assistant import PREFIX, Topics, birth_topic, config_filter, slug
 from edge_runtime.sinks.mqtt.sink import Mqtt
 
 

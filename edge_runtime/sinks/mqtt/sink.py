@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edge_runtime.frame import Result
-from edge_runtime.mqtt.client import Options
-from edge_runtime.mqtt.topics import Topics, class_slugs
 from edge_runtime.sinks.base import Context, Sink
-from edge_runtime.sinks.mqtt.connection import Link
-from edge_runtime.sinks.mqtt.home_assistant import PREFIX, birth_topic, discovery
+from edge_runtime.sinks.mqtt.connection import Link, Options
+from edge_runtime.sinks.mqtt.home_assistant import (
+    PREFIX,
+    Topics,
+    birth_topic,
+    class_slugs,
+    discovery,
+)
 from edge_runtime.sinks.mqtt.outbox import Outbox
 
 log = logging.getLogger(__name__)

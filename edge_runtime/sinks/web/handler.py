@@ -6,10 +6,12 @@ HTTP/1.0, a connection for each: none is held open but the streams', so that few
 from __future__ import annotations
 
 import json
+import logging
 import re
 import socket
 from functools import lru_cache
 from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
 from importlib import resources
 from urllib.parse import parse_qs
 
@@ -18,7 +20,66 @@ from edge_runtime.media.draw import class_color
 from edge_runtime.sinks.web.auth import Access
 from edge_runtime.sinks.web.mjpeg import TooManyViewersError
 from edge_runtime.sinks.web.prometheus import CONTENT_TYPE, metrics_text
-from edge_runtime.web.replies import Replies
+
+log = logging.getLogger(__name__)
+
+SOCKET_SECONDS = 10.0  # for a frame to leave: a viewer slower than that is let go
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Connection": "close",
+    # Script and style stand in the one file; names of classes and files go in as text only.
+    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; connect-src 'self'; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Replies(BaseHTTPRequestHandler):
+    """Whole answers, with the same careful headers; nothing of a request gets into the log."""
+
+    timeout = SOCKET_SECONDS
+
+    def version_string(self) -> str:
+        """No versions for who has not shown a token."""
+        return "edge-runtime"
+
+    def unavailable(self, why: str) -> None:
+        self.text(HTTPStatus.SERVICE_UNAVAILABLE, why, {"Retry-After": "5"})
+
+    def redirect(self, place: str, headers: dict[str, str] | None = None) -> None:
+        self.text(HTTPStatus.SEE_OTHER, place, {"Location": place} | (headers or {}))
+
+    def text(self, status: HTTPStatus, text: str, headers: dict[str, str] | None = None) -> None:
+        self.reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), headers)
+
+    def reply(
+        self, status: HTTPStatus, kind: str, body: bytes, headers: dict[str, str] | None = None
+    ) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def end_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_request(self, code="-", size="-") -> None:
+        path = getattr(self, "path", "").partition("?")[0]
+        log.debug("%s %s %r %s", self.client_address[0], self.command, path[:100], int(code))
+
+    def log_message(self, format: str, *args) -> None:
+        """Nothing: these would quote what the client sent."""
+
 
 FIRST_SECONDS = 5.0  # a stream waits for the first frame, then says that there is none
 # Chromium shows a frame when the next one begins: where none follows soon, it comes twice.
@@ -33,7 +94,7 @@ BOUNDARY = b"edge-runtime-frame"
 class Handler(Replies):
     """Routes; `self.server` is a `WebServer`."""
 
-    def do_GET(self) -> None:  # noqa: N802 (the standard library's name)
+    def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         answer = {
             "/": self._page,
@@ -52,7 +113,7 @@ class Handler(Replies):
 
     do_HEAD = do_GET  # noqa: N815
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         auth = self.server.site.auth
         if self.path.partition("?")[0] != "/login" or not auth.needs_token:
             self.text(HTTPStatus.METHOD_NOT_ALLOWED, "this page can only be read")

@@ -26,7 +26,8 @@ from dataclasses import asdict
 from typing import TextIO
 
 from edge_runtime.frame import Frame
-from edge_runtime.sources.base import Source, SourceError, SourceOptions, open_here
+from edge_runtime.sources.base import Source, SourceError, SourceOptions
+from edge_runtime.sources.factory import open_here
 from edge_runtime.sources.isolated.shared_frames import Layout
 
 LEAVE_SECONDS = 0.4  # for the camera to be closed: some never are

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convert.recipes import RECIPES, Source
+from convert.pipeline import RECIPES, Source
 from edge_runtime.detector.spec import AnchorLevel, embed
 from tests.convert.fixtures import SPEC, dataset_fixture, frames_fixture, make_model  # noqa: F401
 

@@ -13,7 +13,7 @@ from PIL import Image
 from convert.explain import __main__ as command
 from convert.explain.tables import format_explanation
 from convert.explain.tflite_ranges import read_tflite_ranges
-from convert.recipes import RECIPES, Source
+from convert.pipeline import RECIPES, Source
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.preprocess import preprocess, resize
 from edge_runtime.detector.spec import embed

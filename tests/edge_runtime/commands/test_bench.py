@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from edge_runtime import bench
 from edge_runtime.__main__ import main
+from edge_runtime.commands import bench
 from edge_runtime.commands.bench import format_bench
 from edge_runtime.detector.latency import STEPS
 from edge_runtime.media.images import write_image

@@ -1,19 +1,22 @@
-"""What the shipped detector finds in three scenes, written down: `python -m tests.edge_runtime.detector.golden`.
+"""Golden detections: what the shipped detector finds in three scenes, written down.
 
-tests/golden/*.jpg are pictures of the test split that `python -m train.digits` draws. Run the
+    python -m tests.edge_runtime.detector.golden
+
+golden/*.jpg are pictures of the test split that `python -m train.digits` draws. Run the
 command again when another detector ships; tests/edge_runtime/detector/test_golden.py compares.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from edge_runtime import Detector
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.images import read_image
 from tests.conftest import ROOT
 
-FOLDER = ROOT / "tests" / "golden"
+FOLDER = Path(__file__).parent / "golden"
 RECORD = FOLDER / "detections.json"
 MODEL = ROOT / "models" / "digits_int8.tflite"
 # Lower than the default, for the weak finds too.

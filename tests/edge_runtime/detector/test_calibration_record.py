@@ -8,18 +8,19 @@ import PIL
 import pytest
 from PIL import Image
 
-from convert.audit import describe_calibration
+from convert.quantize.calibration_data import describe_calibration
 from edge_runtime import Detector, SpecError
 from edge_runtime.__main__ import main
 from edge_runtime.detector import preprocess as device
 from edge_runtime.detector.calibration_record import (
     CALIBRATION_MEMBER,
+    NAMES,
     CalibrationRecord,
     digest,
+    fingerprint,
     read_calibration,
 )
 from edge_runtime.detector.spec import embed
-from edge_runtime.fingerprint import NAMES, fingerprint
 from tests.convert.fixtures import (  # noqa: F401
     SPEC,
     converted_fixture,

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from edge_runtime.detector import preprocess as device
+from edge_runtime.detector.calibration_record import NAMES, fingerprint, largest_difference
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
-from edge_runtime.fingerprint import NAMES, fingerprint, largest_difference
 
 SPECS = [
     DetectorSpec(hw, ("a",), (AnchorLevel(16, (0.5,), (1.0,)),))

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from edge_runtime import Detector
-from edge_runtime.detector.interpreter import Network
-from edge_runtime.detector.spec import embed
-from edge_runtime.runtime import (
+from edge_runtime.detector.interpreter import (
     RUNTIME_VERSION_MEMBER,
+    Network,
     Runtime,
     check_runtime_version,
     find_runtime,
 )
+from edge_runtime.detector.spec import embed
 from tests.conftest import ROOT
 from tests.tiny_model import SPEC
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from edge_runtime.doctor import software_checks
+from edge_runtime.doctor.camera_probe import encode_pillow, keeps_red, order_of, planes
 from edge_runtime.doctor.check import FAIL
-from edge_runtime.doctor.colour_order import encode_pillow, keeps_red, order_of, planes
 
 
 def noisy_picture():
@@ -45,7 +45,7 @@ def test_a_library_that_swaps_colours_is_found(monkeypatch):
     assert keeps_red(encode_pillow)
     assert not keeps_red(lambda picture: encode_pillow(picture[..., ::-1].copy()))
     monkeypatch.setattr(
-        "edge_runtime.doctor.colour_order.encode_pillow",
+        "edge_runtime.doctor.camera_probe.encode_pillow",
         lambda picture: encode_pillow(picture[..., ::-1].copy()),
     )
     check = software_checks.check_colours()

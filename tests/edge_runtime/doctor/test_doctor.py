@@ -115,7 +115,7 @@ def test_a_model_that_needs_a_newer_interpreter(monkeypatch):
     old = SimpleNamespace(distribution="tflite-runtime", version="2.0.0")
     monkeypatch.setattr(software_checks, "find_runtime", lambda: old)
     monkeypatch.setattr(
-        "edge_runtime.runtime.read_member", lambda path, name: "2.14.0"
+        "edge_runtime.detector.interpreter.read_member", lambda path, name: "2.14.0"
     )  # what the model says
     check = software_checks.check_model(MODEL)
     assert check.status == FAIL
@@ -124,7 +124,9 @@ def test_a_model_that_needs_a_newer_interpreter(monkeypatch):
 
 
 def test_no_interpreter(monkeypatch):
-    monkeypatch.setattr("edge_runtime.runtime.CANDIDATES", (("x", "no_such_module", "X"),))
+    monkeypatch.setattr(
+        "edge_runtime.detector.interpreter.CANDIDATES", (("x", "no_such_module", "X"),)
+    )
     check = software_checks.check_interpreter()
     assert check.status == FAIL
     assert "pip install" in check.cure

@@ -11,7 +11,7 @@ from edge_runtime.pipeline.reloading_detector import Model
 from edge_runtime.pipeline.sink_thread import SinkRunner
 from edge_runtime.pipeline.stats import Stats
 from edge_runtime.sinks.base import SinkClosedError
-from edge_runtime.sources import SourceError
+from edge_runtime.sources.base import SourceError
 from tests.edge_runtime.runs import BLACK, Collector, ScriptedSource, wait_until
 
 

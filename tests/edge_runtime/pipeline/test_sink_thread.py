@@ -7,8 +7,7 @@ import pytest
 
 from edge_runtime.pipeline import sink_thread as runner
 from edge_runtime.pipeline.sink_thread import QUEUE, SinkRunner
-from edge_runtime.sinks import Sink
-from edge_runtime.sinks.base import SinkClosedError
+from edge_runtime.sinks.base import Sink, SinkClosedError
 from tests.edge_runtime.sinks.results import make_result
 
 LONG = 30.0  # seconds, for what happens at once

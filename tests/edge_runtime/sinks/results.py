@@ -6,7 +6,7 @@ import numpy as np
 
 from edge_runtime.detector.detections import Detections
 from edge_runtime.frame import Frame, Result
-from edge_runtime.sinks import Context
+from edge_runtime.sinks.base import Context
 
 CLASS_NAMES = ("red", "green")
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime.sinks import event_store, events
-from edge_runtime.sinks.event_store import EventStore
-from edge_runtime.sinks.events import Events
+from edge_runtime.sinks import events
+from edge_runtime.sinks import events as event_store
+from edge_runtime.sinks.events import Events, EventStore
 from tests.edge_runtime.sinks.results import make_context, make_result
 
 

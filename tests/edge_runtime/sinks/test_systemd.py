@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime import notify
 from edge_runtime.detector.detections import Detections
 from edge_runtime.frame import Frame, Result
-from edge_runtime.sinks import Context, systemd
+from edge_runtime.sinks import systemd
+from edge_runtime.sinks.base import Context
 from tests.conftest import ROOT
 from tests.edge_runtime.runs import Clock
 
@@ -56,7 +56,7 @@ def result() -> Result:
 
 
 def test_one_message_holds_all_lines(listener):
-    assert notify.send("READY=1", "STATUS=grün")
+    assert systemd.send("READY=1", "STATUS=grün")
     assert listener.recv(4096).decode() == "READY=1\nSTATUS=grün"
 
 
@@ -65,14 +65,14 @@ def test_silent_where_nobody_listens(monkeypatch, name):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     if name is not None:
         monkeypatch.setenv("NOTIFY_SOCKET", name)
-    assert not notify.send("READY=1")
-    assert not notify.is_listening()
+    assert not systemd.send("READY=1")
+    assert not systemd.is_listening()
     assert systemd.create(Context("m", ("red",), "s")) is None
 
 
 def test_a_listener_that_is_gone_does_not_end_the_run(monkeypatch, tmp_path):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
-    assert not notify.send("READY=1")
+    assert not systemd.send("READY=1")
     sink = systemd.create(Context("m", ("red",), "s"))
     sink.open()
     sink.write(result())
@@ -95,7 +95,7 @@ def test_watchdog_seconds(monkeypatch, microseconds, pid, seconds):
         monkeypatch.delenv(variable, raising=False)
         if value is not None:
             monkeypatch.setenv(variable, value)
-    assert notify.watchdog_seconds() == seconds
+    assert systemd.watchdog_seconds() == seconds
 
 
 def test_ready_comes_with_the_first_result_and_only_once(listener):

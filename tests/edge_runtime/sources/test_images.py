@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime.sources import SourceError, SourceOptions, open_source
+from edge_runtime.sources.base import SourceError, SourceOptions
+from edge_runtime.sources.factory import open_source
 from edge_runtime.sources.images import Pictures
 from edge_runtime.sources.video import Video
 

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime.sources import SourceError, SourceOptions, open_source, opencv
-from edge_runtime.sources.base import is_camera, without_password
+from edge_runtime.sources import opencv
+from edge_runtime.sources.base import SourceError, SourceOptions, without_password
+from edge_runtime.sources.factory import is_camera, open_source
 from edge_runtime.sources.opencv import OpenCvCamera
 from tests.conftest import ROOT
 from tests.edge_runtime.sources.numbered_video import draw, read_number

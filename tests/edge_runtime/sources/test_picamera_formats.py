@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_runtime.sources.camera_formats import to_rgb, yuv_matrix
+from edge_runtime.sources.picamera import to_rgb, yuv_matrix
 
 WEIGHTS = {"Rec601": (0.299, 0.114), "Rec709": (0.2126, 0.0722), "Rec2020": (0.2627, 0.0593)}
 WH = (10, 6)

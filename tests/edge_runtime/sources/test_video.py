@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from edge_runtime.sources import SourceError, SourceOptions, open_source
+from edge_runtime.sources.base import SourceError, SourceOptions
+from edge_runtime.sources.factory import open_source
 from tests.conftest import ROOT
 from tests.edge_runtime.sources.numbered_video import BLUE, RED, read_number, write_video
 

@@ -18,8 +18,8 @@ import pytest
 from picamera2 import Picamera2
 
 from edge_runtime import Detector
-from edge_runtime.sources import SourceError, SourceOptions, open_source
-from edge_runtime.sources.base import open_here
+from edge_runtime.sources.base import SourceError, SourceOptions
+from edge_runtime.sources.factory import open_here, open_source
 from tests.edge_runtime.detector import golden
 
 # picamera2's own habit; the project's warnings are errors in this run too.

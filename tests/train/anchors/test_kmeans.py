@@ -7,9 +7,15 @@ from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.boxes import cxcywh_to_xyxy, iou
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 from tests.downloads import downloaded
-from train.anchors.__main__ import fit_spec, unreachable_classes
-from train.anchors.coverage import best_iou, best_shape_iou, format_table, measure_reach
+from train.anchors.coverage import (
+    best_iou,
+    best_shape_iou,
+    format_table,
+    measure_reach,
+    unreachable_classes,
+)
 from train.anchors.kmeans import box_sizes_px, fit_levels
+from train.anchors.levels import fit_spec
 from train.anchors.plot import anchor_sizes_px
 from train.data.dataset import Example, VocDataset, load_voc
 from train.model.presets import PRESETS

@@ -8,7 +8,8 @@ from PIL import Image
 
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 from tests.train.data.voc_folder import make_voc
-from train.anchors.__main__ import load_levels, main, save_levels
+from train.anchors.__main__ import main
+from train.anchors.levels import load_levels, save_levels
 from train.anchors.plot import anchor_sizes_px
 
 STRIDES = (8, 16, 32, 64)

@@ -2,9 +2,16 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.boxes import iou
-from train.colour import colour_matrix, photometric
 from train.data import augment
-from train.data.augment import Augmentation, flip, flip_upside_down, random_crop, zoom_out
+from train.data.augment import (
+    Augmentation,
+    colour_matrix,
+    flip,
+    flip_upside_down,
+    photometric,
+    random_crop,
+    zoom_out,
+)
 
 COLOURS = np.array([[250, 10, 10], [10, 250, 10], [10, 10, 250]])  # by class id
 STILL = {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0, "noise": 0}

@@ -1,6 +1,6 @@
 import pytest
 
-from train.unit_names import block_of, group, match_names
+from train.quantization.fused_ops import block_of, group, match_names
 
 NAMES = [
     "Conv1_relu",

@@ -21,11 +21,19 @@ from train.data.batches import TrainingBatches
 from train.data.dataset import load_voc
 from train.digits.__main__ import write_digits
 from train.model.presets import PRESETS
-from train.ranges import read_ranges
-from train.spread import spread
+from train.quantization.calibrate import read_ranges
 from train.training import distributed as hosts_module
 from train.training.checkpoint import read_progress, save_detector
-from train.training.distributed import ADDRESSES, ALONE, COUNT, INDEX, Hosts, from_environment, join
+from train.training.distributed import (
+    ADDRESSES,
+    ALONE,
+    COUNT,
+    INDEX,
+    Hosts,
+    from_environment,
+    join,
+    spread,
+)
 
 RECIPE = ["--preset=digits", "--batch-size=4", "--validate-every=1", "--epochs=3"]
 # Compiling takes most of the time.

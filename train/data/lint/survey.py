@@ -11,20 +11,21 @@ from pathlib import Path
 from tqdm import tqdm
 
 from edge_runtime.media.images import read_image
-from train.data.geometry import read_header
+from train.data.geometry import Placement, find_placement, read_header
 from train.data.lint.leaks import Leak, find_leaks
 from train.data.lint.spelling import find_misspelt
-from train.data.voc import VocAnnotation, VocFlaw, scan_annotation
-from train.placement import Placement, find_placement
-from train.voc_folder import (
+from train.data.voc import (
+    MalformedXml,
+    VocAnnotation,
+    VocFlaw,
     check_layout,
     find_image,
     label_lines,
     picture_files,
+    scan_annotation,
     split_lines,
     split_names,
 )
-from train.voc_xml import MalformedXml
 
 
 @dataclass(frozen=True)

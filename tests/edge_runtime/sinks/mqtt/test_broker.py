@@ -15,7 +15,7 @@ import pytest
 from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.mqtt import connection as link
 from edge_runtime.sinks.mqtt import flags as mqtt
-from edge_runtime.mqtt import segments
+from edge_runtime.sinks.mqtt import outbox as segments
 from tests.conftest import ROOT
 from tests.edge_runtime.sinks.mqtt.mosquitto import PATIENCE, Listener, Mosquitto, wait_for
 from tests.edge_runtime.sinks.mqtt.test_sink import NAMES, make_result

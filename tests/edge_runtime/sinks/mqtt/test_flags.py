@@ -8,11 +8,10 @@ from argparse import ArgumentParser
 
 import pytest
 
-from edge_runtime.mqtt.topics import Topics, class_slugs, slug
 from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.mqtt import flags as mqtt
 from edge_runtime.sinks.mqtt.broker import Broker, make_tls, parse_broker, read_login
-from edge_runtime.sinks.mqtt.home_assistant import discovery
+from edge_runtime.sinks.mqtt.home_assistant import Topics, class_slugs, discovery, slug
 from edge_runtime.sinks.mqtt.sink import summary
 
 NAMES = ("person", "dog")

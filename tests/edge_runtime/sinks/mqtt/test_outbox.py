@@ -5,9 +5,8 @@ import random
 
 import pytest
 
-from edge_runtime.mqtt.segments import Segment, find_segments
 from edge_runtime.sinks.mqtt import outbox as outbox_module
-from edge_runtime.sinks.mqtt.outbox import Outbox
+from edge_runtime.sinks.mqtt.outbox import Outbox, Segment, find_segments
 from tests.edge_runtime.runs import Clock
 
 MEGABYTE = 1_000_000

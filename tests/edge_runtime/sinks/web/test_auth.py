@@ -8,7 +8,7 @@ import time
 import pytest
 
 from edge_runtime.commands.run import add_parser
-from edge_runtime.sinks import Context
+from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.web import auth, handler
 from edge_runtime.sinks.web.address import Address
 from edge_runtime.sinks.web.auth import Access, Auth, read_token

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.frame import Frame
-from edge_runtime.sources import SourceError
+from edge_runtime.sources.base import SourceError
 from edge_runtime.sources.isolated.shared_frames import SLOTS, Layout
 from edge_runtime.sources.isolated.worker import Writer
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_runtime.sources import SourceError, SourceOptions, open_source
+from edge_runtime.sources.base import SourceError, SourceOptions
+from edge_runtime.sources.factory import open_source
 from edge_runtime.sources.isolated import supervisor as process_module
 from edge_runtime.sources.isolated.client import Child
 from edge_runtime.sources.isolated.shared_frames import SLOTS
