@@ -35,8 +35,8 @@ def select(folder: Path = TESTS) -> tuple[list[str], dict[str, str]]:
 def imports(path: Path, everywhere: bool, folder: Path = TESTS) -> set[str]:
     """Top-level packages that a file imports, itself or through other files of the tests.
 
-    folder: of all tests. everywhere: also inside functions. Of a helper only the imports that loading it needs count: it
-    may have a function that no test on a Pi calls.
+    folder: of all tests. everywhere: also inside functions. Of a helper only the imports that
+    loading it needs count: it may have a function that no test on a Pi calls.
     """
     packages: set[str] = set()
     seen: set[Path] = set()
