@@ -24,7 +24,7 @@ def tiny_models(tmp_path_factory) -> Path:
     if "TINY_MODELS" in os.environ:
         return Path(os.environ["TINY_MODELS"])
     folder = tmp_path_factory.mktemp("tiny")
-    command = [sys.executable, str(ROOT / "tests" / "tiny_model.py"), str(folder)]
+    command = [sys.executable, "-m", "tests.tiny_model", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -53,7 +53,7 @@ def wheel(tmp_path_factory) -> Path:
     for entry in ROOT.iterdir():
         if entry.is_file():
             shutil.copy(entry, source)
-    for package in ("edge_runtime", "train", "convert", "tests"):
+    for package in ("edge_runtime", "train", "convert", "studies", "tests"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, source / package, ignore=ignored)
     pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]

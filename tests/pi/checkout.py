@@ -37,7 +37,7 @@ def copy_tests() -> Path:
         for path in ROOT.iterdir():
             if path.is_file():
                 shutil.copy(path, new)
-        for name in ("tests", "models", "docs"):
+        for name in ("tests", "models", "docs", "studies"):
             _copy(ROOT / name, new / name)
     return CACHE / "checkout"
 
@@ -50,7 +50,7 @@ def tiny_models() -> Path:
         for old in CACHE.glob("tiny-*"):
             shutil.rmtree(old)
         with built(folder) as new:
-            command = [sys.executable, ROOT / "tests" / "tiny_model.py", new]
+            command = [sys.executable, "-m", "tests.tiny_model", new]
             must(command, "making the tiny models", env={**os.environ, "PYTHONPATH": str(ROOT)})
     return folder
 
