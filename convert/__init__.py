@@ -1,1 +1,10 @@
-"""Float → int8: conversion with the spec embedded, checks, and the float-against-int8 benchmark."""
+"""Float → int8: conversion with the spec embedded, checks, and the float-against-int8 benchmark.
+
+Keras's backend is chosen here, before anything imports Keras: the TFLite converter is TensorFlow's.
+"""
+
+import os
+import sys
+
+if "keras" not in sys.modules:
+    os.environ["KERAS_BACKEND"] = "tensorflow"

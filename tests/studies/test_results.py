@@ -128,7 +128,7 @@ def _epochs_of_family(name):
 
 
 def test_what_is_said_of_hard_negatives_was_measured():
-    said = " ".join((ROOT / "train" / "loss.py").read_text(encoding="utf-8").split())
+    said = " ".join((ROOT / "train" / "model" / "loss.py").read_text(encoding="utf-8").split())
     figures = [
         f"{float(_epochs_of_family(name)[epoch]['val_ap']):.3f}".removeprefix("0")
         for epoch in (1, 3)

@@ -58,7 +58,7 @@ def evaluate(
     detection of it is no error.
 
     Args:
-        examples: `train.data.Example`s; their boxes are xyxy in [0, 1].
+        examples: `train.data.dataset.Example`s; their boxes are xyxy in [0, 1].
         detections_per_image: for each example, boxes (K, 4) xyxy in [0, 1], scores (K,) and
             class_ids (K,), in any order; the best MAX_DETECTIONS are looked at.
         class_names: a class id is an index into it.

@@ -127,7 +127,8 @@ def test_no_frame_at_all(tmp_path, kind, loop):
 def test_opencv_and_ffmpeg_keep_quiet(tmp_path):
     (tmp_path / "film.mp4").write_text("no film")
     code = (
-        "import sys\nfrom edge_runtime.sources import SourceError, SourceOptions, open_source\n"
+        "import sys\nfrom edge_runtime.sources.base import SourceError, SourceOptions\n"
+        "from edge_runtime.sources.factory import open_source\n"
         "try: open_source(sys.argv[1], SourceOptions((32, 48))).open()\n"
         "except SourceError as error: print(error)"
     )

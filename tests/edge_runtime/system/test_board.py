@@ -112,7 +112,7 @@ def test_memory():
 
 def test_peak_memory_is_of_this_process_and_not_of_its_parent():
     ballast = bytearray(200_000_000)
-    code = "from edge_runtime import board; print(board.read_peak_memory())"
+    code = "from edge_runtime.system import board; print(board.read_peak_memory())"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -122,7 +122,7 @@ def test_peak_memory_is_of_this_process_and_not_of_its_parent():
 
 def test_peak_memory_remembers_what_is_gone():
     code = (
-        "from edge_runtime import board; ballast = bytearray(150_000_000); del ballast; "
+        "from edge_runtime.system import board; ballast = bytearray(150_000_000); del ballast; "
         "print(board.read_peak_memory(), board.read_process_memory())"
     )
     command = [sys.executable, "-c", code]

@@ -173,7 +173,7 @@ def test_a_split_without_boxes_is_refused():
             ask(data, spec)
 
 
-@pytest.mark.filterwarnings("ignore::train.data.DataWarning")  # one box of BCCD has no area
+@pytest.mark.filterwarnings("ignore::train.data.dataset.DataWarning")  # one box of BCCD has no area
 def test_platelets_of_bccd_come_into_reach():
     root = downloaded("bccd", "BCCD")
     train, held_out = load_voc(root, "train"), load_voc(root, "test")

@@ -36,7 +36,7 @@ def children(parent=None):
             command = (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if int(ppid) == (parent or os.getpid()) and state != "Z" and b"sources.capture" in command:
+        if int(ppid) == (parent or os.getpid()) and state != "Z" and b"isolated.worker" in command:
             found.append(int(folder.name))
     return found
 
@@ -236,7 +236,8 @@ def test_no_camera_outlives_a_parent_that_was_killed(double, misdeed):
     code = """if True:
         import sys, time
         sys.path[:] = sys.argv[1:]
-        from edge_runtime.sources import SourceOptions, open_source
+        from edge_runtime.sources.base import SourceOptions
+        from edge_runtime.sources.factory import open_source
         source = open_source("picamera2", SourceOptions((64, 96), stall_after=100))
         source.open()
         print("open", flush=True)
