@@ -50,10 +50,10 @@ class DyingBatches(loader.TrainingBatches):
         return super().__getitem__(index)
 
 
-def write_state(path, *, progress, **arrays):
+def write_state(path, *arrays, **named):
     """Stands in for np.savez, by which a state is written into a temporary file."""
-    epochs = json.loads(progress)["epochs"]
-    savez(path, progress=progress, **arrays)
+    savez(path, *arrays, **named)
+    epochs = json.loads(named["progress"])["epochs"] if "progress" in named else None
     if epochs == int(os.environ.get("DIE_WRITING", -1)):
         os.truncate(path, Path(path).stat().st_size // 2)
         os.kill(os.getpid(), signal.SIGKILL)
