@@ -22,7 +22,7 @@ from convert.verify import find_problems, read_model
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
 from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
 from edge_runtime.detector.spec import DetectorSpec, embed, read_member, read_spec
-from train.quantization.calibrate import read_ranges
+from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import MEMBER as TRAINING_MEMBER
 
 
