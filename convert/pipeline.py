@@ -140,9 +140,12 @@ class Source:
     @cached_property
     def kept(self) -> set[str]:
         """The units that `keep_float` means. Raises: ValueError for a name that fits none."""
+        if not self.keep_float:
+            return set()
+        model = self.model  # loads TensorFlow out of sight
         from train.quantization.fused_ops import match_units
 
-        return match_units(self.model, self.keep_float) if self.keep_float else set()
+        return match_units(model, self.keep_float)
 
     def calibration(self, variant: str) -> str | None:
         """What a file says of its calibration, as JSON; None for one that needs none."""
