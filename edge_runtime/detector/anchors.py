@@ -27,8 +27,8 @@ def make_anchors(spec: DetectorSpec) -> np.ndarray:
         cy, cx = np.meshgrid(
             (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns, indexing="ij"
         )
-        centres = np.stack([cx, cy], axis=-1)[:, :, None, :]  # [rows, columns, 1, 2]
+        centers = np.stack([cx, cy], axis=-1)[:, :, None, :]  # [rows, columns, 1, 2]
         shape = (rows, columns, len(level), 2)
-        pair = [np.broadcast_to(centres, shape), np.broadcast_to(cell, shape)]
+        pair = [np.broadcast_to(centers, shape), np.broadcast_to(cell, shape)]
         anchors.append(np.concatenate(pair, axis=-1).reshape(-1, 4))
     return np.concatenate(anchors).astype(np.float32)

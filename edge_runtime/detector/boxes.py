@@ -18,8 +18,8 @@ VOTE_IOU = 0.75
 
 def cxcywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
     """(N, 4) centre and size → (N, 4) corners."""
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+    center, half = boxes[:, :2], boxes[:, 2:] / 2
+    return np.concatenate([center - half, center + half], axis=1)
 
 
 def xyxy_to_cxcywh(boxes: np.ndarray) -> np.ndarray:
@@ -73,9 +73,9 @@ def encode(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float
 def decode(offsets: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
     """The inverse of `encode`: (N, 4) offsets (ty, tx, th, tw) → (N, 4) xyxy, not clipped."""
     shift, scale = offsets[:, 1::-1], offsets[:, :1:-1]  # (tx, ty), (tw, th)
-    centre = shift * variances[0] * anchors[:, 2:] + anchors[:, :2]
+    center = shift * variances[0] * anchors[:, 2:] + anchors[:, :2]
     size = np.exp(np.minimum(scale * variances[1], MAX_LOG_SCALE)) * anchors[:, 2:]
-    return cxcywh_to_xyxy(np.concatenate([centre, size], axis=1))
+    return cxcywh_to_xyxy(np.concatenate([center, size], axis=1))
 
 
 def nms(

@@ -205,17 +205,17 @@ def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-COLOURS = ("red", "green", "blue")
+COLORS = ("red", "green", "blue")
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
 # Of a flat picture, which every way of resizing leaves as it is.
 ENDS = ("black", "white")
 NAMES = (
     *ENDS,
     *(
-        f"the {kind} of {colour}, {corner}"
+        f"the {kind} of {color}, {corner}"
         for corner in CORNERS
         for kind in ("mean", "spread")
-        for colour in COLOURS
+        for color in COLORS
     ),
 )
 # In steps between two pixel values. Flat pictures leave no room but that of float32; of the others

@@ -16,9 +16,9 @@ from edge_runtime.sources.video import Video
 OPTIONS = SourceOptions(input_hw=(32, 48))
 
 
-def save(path: Path, colour=(200, 0, 0), wh=(40, 30)) -> Path:
+def save(path: Path, color=(200, 0, 0), wh=(40, 30)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", wh, colour).save(path)
+    Image.new("RGB", wh, color).save(path)
     return path
 
 

@@ -98,7 +98,7 @@ def address():
     server.server_close()
 
 
-def test_http_frames_in_order_and_in_colour(address):
+def test_http_frames_in_order_and_in_color(address):
     with OpenCvCamera(f"{address}/endless", options()) as source:
         assert source.live and source.state == "running"
         frames = iter(source)

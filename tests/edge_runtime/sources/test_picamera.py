@@ -11,7 +11,7 @@ from edge_runtime.detector.preprocess import resize
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.picamera import PiCamera, reasons, sensor_age
 
-COLOURS = ((220, 0, 0), (0, 200, 0), (0, 0, 180))
+COLORS = ((220, 0, 0), (0, 200, 0), (0, 0, 180))
 
 
 def take(count=1, text="picamera2", **options):
@@ -22,9 +22,9 @@ def take(count=1, text="picamera2", **options):
 
 def assert_bars(picture, tolerance=0):
     height, width = picture.shape[:2]
-    for index, colour in enumerate(COLOURS):
+    for index, color in enumerate(COLORS):
         middle = picture[height // 2, width * (2 * index + 1) // 6].astype(int)
-        assert np.abs(middle - colour).max() <= tolerance, (index, middle)
+        assert np.abs(middle - color).max() <= tolerance, (index, middle)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def double(camera_double):
     return camera_double
 
 
-def test_picture_and_small_show_the_same_colours(double):
+def test_picture_and_small_show_the_same_colors(double):
     frame = take()[0]
     assert (frame.hw, frame.picture.shape) == ((360, 640), (360, 640, 3))
     assert_bars(frame.picture)
@@ -63,7 +63,7 @@ def test_only_the_small_stream_is_read_where_nothing_shows_the_picture(double, m
 
 
 @pytest.mark.parametrize("space", ["Sycc", "Smpte170m", "Rec709"])
-def test_the_colour_space_of_the_camera_counts(double, space):
+def test_the_color_space_of_the_camera_counts(double, space):
     double(colour_space=space)
     assert_bars(take()[0].small, tolerance=3)
 

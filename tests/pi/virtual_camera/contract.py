@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
 
 BANDS = np.asarray([(200, 40, 40), (40, 200, 40), (40, 40, 200)])  # as in tests/pi/picamera.py
 INPUT_HW = (320, 320)
-COLOUR_STEPS = 12  # JPEG, and a limited range that is stretched to a full one
+COLOR_STEPS = 12  # JPEG, and a limited range that is stretched to a full one
 
 
 def camera(model: str) -> str:
@@ -62,12 +62,12 @@ def opened(request):
         source.close()
 
 
-def test_picture_has_the_scenes_colours(opened):
+def test_picture_has_the_scenes_colors(opened):
     frames = list(islice(opened("colours"), 3))
     for frame in frames:
         assert frame.hw == (720, 1280) and frame.picture.shape == (720, 1280, 3)
         assert frame.picture.dtype == np.uint8
-        np.testing.assert_allclose(bands(frame.picture), BANDS, atol=COLOUR_STEPS)
+        np.testing.assert_allclose(bands(frame.picture), BANDS, atol=COLOR_STEPS)
     numbers = [frame.number for frame in frames]
     assert numbers == sorted(set(numbers))
 
@@ -76,7 +76,7 @@ def test_small_is_the_whole_picture_at_the_networks_size(opened):
     (frame,) = islice(opened("colours", needs_picture=False), 1)
     assert frame.hw == (720, 1280) and frame.picture is None
     assert frame.small.shape == (*INPUT_HW, 3)
-    np.testing.assert_allclose(bands(frame.small), BANDS, atol=COLOUR_STEPS)
+    np.testing.assert_allclose(bands(frame.small), BANDS, atol=COLOR_STEPS)
 
 
 @pytest.mark.parametrize("needs_picture", [True, False])
