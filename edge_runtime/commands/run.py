@@ -152,7 +152,7 @@ def make_source(args: argparse.Namespace, model: Model, sinks: list[Sink]) -> So
     """The source that the flags describe, not yet opened. Raises: as `open_source`."""
     options = SourceOptions(
         input_hw=model.detector.spec.input_hw,
-        needs_picture=any(sink.needs_picture for sink in sinks),
+        needs_image=any(sink.needs_image for sink in sinks),
         size_wh=args.size,
         max_fps=args.max_fps,
         loop=args.loop,

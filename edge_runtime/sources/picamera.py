@@ -109,7 +109,7 @@ class PiCamera(Source):
 
     def _streams(self) -> list[str]:
         has_lores = self._config.get("lores") is not None
-        needs_main = self.options.needs_picture or not has_lores
+        needs_main = self.options.needs_image or not has_lores
         return ["main"] * needs_main + ["lores"] * has_lores
 
     def _frame(self, buffers: dict[str, np.ndarray], age: float, number: int) -> Frame:
