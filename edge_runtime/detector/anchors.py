@@ -1,4 +1,4 @@
-"""The only anchor code: training targets, the device and exported metadata all call it."""
+"""Anchors (prior boxes) of a spec; training targets and the device share this one function."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge_runtime.detector.spec import DetectorSpec
 def make_anchors(spec: DetectorSpec) -> np.ndarray:
     """Anchors of a detector, in the order of its output rows.
 
-    Centres lie in the middle of the cells, ((column + 0.5) / columns, (row + 0.5) / rows)
+    Centers lie in the middle of the cells, ((column + 0.5) / columns, (row + 0.5) / rows)
     (SSD, Liu et al. 2016, section 2.2). Order: levels as the spec lists them, then rows, columns,
     and the anchors of a cell.
 
