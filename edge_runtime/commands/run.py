@@ -9,6 +9,7 @@ import sys
 from contextlib import ExitStack
 from importlib import import_module
 
+from edge_runtime.arguments import SubParsers
 from edge_runtime.commands.detect import add_detector_arguments, load_detector
 from edge_runtime.pipeline.pipeline import Pipeline
 from edge_runtime.pipeline.reloading_detector import Model
@@ -41,7 +42,7 @@ Exit status: 0; 1 if the source failed on the way; 2 if nothing could start.
 """
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `run` to the sub-commands."""
     parser = subparsers.add_parser(
         "run",

@@ -16,7 +16,6 @@ import numpy as np
 
 from edge_runtime.detector.spec import SpecError, read_member
 
-
 RUNTIME_VERSION_MEMBER = "min_runtime_version.txt"  # in TensorFlow's numbering
 
 LITERT = "ai-edge-litert"
