@@ -14,6 +14,7 @@ import numpy as np
 from convert.errors import VerificationError, hidden_output
 from convert.quantize import ai_edge_quantizer
 from convert.quantize.bias_correction import correct_rounding
+from convert.quantize.converter_ptq import convert_with_ptq
 from convert.runtime_versions import minimum_runtime
 from convert.tflite import convert, convert_int8, export, load_model
 from convert.variants import VARIANT_MEMBER, VARIANTS
@@ -165,6 +166,10 @@ def write_float16(source: ConversionInput, target: Path) -> None:
 
 def write_dynamic(source: ConversionInput, target: Path) -> None:
     convert(source.saved_model, target, "dynamic")
+
+
+def write_int8_converter(source: ConversionInput, target: Path) -> None:
+    convert_with_ptq(source.saved_model, target, source.frames, source.spec)
 
 
 def write_int8(source: ConversionInput, target: Path) -> None:

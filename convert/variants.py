@@ -77,6 +77,13 @@ _ROWS = (
         output_types=("FLOAT32",),
     ),
     Variant(
+        "int8_converter",
+        "int8 by the TensorFlow converter alone, from the same calibration pictures",
+        made_by="write_int8_converter",
+        quantizer="the TensorFlow converter",
+        integer=True,
+    ),
+    Variant(
         "int8",
         "int8 weights and activations, ranges from calibration pictures, rounding corrected",
         made_by="write_int8",
