@@ -22,7 +22,7 @@ from convert.verify import find_problems, read_model
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
 from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
 from edge_runtime.detector.spec import DetectorSpec, embed, read_member, read_spec
-from train.quantization.calibrate import read_ranges
+from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import MEMBER as TRAINING_MEMBER
 
 
@@ -140,9 +140,12 @@ class Source:
     @cached_property
     def kept(self) -> set[str]:
         """The units that `keep_float` means. Raises: ValueError for a name that fits none."""
+        if not self.keep_float:
+            return set()
+        model = self.model  # loads TensorFlow out of sight
         from train.quantization.fused_ops import match_units
 
-        return match_units(self.model, self.keep_float) if self.keep_float else set()
+        return match_units(model, self.keep_float)
 
     def calibration(self, variant: str) -> str | None:
         """What a file says of its calibration, as JSON; None for one that needs none."""

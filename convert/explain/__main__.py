@@ -38,7 +38,7 @@ from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import VocDataset, load_voc, plain_warnings
-from train.quantization.calibrate import read_ranges
+from train.quantization.learnt_ranges import read_ranges
 
 MIN_PICTURES = 8  # for errors: below, chance cannot be told from a finding
 

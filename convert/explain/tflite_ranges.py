@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from convert.verify import read_model
-from train.quantization.calibrate import parse_ranges
+from train.quantization.learnt_ranges import parse_ranges
 
 INT8 = (-128, 127)  # what an int8 number can be
 
