@@ -1,4 +1,4 @@
-"""Picture files ↔ frames."""
+"""Image files ↔ (H, W, 3) RGB uint8 arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the board is: temperature, throttling, memory. None where the system does not say."""
+"""Board state: temperature, throttling, memory. None where the system does not say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packages that only some commands need, imported when they are used."""
+"""Optional imports: packages of an extra, imported when they are used, and how to install them."""
 
 from __future__ import annotations
 
