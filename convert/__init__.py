@@ -6,5 +6,8 @@ Keras's backend is chosen here, before anything imports Keras: the TFLite conver
 import os
 import sys
 
+from edge_runtime import moved
+
+moved.install(__name__)
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "tensorflow"
