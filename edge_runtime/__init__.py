@@ -1,4 +1,4 @@
-"""Run a quantised SSD detector on a Raspberry Pi, with NumPy and a TFLite interpreter."""
+"""Run a quantized SSD detector on a Raspberry Pi, with NumPy and a TFLite interpreter."""
 
 from edge_runtime import moved
 from edge_runtime.detector.detections import Detections

@@ -191,7 +191,7 @@ def _power_or_heat(state: dict[str, list[str]]) -> str:
 
 
 def _ask(*command: str) -> str | None:
-    """What a program prints; None where it is missing or fails."""
+    """Output of a program; None where it is missing or fails."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=ASK_SECONDS, check=True

@@ -121,7 +121,7 @@ def planes(yuv420: np.ndarray, size_wh: tuple[int, int]) -> tuple[np.ndarray, np
 
 
 def keeps_red(encode: Callable[[np.ndarray], bytes]) -> bool:
-    """Whether a red RGB image is red again after `encode` made a JPEG of it."""
+    """True if a red RGB image is red again after `encode` made a JPEG of it."""
     red = np.zeros((32, 32, 3), np.uint8)
     red[..., 0] = 255
     with Image.open(io.BytesIO(encode(red))) as decoded:

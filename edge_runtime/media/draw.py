@@ -26,8 +26,8 @@ GOLDEN_RATIO = 0.618034  # steps of it around the colour circle never come close
 def draw_detections(frame: np.ndarray, detections: Detections) -> np.ndarray:
     """A copy of a frame with a labeled box for each detection.
 
-    Lines and letters grow with the picture. Labels stand above their box where there is room and
-    never leave the picture; better detections lie on top.
+    Lines and letters grow with the image. Labels stand above their box where there is room and
+    never leave the image; better detections lie on top.
 
     Args:
         frame: (H, W, 3) RGB uint8.
@@ -71,7 +71,7 @@ def _luminance(color: Color) -> float:
 
 
 def _pixel_box(box: np.ndarray, size_wh: tuple[int, int]) -> PixelBox:
-    """Corners of the outermost pixels inside the box, within the picture."""
+    """Corners of the outermost pixels inside the box, within the image."""
     x_min, y_min, x_max, y_max = (round(float(side)) for side in box)
     width, height = size_wh
     left, top = min(max(x_min, 0), width - 1), min(max(y_min, 0), height - 1)
@@ -135,7 +135,7 @@ def _font(height: int, ascii_text: bool) -> tuple[Font, int, bool]:
 def _places(
     sizes: Sequence[tuple[int, int]], boxes: Sequence[PixelBox], size_wh: tuple[int, int]
 ) -> list[tuple[int, int]]:
-    """Top left corner of each label: the first spot that is in the picture and free."""
+    """Top left corner of each label: the first spot that is in the image and free."""
     taken: list[PixelBox] = []
     places: list[tuple[int, int]] = []
     for (width, height), (left, top, right, bottom) in zip(sizes, boxes, strict=True):

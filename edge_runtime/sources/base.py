@@ -16,7 +16,7 @@ class SourceError(RuntimeError):
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What the rest of the pipeline wants of a source.
+    """Options of a source: what the rest of the pipeline wants of it.
 
     Attributes:
         input_hw: (height, width) of the network's input.

@@ -116,7 +116,7 @@ class Images(Source):
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is an image: by its suffix; where that says nothing, by its contents."""
+    """True for an image file: by its suffix; where that says nothing, by its contents."""
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES:
         return suffix in IMAGE_SUFFIXES

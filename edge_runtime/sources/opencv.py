@@ -77,7 +77,7 @@ class OpenCvSource(Source):
 class OpenCvCamera(OpenCvSource):
     """usb:N, /dev/videoN, rtsp:// and http:// (MJPEG).
 
-    It always delivers the whole picture: only a camera's own processor shrinks for nothing.
+    It always delivers the whole image: only a camera's own processor shrinks for nothing.
     A read that hangs cannot be ended by `close`: run it in a process that can be killed.
     """
 

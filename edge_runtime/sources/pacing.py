@@ -11,7 +11,7 @@ ROUNDING = 1e-6  # seconds
 
 
 def next_wanted(wanted: float, came: float, interval: float) -> float:
-    """When the frame after this one is wanted, for a rate of at most 1 / interval.
+    """Time at which the next frame is wanted, for a rate of at most 1 / interval.
 
     wanted: when this one was. came: when it came, not before. What it was late is made up for, so
     that the rate is kept between frames that do not come at multiples of the interval, but a pause
@@ -48,7 +48,7 @@ class Pace:
         self._position = None
 
     def wants(self, position: float, step: float) -> bool:
-        """Whether the frame is to be shown; waits until it is due.
+        """True if the frame is to be shown; waits until it is due.
 
         position: its seconds in the file. step: the usual seconds from a frame to the next.
         """
@@ -68,7 +68,7 @@ class Pace:
         self._shown_at = self._clock()
 
     def _advance(self, position: float, step: float) -> float:
-        """When the next frame is due, by the clock."""
+        """Time at which the next frame is due, by the clock."""
         if self._due is None:
             due = self._clock()
         elif self._position is None:  # what a lap is late is not made up for in the next

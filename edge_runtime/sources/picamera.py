@@ -197,7 +197,7 @@ def sensor_age(metadata: Mapping[str, Any]) -> float:
 
 
 def reasons(error: BaseException) -> str:
-    """What an error says, and those behind it: the library's own says only that it failed."""
+    """Messages of an error and of those behind it: the library's own says only that it failed."""
     texts: list[str] = []
     seen: BaseException | None = error
     while seen is not None:

@@ -54,7 +54,7 @@ class WorkerClient:
         return self._process.pid
 
     def receive(self) -> list[dict[str, Any]]:
-        """What it announced: frames' messages; [] when nothing came for `POLL_SECONDS`.
+        """Messages that it announced, one a frame; [] when nothing came for `POLL_SECONDS`.
 
         Raises: SourceError or ImportError with the worker's reason when it failed or died.
         """

@@ -15,7 +15,7 @@ SLOTS = 4  # one that is written, the newest, one that is read, and one to spare
 
 @dataclass(frozen=True)
 class Layout:
-    """What a slot holds; the same for every frame of a camera.
+    """Layout of a slot; the same for every frame of a camera.
 
     Attributes:
         hw: (height, width) of the whole image.
