@@ -147,7 +147,7 @@ MOVED: dict[str, dict[str, str]] = {
         "family": "studies.width_and_size",
         "family_picture": "studies.width_and_size",
         "family_table": "studies.width_and_size",
-        "file_ranges": "convert.explain.tflite_ranges",
+        "file_ranges": "convert.explain.quantization",
         "layer_errors": "convert.explain.layer_errors",
         "output_errors": "convert.explain.output_errors",
         "page": "convert.benchmark.html",
