@@ -23,7 +23,7 @@ from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, Calibra
 from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
 from edge_runtime.detector.spec import DetectorSpec, embed, read_member, read_spec
 from train.quantization.learnt_ranges import read_ranges
-from train.training.provenance import MEMBER as TRAINING_MEMBER
+from train.training.provenance import TRAINING_MEMBER
 
 
 class VerificationError(RuntimeError):

@@ -5,7 +5,7 @@ from edge_runtime.detector.boxes import iou
 from train.data import augment
 from train.data.augment import (
     Augmentation,
-    colour_matrix,
+    color_matrix,
     flip,
     flip_upside_down,
     photometric,
@@ -13,7 +13,7 @@ from train.data.augment import (
     zoom_out,
 )
 
-COLOURS = np.array([[250, 10, 10], [10, 250, 10], [10, 10, 250]])  # by class id
+COLORS = np.array([[250, 10, 10], [10, 250, 10], [10, 10, 250]])  # by class id
 STILL = {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0, "noise": 0}
 EMPTY = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
 
@@ -23,7 +23,7 @@ def generator(seed=7):
 
 
 def scene(seed, height=90, width=160):
-    """A grey picture with up to three rectangles that do not touch, their boxes and class ids."""
+    """A gray picture with up to three rectangles that do not touch, their boxes and class ids."""
     rng = generator(seed)
     image = np.full((height, width, 3), 128, np.uint8)
     boxes, class_ids = [], rng.permutation(3)[: rng.integers(1, 4)]
@@ -31,14 +31,14 @@ def scene(seed, height=90, width=160):
         room = width // 3
         x_min, y_min = column * room + rng.integers(2, 15), rng.integers(0, height - 30)
         x_max, y_max = x_min + rng.integers(8, room - 16), y_min + rng.integers(8, 30)
-        image[y_min:y_max, x_min:x_max] = COLOURS[class_id]
+        image[y_min:y_max, x_min:x_max] = COLORS[class_id]
         boxes.append([x_min / width, y_min / height, x_max / width, y_max / height])
     return image, np.array(boxes, np.float32), class_ids.astype(np.int64)
 
 
 def extents(image, class_id):
     """xyxy in pixels of the rectangle of one class."""
-    near = np.abs(image.astype(int) - COLOURS[class_id]).max(axis=2) < 60  # half-blended counts
+    near = np.abs(image.astype(int) - COLORS[class_id]).max(axis=2) < 60  # half-blended counts
     rows, columns = (np.flatnonzero(near.any(axis=axis)) for axis in (1, 0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
 
@@ -133,7 +133,7 @@ def test_zoom_out_sizes_and_border():
     for seed in range(50):
         result, moved = zoom_out(image, boxes, generator(seed), max_zoom=3)
         assert result.shape == image.shape
-        assert (result == (200, 100, 50)).all()  # the border has the mean colour
+        assert (result == (200, 100, 50)).all()  # the border has the mean color
         side = moved[0, 2:] - moved[0, :2]
         assert ((side >= 1 / 3 - 0.02) & (side <= 1)).all()
     same, unmoved = zoom_out(*scene(1)[:2], generator(), max_zoom=1)
@@ -181,29 +181,29 @@ def test_each_strength_works_by_itself(name):
 def test_no_strength_is_the_identity():
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     assert (photometric(image, generator(), **STILL) == image).all()
-    assert (Augmentation(colour=0).photometric(image, generator()) == image).all()
-    assert (Augmentation(colour=1, **STILL).photometric(image, generator()) == image).all()
-    np.testing.assert_allclose(colour_matrix(0, 1, 1, 0), np.eye(3, 4), atol=1e-12)
+    assert (Augmentation(color=0).photometric(image, generator()) == image).all()
+    assert (Augmentation(color=1, **STILL).photometric(image, generator()) == image).all()
+    np.testing.assert_allclose(color_matrix(0, 1, 1, 0), np.eye(3, 4), atol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("strengths", "pixel", "expected"),
     [
         ((20, 1, 1, 0), (10, 100, 200), (30, 120, 220)),
-        ((0, 0.5, 1, 0), (28, 128, 228), (78, 128, 178)),  # mid grey stays
-        ((0, 1, 0, 0), (255, 0, 0), (76.245,) * 3),  # grey of BT.601's brightness
+        ((0, 0.5, 1, 0), (28, 128, 228), (78, 128, 178)),  # mid gray stays
+        ((0, 1, 0, 0), (255, 0, 0), (76.245,) * 3),  # gray of BT.601's brightness
         ((0, 1, 1, 120), (255, 0, 0), (0, 255, 0)),  # a third of a turn: red to green
-        ((0, 1.5, 0.5, 77), (128, 128, 128), (128, 128, 128)),  # grey has no colour to change
+        ((0, 1.5, 0.5, 77), (128, 128, 128), (128, 128, 128)),  # gray has no color to change
     ],
 )
-def test_colour_matrix_by_hand(strengths, pixel, expected):
-    np.testing.assert_allclose(colour_matrix(*strengths) @ [*pixel, 1], expected, atol=1e-9)
+def test_color_matrix_by_hand(strengths, pixel, expected):
+    np.testing.assert_allclose(color_matrix(*strengths) @ [*pixel, 1], expected, atol=1e-9)
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(ValueError, match=r"horizontal_flip from 0 to 1 expected, got 1\.5"):
+    with pytest.raises(ValueError, match=r"--horizontal-flip is 0 to 1, got 1\.5"):
         Augmentation(horizontal_flip=1.5)
-    with pytest.raises(ValueError, match="only one"):
+    with pytest.raises(ValueError, match="gets one of them"):
         Augmentation(crop=0.7, zoom_out=0.4)
-    with pytest.raises(ValueError, match=r"at least 1 expected, got 0\.5"):
+    with pytest.raises(ValueError, match=r"--max-zoom is 1 to 100, got 0\.5"):
         Augmentation(max_zoom=0.5)
