@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 from PIL import Image
 
-from convert.pipeline import RECIPES, Source
-from convert.variants import OPTIONAL, VARIANT_MEMBER, VARIANTS
+from convert.pipeline import ConversionInput, write_variant
+from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec, embed
 from train.data.voc import write_annotation
 
@@ -23,7 +25,7 @@ SPEC = DetectorSpec(
     levels=(AnchorLevel(16, (0.25,), (1.0,)), AnchorLevel(32, (0.5,), (1.0,))),
 )
 CELL_WH = (32, 24)  # in pictures of 128x96: not square, so that a swap of x and y shows
-COLOURS = {"blue": (40, 40, 230), "red": (230, 40, 40)}
+COLORS = {"blue": (40, 40, 230), "red": (230, 40, 40)}
 
 
 def write_dataset(root: Path, splits: dict[str, int], names=("blue", "red"), seed=0) -> Path:
@@ -49,15 +51,12 @@ def draw_picture(rng: np.random.Generator, names) -> tuple[np.ndarray, np.ndarra
         x, y = cell % 4 * CELL_WH[0], cell // 4 * CELL_WH[1]
         found.append(str(rng.choice(names)))
         boxes.append((x, y, x + CELL_WH[0], y + CELL_WH[1]))
-        pixels[y : y + CELL_WH[1], x : x + CELL_WH[0]] = COLOURS[found[-1]]
+        pixels[y : y + CELL_WH[1], x : x + CELL_WH[0]] = COLORS[found[-1]]
     return pixels, np.array(boxes), found
 
 
 def make_model():
     """(1 or B, 64, 64, 3) → logits (B, 20, 3), offsets (B, 20, 4): convolutions, ReLU6, concat."""
-    import keras
-    from keras import layers
-
     keras.utils.set_random_seed(0)
     image = keras.Input((64, 64, 3))
     x = layers.Conv2D(6, 4, strides=4, use_bias=False, name="average")(image)
@@ -80,8 +79,8 @@ def make_model():
 def _set_weights(model) -> None:
     # Six channels: the positive and the negative part of each colour.
     average = np.zeros((4, 4, 3, 6), np.float32)
-    for colour in range(3):
-        average[:, :, colour, 2 * colour : 2 * colour + 2] = np.array([1, -1]) / 16
+    for color in range(3):
+        average[:, :, color, 2 * color : 2 * color + 2] = np.array([1, -1]) / 16
     model.get_layer("average").set_weights([average])
     model.get_layer("cell").set_weights([np.full((4, 4, 6, 1), 1 / 16, np.float32)])
     model.get_layer("half").set_weights([np.full((2, 2, 6, 1), 1 / 4, np.float32)])
@@ -117,10 +116,10 @@ def frames_fixture() -> list[np.ndarray]:
 
 def make(variant: str, keras_path: Path, frames, folder: Path, spec=SPEC, **options) -> Path:
     """One variant with its spec inside; float32 lies beside it."""
-    source = Source(keras_path, spec, frames, folder, **options)
+    source = ConversionInput(keras_path, spec, frames, folder, **options)
     for name in dict.fromkeys(("float32", variant)):
         path = source.target(name)
-        RECIPES[name](source, path)
+        write_variant(name, source, path)
         embed(path, spec, {VARIANT_MEMBER: name})
     return path
 
@@ -129,10 +128,10 @@ def make(variant: str, keras_path: Path, frames, folder: Path, spec=SPEC, **opti
 def converted_fixture(keras_path, frames, tmp_path_factory) -> dict[str, Path]:
     """variant → file with its spec, of all that a model becomes without further flags."""
     folder = tmp_path_factory.mktemp("converted")
-    source = Source(keras_path, SPEC, frames, folder)
-    paths = {name: source.target(name) for name in VARIANTS if name not in OPTIONAL}
+    source = ConversionInput(keras_path, SPEC, frames, folder)
+    paths = {name: source.target(name) for name, row in VARIANTS.items() if not row.flag}
     for variant, path in paths.items():
-        RECIPES[variant](source, path)
+        write_variant(variant, source, path)
     for variant, path in paths.items():  # only now: some are made of the float32 file
         embed(path, SPEC, {VARIANT_MEMBER: variant})
     return paths

@@ -1,18 +1,61 @@
-"""The int8 ranges inside a .tflite file, by the names of the net's units."""
+"""The quantization that is explained: measured, learnt, or with the ranges of a file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import keras
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from convert.pipeline import find_quantization
+from convert.quantize.bias_correction import correct_rounding
 from convert.verify import read_model
-from train.quantization.learnt_ranges import parse_ranges
+from edge_runtime.detector.spec import DetectorSpec
+from train.quantization.calibrate import measure_ranges
+from train.quantization.fused_ops import find_units
+from train.quantization.learnt_ranges import parse_ranges, read_ranges
+from train.quantization.simulated_net import INPUT, Quantization
 
 INT8 = (-128, 127)  # what an int8 number can be
 
 
-def read_tflite_ranges(path: Path, model) -> dict[str, tuple[float, float]]:
+def choose_quantization(
+    path: Path,
+    model: keras.Model,
+    frames: Sequence[np.ndarray],
+    spec: DetectorSpec,
+    int8: Path | None = None,
+    ranges: Path | None = None,
+) -> tuple[Quantization, str]:
+    """Ranges and corrections, and where the ranges come from, in words.
+
+    Args:
+        path: of the .keras file that `model` was loaded from.
+        frames: (input_h, input_w, 3) uint8 each, to calibrate on.
+        int8: an int8 .tflite file whose ranges are taken.
+        ranges: a JSON file whose ranges are taken; others are measured. Neither: as convert does.
+
+    Raises: ValueError for a file without ranges of this model's layers; OSError.
+    """
+    source = int8 or ranges
+    if source is None:
+        words = "measured" if read_ranges(path) is None else "learnt by training"
+        return find_quantization(path, model, frames, spec), words
+    given = read_tflite_ranges(source, model) if int8 else read_json_ranges(source)
+    measured = measure_ranges(model, frames, spec)
+    unknown = sorted(set(given) - set(measured))
+    if unknown:
+        raise ValueError(
+            f"{source}: ranges of this model's layers expected, got one of {unknown[0]!r}, which "
+            f"it lacks; its layers are {', '.join(list(measured)[:3])} and {len(measured) - 3} more"
+        )
+    return correct_rounding(model, {**measured, **given}, frames, spec), str(source)
+
+
+def read_tflite_ranges(path: Path, model: keras.Model) -> dict[str, tuple[float, float]]:
     """(low, high) of the input and of every unit that rounds, as an int8 file has them.
 
     The converter names a tensor after the layers that it was fused from; layers are looked for in
@@ -24,9 +67,6 @@ def read_tflite_ranges(path: Path, model) -> dict[str, tuple[float, float]]:
     Raises: ValueError for a file without int8 input, or one in which less than half of the units
         are found, as in that of another model.
     """
-    from train.quantization.fused_ops import find_units
-    from train.quantization.simulated_net import INPUT
-
     flat = read_model(path)
     graph, signature = flat.subgraphs[0], flat.signatureDefs[0]
     given = _range(graph.tensors[signature.inputs[0].tensorIndex])
@@ -54,7 +94,7 @@ def read_tflite_ranges(path: Path, model) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def _by_layer(graph) -> Mapping[str, tuple[float, float]]:
+def _by_layer(graph: schema.SubGraphT) -> Mapping[str, tuple[float, float]]:
     ranges: dict[str, tuple[float, float]] = {}
     for operator in graph.operators:
         tensor = graph.tensors[operator.outputs[0]]
@@ -72,7 +112,7 @@ def _layers(name: str) -> Iterator[str]:
             yield re.sub(r"(_folded|_range)?_\d+$", "", component)
 
 
-def _range(tensor) -> tuple[float, float] | None:
+def _range(tensor: schema.TensorT) -> tuple[float, float] | None:
     quantization = tensor.quantization
     if quantization is None or quantization.scale is None or len(quantization.scale) != 1:
         return None
