@@ -22,8 +22,9 @@ from convert.verify import find_problems, read_model
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
 from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
 from edge_runtime.detector.spec import DetectorSpec, embed, read_member
-from train.quantization.calibrate import measure_ranges, read_ranges
+from train.quantization.calibrate import measure_ranges
 from train.quantization.fused_ops import head_units, match_units, output_units
+from train.quantization.learnt_ranges import read_ranges
 from train.quantization.simulated_net import Quantization, build_int8_net, check_ranges
 from train.training.provenance import MEMBER as TRAINING_MEMBER
 

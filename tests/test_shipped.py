@@ -16,7 +16,7 @@ from edge_runtime.detector.postprocess import decode_outputs
 from edge_runtime.detector.preprocess import preprocess
 from train.data.dataset import load_voc, read_image
 from train.digits.__main__ import write_digits
-from train.quantization.calibrate import read_ranges
+from train.quantization.learnt_ranges import read_ranges
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 KERAS, INT8 = MODELS / "digits.keras", MODELS / "digits_int8.tflite"

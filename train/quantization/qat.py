@@ -17,8 +17,9 @@ from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, Calibra
 from edge_runtime.detector.preprocess import resize
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import VocDataset, read_image
-from train.quantization.calibrate import RANGES_MEMBER, measure_ranges, ranges_to_json, read_ranges
+from train.quantization.calibrate import measure_ranges
 from train.quantization.fake_quant import FakeQuant
+from train.quantization.learnt_ranges import RANGES_MEMBER, ranges_to_json, read_ranges
 from train.quantization.simulated_net import Quantization, build_int8_net
 from train.training.model_views import Nets
 

@@ -21,7 +21,7 @@ from train.data.batches import TrainingBatches
 from train.data.dataset import load_voc
 from train.digits.__main__ import write_digits
 from train.model.presets import PRESETS
-from train.quantization.calibrate import read_ranges
+from train.quantization.learnt_ranges import read_ranges
 from train.training import distributed as hosts_module
 from train.training.checkpoint import read_progress, save_detector
 from train.training.distributed import (
