@@ -11,6 +11,10 @@ MINUTES ?= 30
 # More flags for the command behind a target: make convert FLAGS="--threads 1"
 FLAGS ?=
 
+ifeq ($(wildcard .ci/check_python.py),)
+$(error run make in the folder of its Makefile, or name it: make -C $(dir $(lastword $(MAKEFILE_LIST))) TARGET)
+endif
+
 venv := .venv
 python := $(venv)/bin/python
 installed := $(venv)/installed
@@ -30,6 +34,11 @@ fine := --start-from build/digits_256.keras --epochs 18 --learning-rate 0.0015 \
 # The float detector then learns to live with int8.
 digits_qat := --data $(digits) --qat --start-from build/digits.keras --epochs 3 \
   --learning-rate 3e-4 --batch-size 16 --horizontal-flip 0 $(mild)
+# Of pip's output a line for each file, with its size, and one for the long silence at the end.
+pip_progress := \
+  /^ *(Downloading|Using cached) .*\.(whl|tar\.gz) \(/ { sub(/^ */, "  "); print; fflush() } \
+  /^Installing collected/ { print "  installing, a minute or two"; fflush() } \
+  /^pip failed$$/ { exit 1 }
 # A file's tests share what they train and convert, so they stay with one worker.
 parallel := -n auto --dist loadfile
 # $(call stage,NAME,FLAGS): goes on where it was interrupted, and is skipped where it has ended.
@@ -77,7 +86,8 @@ $(installed): requirements.txt
 	@$(PYTHON) .ci/check_python.py
 	@$(PYTHON) -m venv $(venv)
 	@echo "installing pinned dependencies into $(venv): once, about 2 GB, a few minutes"
-	@$(python) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@{ $(python) -m pip install --disable-pip-version-check --progress-bar off \
+	    -r requirements.txt || echo "pip failed"; } | awk '$(pip_progress)'
 	@touch $@
 
 data: $(installed) ## draw the embedded default, scenes of handwritten digits

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edge_runtime.arguments import whole_number
+
 # Ranges are minima and maxima: with fewer pictures they fit those scenes and clip others.
 MIN_IMAGES = 20
 LATENCY_RUNS = 50  # of each model: enough for a 90th percentile, bearable on a slow board
@@ -32,14 +34,3 @@ def add_calibration_images(parser: argparse.ArgumentParser) -> None:
         default=200,
         help=f"int8 ranges are measured on so many, at least {MIN_IMAGES}",
     )
-
-
-def whole_number(minimum: int):
-    """An argparse type: a whole number of at least `minimum`."""
-
-    def parse(text: str) -> int:
-        if not text.lstrip("-").isdigit() or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"a whole number >= {minimum} expected, got {text!r}")
-        return int(text)
-
-    return parse

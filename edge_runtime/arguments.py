@@ -1,21 +1,101 @@
-"""Numbers on the command line that several parts check alike."""
+"""Command-line helpers: argparse number types, and the frame around every command's work.
+
+The desktop's commands (`train`, `convert`, `studies`) use them as well.
+"""
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import TypeAlias
+
+# What `ArgumentParser.add_subparsers` returns; argparse has no public name for it.
+SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+PROGRAM = "edge-runtime"
+# What a user can cure: a path, a value, a package that is missing.
+CURABLE = (OSError, ValueError, ImportError)
+INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
 def positive_number(text: str) -> float:
     """An argparse type. Raises: argparse.ArgumentTypeError for 0, less, NaN and infinity."""
     value = float(text)
-    if not 0 < value < float("inf"):
+    if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"a number above 0 expected, got {text}")
     return value
 
 
-def count(text: str) -> int:
-    """An argparse type. Raises: argparse.ArgumentTypeError for a number below 0."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"a whole number from 0 expected, got {text}")
-    return value
+def number_between(low: float, high: float, expected: str) -> Callable[[str], float]:
+    """An argparse type: a finite number from `low` to `high`, both included.
+
+    expected: for the message, with the unit: "0.1 to 100 megabytes".
+    """
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not (low <= value <= high and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"{expected} expected, got {text}")
+        return value
+
+    return number
+
+
+def whole_number(minimum: int) -> Callable[[str], int]:
+    """An argparse type: a whole number of at least `minimum`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]+", text) or int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"a whole number >= {minimum} expected, got {text!r}")
+        return int(text)
+
+    return parse
+
+
+def whole_numbers(minimum: int) -> Callable[[str], list[int]]:
+    """An argparse type: whole numbers between commas, as a rising list without repetitions."""
+    parse = whole_number(minimum)
+    return lambda text: sorted({parse(part) for part in text.split(",")})
+
+
+def size_wh(text: str) -> tuple[int, int]:
+    """An argparse type: "1280x720" → (width, height). Raises: argparse.ArgumentTypeError."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match or not all(16 <= int(side) <= 8192 for side in match.groups()):
+        raise argparse.ArgumentTypeError(f"WIDTHxHEIGHT in pixels expected, got {text}")
+    return int(match[1]), int(match[2])
+
+
+def run_command(
+    program: str,
+    work: Callable[[], int],
+    curable: tuple[type[Exception], ...] = CURABLE,
+    stopped: str | Callable[[], str] = "",
+) -> int:
+    """Exit status of a command's `work`, with one line on stderr where it could not be done.
+
+    Args:
+        program: stands before the message of an error: "PROGRAM: no model file at …".
+        curable: errors that are the user's to cure; others are mistakes in the program, and pass.
+        stopped: printed after Ctrl-C, on a line of its own; a function is asked then.
+
+    Returns: what `work` returned; 2 after a curable error; 130 after Ctrl-C; 1 where the reader of
+        stdout has gone.
+    """
+    try:
+        return work()
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        text = stopped if isinstance(stopped, str) else stopped()
+        if text:
+            print(f"\n{text}", file=sys.stderr)
+        return INTERRUPTED
+    except curable as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2

@@ -18,31 +18,31 @@ class Frame:
         captured_at: seconds of `time.monotonic()`, the same clock in every process.
         time: seconds since 1970 (Unix time) at capture.
         number: counted by the source from 0; gaps are frames that it dropped.
-        picture: (H, W, 3) RGB uint8; None where no sink shows it and the camera's own processor
+        image: (H, W, 3) RGB uint8; None where no sink shows it and the camera's own processor
             delivers `small`.
         small: (input_h, input_w, 3) RGB uint8, the whole picture stretched to the network's input
             by the camera's own processor; None where that is left to `preprocess`.
         name: of the file it comes from, or None.
 
-    Raises: ValueError with neither `picture` nor `small`.
+    Raises: ValueError with neither `image` nor `small`.
     """
 
     hw: tuple[int, int]
     captured_at: float
     time: float
     number: int
-    picture: np.ndarray | None = None
+    image: np.ndarray | None = None
     small: np.ndarray | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
-        if self.picture is None and self.small is None:
+        if self.image is None and self.small is None:
             raise ValueError("a frame needs a picture or a small one, got neither")
 
     @property
     def for_detector(self) -> np.ndarray:
         """The cheaper one to look at: (h, w, 3) RGB uint8."""
-        return self.picture if self.small is None else self.small
+        return self.image if self.small is None else self.small
 
 
 @dataclass(frozen=True, eq=False)

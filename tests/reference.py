@@ -56,8 +56,8 @@ def anchors(spec) -> list[tuple[float, float, float, float]]:
                 for size, ratio in zip(level.sizes, level.aspect_ratios, strict=True):
                     side = size * min(input_height, input_width)
                     width, height = side * math.sqrt(ratio), side / math.sqrt(ratio)
-                    centre = ((column + 0.5) / columns, (row + 0.5) / rows)
-                    result.append((*centre, width / input_width, height / input_height))
+                    center = ((column + 0.5) / columns, (row + 0.5) / rows)
+                    result.append((*center, width / input_width, height / input_height))
     return result
 
 

@@ -21,7 +21,6 @@ from convert.arguments import (
     add_calibration_draw,
     add_calibration_images,
     add_model_and_data,
-    whole_number,
 )
 from convert.benchmark.report import check_writable, write_report
 from convert.errors import ConversionError, hidden_output, quiet_imports
@@ -29,6 +28,7 @@ from convert.explain.diagnosis import advise, flat_frames
 from convert.explain.tables import draw_explanation, format_explanation
 from convert.quantize import calibration_data
 from convert.variants import VARIANT_MEMBER, VARIANTS
+from edge_runtime.arguments import whole_number
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
 from edge_runtime.system.machine import describe_machine

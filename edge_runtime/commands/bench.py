@@ -1,4 +1,4 @@
-"""`edge-runtime bench`: how fast models are on this board; a table to paste into an issue.
+"""`edge-runtime bench`: latency and memory of models on this board, as a Markdown table.
 
 edge-runtime bench models/digits_int8.tflite
 """
@@ -15,17 +15,35 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_runtime.arguments import (
+    PROGRAM,
+    SubParsers,
+    run_command,
+    size_wh,
+    whole_number,
+    whole_numbers,
+)
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.interpreter import available_cores
 from edge_runtime.detector.latency import STEPS, WARM_UP_RUNS, measure
 from edge_runtime.media.images import read_image
-from edge_runtime.sources.factory import parse_size
 from edge_runtime.system import board
 from edge_runtime.system.machine import describe_machine, one_line, package_version
 
 RUNS = 50  # enough for a 90th percentile, bearable on a slow board
 SIZE_WH = (1280, 720)
 HEADINGS = ("pre-processing", "inference", "post-processing", "end to end")
+
+BOARD_SECONDS = 2.0  # between two looks: vcgencmd is a process, and takes some milliseconds
+MEMORY_SECONDS = 300.0
+MEMORY_RUNS = 3
+
+# A process of its own: memory that one model took is not given back before the next.
+MEMORY_CHILD = """
+import sys
+from edge_runtime.commands.bench import print_peak_memory
+print_peak_memory(*sys.argv[1:])
+"""
 
 DESCRIPTION = """\
 Measure models on this board: milliseconds (median / 90th percentile) of each step for
@@ -36,7 +54,7 @@ Exit status: 0; 2 if nothing could start.
 """
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `bench` to the sub-commands."""
     parser = subparsers.add_parser(
         "bench",
@@ -46,42 +64,176 @@ def add_parser(subparsers) -> None:
     )
     add = parser.add_argument
     add("models", metavar="MODEL", nargs="+", help=".tflite files of this project")
-    add("--threads", type=_counts, metavar="N,…", help="of the interpreter (default: 1 to all)")
-    add("--runs", type=_count, default=RUNS, metavar="N", help="of each (default: %(default)s)")
+    add(
+        "--threads",
+        type=whole_numbers(1),
+        metavar="N,…",
+        help="of the interpreter (default: 1 to all)",
+    )
+    add(
+        "--runs",
+        type=whole_number(1),
+        default=RUNS,
+        metavar="N",
+        help="of each (default: %(default)s)",
+    )
     add(
         "--warmup",
-        type=_whole,
+        type=whole_number(0),
         default=WARM_UP_RUNS,
         metavar="N",
         help="runs before, which do not count (default: %(default)s)",
     )
-    picture = parser.add_mutually_exclusive_group()
-    picture.add_argument(
+    image = parser.add_mutually_exclusive_group()
+    image.add_argument(
         "--size",
-        type=parse_size,
+        type=size_wh,
         default=SIZE_WH,
         metavar="WxH",
         help="of a frame of noise (default: 1280x720)",
     )
-    picture.add_argument("--image", type=Path, metavar="FILE", help="a picture as the frame")
+    image.add_argument("--image", type=Path, metavar="FILE", help="a picture as the frame")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print. Returns: the exit status."""
+    return run_command(PROGRAM, lambda: _bench(args))
 
+
+def _bench(args: argparse.Namespace) -> int:
     threads = args.threads or range(1, available_cores() + 1)
-    try:
-        frame = noise(args.size) if args.image is None else read_image(args.image)
-        report = run_bench(args.models, threads, frame, args.runs, args.warmup, _say)
-    except (OSError, ValueError, ImportError) as error:
-        print(f"edge-runtime: {error}", file=sys.stderr)
-        return 2
+    frame = noise(args.size) if args.image is None else read_image(args.image)
+    report = run_bench(args.models, threads, frame, args.runs, args.warmup, _say)
     report["frame"] = "noise" if args.image is None else args.image.name
     print(format_bench(report))
     print()
     print(json.dumps(report))
     return 0
+
+
+def _say(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{text:<40}\r", end="", file=sys.stderr, flush=True)
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
+def run_bench(
+    models: Sequence[str],
+    threads: Sequence[int],
+    frame: np.ndarray,
+    runs: int,
+    warm_up_runs: int,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict:
+    """Measure every model with every number of threads, side by side.
+
+    Args:
+        frame: (H, W, 3) RGB uint8.
+        say: told how far it is.
+
+    Returns: JSON-ready: "version", "machine", "frame_wh", "runs", "warm_up_runs", "thresholds",
+        "temperature_c" {"before", "after"}, "throttled" (what was, at any time of the run; None
+        where the board does not say) and "rows", one for each model and number of threads:
+        "model", "input_hw", "bytes", "threads", "ms" as `latency.measure`, "peak_memory_bytes".
+    Raises: before anything is measured, as `Detector`, for a model that cannot be run.
+    """
+    detectors = [Detector(model, count) for model in models for count in threads]
+    rows = [_describe(detector) for detector in detectors]
+    for number, (detector, row) in enumerate(zip(detectors, rows, strict=True)):
+        say(f"memory, {number + 1} of {len(rows)}")
+        row["peak_memory_bytes"] = peak_memory(detector, frame.shape[:2])
+    monitor = ThermalMonitor(runs + warm_up_runs, say)
+    latencies = measure(detectors, [frame], runs, warm_up_runs, monitor.follow)
+    for row, latency in zip(rows, latencies, strict=True):
+        row["ms"] = latency
+    first = detectors[0]
+    return {
+        "version": package_version(),
+        "machine": describe_machine(),
+        "frame_wh": [frame.shape[1], frame.shape[0]],
+        "runs": runs,
+        "warm_up_runs": warm_up_runs,
+        "thresholds": {"score": first.score_threshold, "iou": first.iou_threshold},
+        "temperature_c": monitor.temperature,
+        "throttled": monitor.throttled,
+        "rows": rows,
+    }
+
+
+class ThermalMonitor:
+    """Temperature and throttling of the board, read between the rounds of a measurement.
+
+    Attributes:
+        temperature: {"before", "after"} in degrees Celsius; None where the board does not say.
+        throttled: names of `board.THROTTLE_BITS` that were on, at any time; None likewise.
+    """
+
+    def __init__(self, rounds: int, say: Callable[[str], None]) -> None:
+        self.temperature: dict[str, float | None] = {"before": None, "after": None}
+        self.throttled: list[str] | None = None
+        self._rounds = rounds
+        self._say = say
+
+    def follow(self, numbers: Iterable[int]) -> Iterator[int]:
+        """Pass on the numbers of the rounds."""
+        self.temperature["before"] = board.read_temperature()
+        began = board.read_throttling()
+        self._note(began, began)
+        looked = time.monotonic()
+        for done, number in enumerate(numbers):
+            yield number
+            if time.monotonic() - looked >= BOARD_SECONDS:
+                self._say(f"round {done + 1} of {self._rounds}")
+                self._note(began, board.read_throttling())
+                looked = time.monotonic()
+        self.temperature["after"] = board.read_temperature()
+        self._note(began, board.read_throttling())
+
+    def _note(self, began: dict | None, state: dict | None) -> None:
+        if state is None or began is None:
+            return
+        # What came between two looks shows as new since the board's start.
+        new = set(state["since_boot"]) - set(began["since_boot"])
+        self.throttled = sorted({*(self.throttled or ()), *state["now"], *new})
+
+
+def peak_memory(detector: Detector, frame_hw: tuple[int, int]) -> int | None:
+    """Bytes of a process that looks at a few frames with this model; None if it cannot be told."""
+    words = (detector.path, detector.num_threads, *frame_hw)
+    command = [sys.executable, "-c", MEMORY_CHILD, *map(str, words)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=MEMORY_SECONDS, check=True
+        )
+        return int(done.stdout.split()[-1])
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError):
+        return None
+
+
+def print_peak_memory(path: str, threads: str, height: str, width: str) -> None:
+    """Work of the child process: prints the bytes of its peak memory."""
+    detector = Detector(path, int(threads))
+    frame = noise((int(width), int(height)))
+    for _ in range(MEMORY_RUNS):
+        detector.detect(frame)
+    print(board.read_peak_memory())
+
+
+def noise(size_wh: tuple[int, int]) -> np.ndarray:
+    """An image of random colors, always the same: (H, W, 3) RGB uint8."""
+    width, height = size_wh
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def _describe(detector: Detector) -> dict:
+    return {
+        "model": str(detector.path),
+        "input_hw": list(detector.spec.input_hw),
+        "bytes": detector.path.stat().st_size,
+        "threads": detector.num_threads,
+    }
 
 
 def format_bench(report: dict) -> str:
@@ -135,155 +287,3 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 
 def _pair(times: dict[str, float] | None) -> str:
     return "" if times is None else f"{times['median']:.1f} / {times['p90']:.1f}"
-
-
-def _say(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{text:<40}\r", end="", file=sys.stderr, flush=True)
-    else:
-        print(text, file=sys.stderr, flush=True)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a whole number from 0 expected, got {text}")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 expected, got {text}")
-    return int(text)
-
-
-def _counts(text: str) -> list[int]:
-    return sorted({_count(part) for part in text.split(",")})
-
-
-BOARD_SECONDS = 2.0  # between two looks: vcgencmd is a process, and takes some milliseconds
-MEMORY_SECONDS = 300.0
-MEMORY_RUNS = 3
-
-# A process of its own: memory that one model took is not given back before the next.
-MEMORY_CHILD = """
-import sys
-from edge_runtime.commands.bench import print_peak_memory
-print_peak_memory(*sys.argv[1:])
-"""
-
-
-def run_bench(
-    models: Sequence[str],
-    threads: Sequence[int],
-    frame: np.ndarray,
-    runs: int,
-    warm_up_runs: int,
-    say: Callable[[str], None] = lambda text: None,
-) -> dict:
-    """Measure every model with every number of threads, side by side.
-
-    Args:
-        frame: (H, W, 3) RGB uint8.
-        say: told how far it is.
-
-    Returns: JSON-ready: "version", "machine", "frame_wh", "runs", "warm_up_runs", "thresholds",
-        "temperature_c" {"before", "after"}, "throttled" (what was, at any time of the run; None
-        where the board does not say) and "rows", one for each model and number of threads:
-        "model", "input_hw", "bytes", "threads", "ms" as `latency.measure`, "peak_memory_bytes".
-    Raises: before anything is measured, as `Detector`, for a model that cannot be run.
-    """
-    detectors = [Detector(model, count) for model in models for count in threads]
-    rows = [_describe(detector) for detector in detectors]
-    for number, (detector, row) in enumerate(zip(detectors, rows, strict=True)):
-        say(f"memory, {number + 1} of {len(rows)}")
-        row["peak_memory_bytes"] = peak_memory(detector, frame.shape[:2])
-    watch = Watch(runs + warm_up_runs, say)
-    latencies = measure(detectors, [frame], runs, warm_up_runs, watch.follow)
-    for row, latency in zip(rows, latencies, strict=True):
-        row["ms"] = latency
-    first = detectors[0]
-    return {
-        "version": package_version(),
-        "machine": describe_machine(),
-        "frame_wh": [frame.shape[1], frame.shape[0]],
-        "runs": runs,
-        "warm_up_runs": warm_up_runs,
-        "thresholds": {"score": first.score_threshold, "iou": first.iou_threshold},
-        "temperature_c": watch.temperature,
-        "throttled": watch.throttled,
-        "rows": rows,
-    }
-
-
-class Watch:
-    """Looks at the board between the rounds of a measurement.
-
-    Attributes:
-        temperature: {"before", "after"} in degrees Celsius; None where the board does not say.
-        throttled: names of `board.THROTTLE_BITS` that were on, at any time; None likewise.
-    """
-
-    def __init__(self, rounds: int, say: Callable[[str], None]) -> None:
-        self.temperature: dict[str, float | None] = {"before": None, "after": None}
-        self.throttled: list[str] | None = None
-        self._rounds = rounds
-        self._say = say
-
-    def follow(self, numbers: Iterable[int]) -> Iterator[int]:
-        """Pass on the numbers of the rounds."""
-        self.temperature["before"] = board.read_temperature()
-        began = board.read_throttling()
-        self._note(began, began)
-        looked = time.monotonic()
-        for done, number in enumerate(numbers):
-            yield number
-            if time.monotonic() - looked >= BOARD_SECONDS:
-                self._say(f"round {done + 1} of {self._rounds}")
-                self._note(began, board.read_throttling())
-                looked = time.monotonic()
-        self.temperature["after"] = board.read_temperature()
-        self._note(began, board.read_throttling())
-
-    def _note(self, began: dict | None, state: dict | None) -> None:
-        if state is None or began is None:
-            return
-        # What came between two looks shows as new since the board's start.
-        new = set(state["since_boot"]) - set(began["since_boot"])
-        self.throttled = sorted({*(self.throttled or ()), *state["now"], *new})
-
-
-def peak_memory(detector: Detector, frame_hw: tuple[int, int]) -> int | None:
-    """Bytes of a process that looks at a few frames with this model; None if it cannot be told."""
-    words = (detector.path, detector.num_threads, *frame_hw)
-    command = [sys.executable, "-c", MEMORY_CHILD, *map(str, words)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=MEMORY_SECONDS, check=True
-        )
-        return int(done.stdout.split()[-1])
-    except (OSError, ValueError, IndexError, subprocess.SubprocessError):
-        return None
-
-
-def print_peak_memory(path: str, threads: str, height: str, width: str) -> None:
-    """What the child does."""
-    detector = Detector(path, int(threads))
-    frame = noise((int(width), int(height)))
-    for _ in range(MEMORY_RUNS):
-        detector.detect(frame)
-    print(board.read_peak_memory())
-
-
-def noise(size_wh: tuple[int, int]) -> np.ndarray:
-    """A picture of random colours, always the same: (H, W, 3) RGB uint8."""
-    width, height = size_wh
-    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def _describe(detector: Detector) -> dict:
-    return {
-        "model": str(detector.path),
-        "input_hw": list(detector.spec.input_hw),
-        "bytes": detector.path.stat().st_size,
-        "threads": detector.num_threads,
-    }

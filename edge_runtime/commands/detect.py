@@ -1,12 +1,14 @@
-"""`edge-runtime detect`: pictures → one JSON line each, and pictures with boxes drawn."""
+"""`edge-runtime detect`: image files → one JSON line each, and images with boxes drawn."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from edge_runtime.arguments import PROGRAM, SubParsers, run_command
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.latency import timed_detect
 from edge_runtime.media.draw import draw_detections
@@ -20,7 +22,7 @@ Exit status: 0; 1 if a picture failed; 2 if nothing could start.
 """
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `detect` to the sub-commands."""
     parser = subparsers.add_parser(
         "detect",
@@ -35,7 +37,7 @@ def add_parser(subparsers) -> None:
     parser.set_defaults(run=run)
 
 
-def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
+def add_detector_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """The arguments of a `Detector`, the same for every command that has one."""
     parser.add_argument(
         "--score-threshold",
@@ -71,28 +73,31 @@ def load_detector(args: argparse.Namespace) -> Detector:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect in every picture; a bad one is named on stderr and the others go on."""
-    try:
-        detector = load_detector(args)
-        targets = [None] * len(args.images)
-        if args.out is not None:
-            args.out.mkdir(parents=True, exist_ok=True)
-            targets = plan_targets(args.images, args.out)
-    except (OSError, ValueError, ImportError) as error:
-        print(f"edge-runtime: {error}", file=sys.stderr)
-        return 2
+    """Detect in every image; a bad one is named on stderr and the others go on.
+
+    Returns: the exit status.
+    """
+    return run_command(PROGRAM, lambda: _detect(args))
+
+
+def _detect(args: argparse.Namespace) -> int:
+    detector = load_detector(args)
+    targets: Sequence[Path | None] = [None] * len(args.images)
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        targets = plan_targets(args.images, args.out)
     failed = 0
     for path, target in zip(args.images, targets, strict=True):
         try:
-            frame = read_image(path)
-            detections, milliseconds = timed_detect(detector, frame)
+            image = read_image(path)
+            detections, milliseconds = timed_detect(detector, image)
             if target is not None:
-                write_image(target, draw_detections(frame, detections))
+                write_image(target, draw_detections(image, detections))
         except (OSError, ValueError) as error:
-            print(f"edge-runtime: {error}", file=sys.stderr)
+            print(f"{PROGRAM}: {error}", file=sys.stderr)
             failed += 1
             continue
-        line = {"image": path, "width": frame.shape[1], "height": frame.shape[0]}
+        line = {"image": path, "width": image.shape[1], "height": image.shape[0]}
         line |= {"ms": milliseconds, "detections": detections.to_dicts()}
         print(json.dumps(line), flush=True)
     return 1 if failed else 0

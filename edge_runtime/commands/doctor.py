@@ -1,4 +1,4 @@
-"""`edge-runtime doctor`: what is wrong here, and what helps."""
+"""`edge-runtime doctor`: checks of board, software and cameras, each with its cure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from edge_runtime.arguments import SubParsers
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, look
 
 DESCRIPTION = """\
@@ -18,7 +19,7 @@ Exit status: 0; 1 if a line says FAIL.
 MARKS = {OK: "OK", WARN: "warn", FAIL: "FAIL", NONE: "-"}
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `doctor` to the sub-commands."""
     parser = subparsers.add_parser(
         "doctor",
@@ -53,10 +54,10 @@ def all_checks(model: str | None) -> list[tuple[str, Callable[[], Check]]]:
         ("model", lambda: software.check_model(model)),
         ("OpenCV", software.check_opencv),
         ("paho-mqtt", software.check_mqtt),
-        ("colours", software.check_colours),
+        ("colours", software.check_colors),
         ("picamera2", software.check_picamera2),
         ("Pi camera", software.check_pi_cameras),
-        ("camera colours", software.check_camera_colours),
+        ("camera colours", software.check_camera_colors),
         ("USB camera", board.check_usb_cameras),
         ("group video", board.check_group),
         ("board", board.check_board),

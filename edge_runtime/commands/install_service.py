@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge_runtime.arguments import SubParsers
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.service.accounts import Account, find_account, stranger_to
 from edge_runtime.service.flags import (
@@ -48,7 +49,7 @@ SECRETS = """\
 """
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `install-service` to the sub-commands."""
     parser = subparsers.add_parser(
         "install-service",

@@ -9,6 +9,7 @@ import sys
 from contextlib import ExitStack
 from importlib import import_module
 
+from edge_runtime.arguments import SubParsers
 from edge_runtime.commands.detect import add_detector_arguments, load_detector
 from edge_runtime.pipeline.pipeline import Pipeline
 from edge_runtime.pipeline.reloading_detector import Model
@@ -41,7 +42,7 @@ Exit status: 0; 1 if the source failed on the way; 2 if nothing could start.
 """
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `run` to the sub-commands."""
     parser = subparsers.add_parser(
         "run",
@@ -152,7 +153,7 @@ def make_source(args: argparse.Namespace, model: Model, sinks: list[Sink]) -> So
     """The source that the flags describe, not yet opened. Raises: as `open_source`."""
     options = SourceOptions(
         input_hw=model.detector.spec.input_hw,
-        needs_picture=any(sink.needs_picture for sink in sinks),
+        needs_image=any(sink.needs_image for sink in sinks),
         size_wh=args.size,
         max_fps=args.max_fps,
         loop=args.loop,

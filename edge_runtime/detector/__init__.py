@@ -1,1 +1,1 @@
-"""The detector: spec, anchors, preprocessing, interpreter, decoding and NMS."""
+"""The detector: spec, anchors, preprocessing, interpreter, postprocessing."""

@@ -1,4 +1,4 @@
-"""The only anchor code: training targets, the device and exported metadata all call it."""
+"""Anchors (prior boxes) of a spec; training targets and the device share this one function."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge_runtime.detector.spec import DetectorSpec
 def make_anchors(spec: DetectorSpec) -> np.ndarray:
     """Anchors of a detector, in the order of its output rows.
 
-    Centres lie in the middle of the cells, ((column + 0.5) / columns, (row + 0.5) / rows)
+    Centers lie in the middle of the cells, ((column + 0.5) / columns, (row + 0.5) / rows)
     (SSD, Liu et al. 2016, section 2.2). Order: levels as the spec lists them, then rows, columns,
     and the anchors of a cell.
 
@@ -27,8 +27,8 @@ def make_anchors(spec: DetectorSpec) -> np.ndarray:
         cy, cx = np.meshgrid(
             (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns, indexing="ij"
         )
-        centres = np.stack([cx, cy], axis=-1)[:, :, None, :]  # [rows, columns, 1, 2]
+        centers = np.stack([cx, cy], axis=-1)[:, :, None, :]  # [rows, columns, 1, 2]
         shape = (rows, columns, len(level), 2)
-        pair = [np.broadcast_to(centres, shape), np.broadcast_to(cell, shape)]
+        pair = [np.broadcast_to(centers, shape), np.broadcast_to(cell, shape)]
         anchors.append(np.concatenate(pair, axis=-1).reshape(-1, 4))
     return np.concatenate(anchors).astype(np.float32)

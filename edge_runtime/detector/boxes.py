@@ -1,4 +1,4 @@
-"""All box arithmetic, in NumPy.
+"""Box arithmetic in NumPy: formats, IoU, offset encoding, NMS, box voting.
 
 `boxes` are xyxy (x_min, y_min, x_max, y_max), `anchors` cxcywh, both as fractions of the input.
 `offsets` are ordered (ty, tx, th, tw), since TFLite_Detection_PostProcess and MediaPipe hard-wire
@@ -17,13 +17,13 @@ VOTE_IOU = 0.75
 
 
 def cxcywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
-    """(N, 4) centre and size → (N, 4) corners."""
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+    """(N, 4) center and size → (N, 4) corners."""
+    center, half = boxes[:, :2], boxes[:, 2:] / 2
+    return np.concatenate([center - half, center + half], axis=1)
 
 
 def xyxy_to_cxcywh(boxes: np.ndarray) -> np.ndarray:
-    """(N, 4) corners → (N, 4) centre and size."""
+    """(N, 4) corners → (N, 4) center and size."""
     low, high = boxes[:, :2], boxes[:, 2:]
     return np.concatenate([(low + high) / 2, high - low], axis=1)
 
@@ -31,7 +31,8 @@ def xyxy_to_cxcywh(boxes: np.ndarray) -> np.ndarray:
 def area(boxes: np.ndarray) -> np.ndarray:
     """(N, 4) xyxy → (N,) areas; an inverted box has none."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    return sides[:, 0] * sides[:, 1]
+    areas: np.ndarray = sides[:, 0] * sides[:, 1]
+    return areas
 
 
 def intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -41,7 +42,8 @@ def intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     other_x_min, other_y_min, other_x_max, other_y_max = others.T[:, None, :]
     width = np.minimum(x_max, other_x_max) - np.maximum(x_min, other_x_min)  # [N, M]
     height = np.minimum(y_max, other_y_max) - np.maximum(y_min, other_y_min)
-    return np.maximum(width, 0) * np.maximum(height, 0)
+    common: np.ndarray = np.maximum(width, 0) * np.maximum(height, 0)
+    return common
 
 
 def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -51,7 +53,8 @@ def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """
     common = intersection(boxes, others)
     union = area(boxes)[:, None] + area(others)[None, :] - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    overlap: np.ndarray = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    return overlap
 
 
 def encode(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
@@ -60,7 +63,7 @@ def encode(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float
     Args:
         boxes: (N, 4) xyxy with positive width and height.
         anchors: (N, 4) cxcywh.
-        variances: (centre, size) divisors.
+        variances: (center, size) divisors.
 
     Returns: (N, 4) float32 offsets (ty, tx, th, tw).
     """
@@ -73,9 +76,9 @@ def encode(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float
 def decode(offsets: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
     """The inverse of `encode`: (N, 4) offsets (ty, tx, th, tw) → (N, 4) xyxy, not clipped."""
     shift, scale = offsets[:, 1::-1], offsets[:, :1:-1]  # (tx, ty), (tw, th)
-    centre = shift * variances[0] * anchors[:, 2:] + anchors[:, :2]
+    center = shift * variances[0] * anchors[:, 2:] + anchors[:, :2]
     size = np.exp(np.minimum(scale * variances[1], MAX_LOG_SCALE)) * anchors[:, 2:]
-    return cxcywh_to_xyxy(np.concatenate([centre, size], axis=1))
+    return cxcywh_to_xyxy(np.concatenate([center, size], axis=1))
 
 
 def nms(
@@ -96,7 +99,7 @@ def nms(
     Returns: (K,) row numbers, K <= max_detections, best score first.
     """
     order = np.argsort(-scores, kind="stable")
-    keep = []
+    keep: list[int] = []
     while order.size and len(keep) < max_detections:
         best, rest = order[0], order[1:]
         keep.append(best)
@@ -134,4 +137,5 @@ def vote(
     total = weights.sum(axis=1, keepdims=True)
     # Of the differences, so that a box that none agrees with comes back to the last bit.
     shift = weights @ boxes - total * best
-    return best + np.divide(shift, total, out=np.zeros_like(shift), where=total > 0)
+    voted: np.ndarray = best + np.divide(shift, total, out=np.zeros_like(shift), where=total > 0)
+    return voted

@@ -1,4 +1,4 @@
-"""How a file's int8 ranges came about, and whether this device feeds it what they were made for.
+"""Calibration record: where a file's int8 ranges come from, and a check of this device against it.
 
 An int8 file works only while the device prepares pictures as the calibration did. The file
 therefore carries a record: which pictures its ranges were measured on, a digest of the spec they
@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
+from numpy.typing import DTypeLike
 
 from edge_runtime.detector.preprocess import (
     holds_pixels,
@@ -28,6 +30,25 @@ from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member
 
 CALIBRATION_VERSION = 1
 CALIBRATION_MEMBER = "calibration.json"
+
+# The fingerprint: two flat pictures, then mean and spread of each corner and color of another.
+COLORS = ("red", "green", "blue")
+CORNERS = ("top left", "top right", "bottom left", "bottom right")
+# Of a flat picture, which every way of resizing leaves as it is.
+ENDS = ("black", "white")
+NAMES = (
+    *ENDS,
+    *(
+        f"the {kind} of {color}, {corner}"
+        for corner in CORNERS
+        for kind in ("mean", "spread")
+        for color in COLORS
+    ),
+)
+# In steps between two pixel values. Flat pictures leave no room but that of float32; of the others
+# a mean or a spread moves by less than a step where pixels are rounded by one step differently,
+# and by several where the resizing is another one.
+TOLERANCES = np.array([0.01] * len(ENDS) + [1.0] * (len(NAMES) - len(ENDS)))
 
 
 @dataclass(frozen=True)
@@ -41,7 +62,7 @@ class CalibrationRecord:
         boxes: of each class in those pictures.
         method: in words, for people.
         spec_digest: `digest` of the spec that the pictures were prepared by.
-        fingerprint: what that preparation does, see `edge_runtime.detector.calibration_record`.
+        fingerprint: what that preparation does, see the function `fingerprint`.
         pillow, numpy: the versions that did it.
         version: of this format and of the fingerprint's pictures.
     """
@@ -64,7 +85,7 @@ class CalibrationRecord:
         object.__setattr__(self, "boxes", dict(self.boxes))
         object.__setattr__(self, "fingerprint", tuple(float(v) for v in self.fingerprint))
 
-    def _problems(self):
+    def _problems(self) -> Iterator[str]:
         if self.version != CALIBRATION_VERSION:
             yield f"calibration version {CALIBRATION_VERSION} expected, got {self.version!r}"
         for name, lowest in (("images", 1), ("seed", 0)):
@@ -87,7 +108,7 @@ class CalibrationRecord:
             yield f"fingerprint must be finite numbers, got {numbers!r}"
 
     @classmethod
-    def of(cls, spec: DetectorSpec, root: str | Path, **facts) -> CalibrationRecord:
+    def of(cls, spec: DetectorSpec, root: str | Path, **facts: Any) -> CalibrationRecord:
         """A record of now, by this machine: `facts` are images, split, seed, boxes and method.
 
         Raises: SpecError for facts that are none.
@@ -141,89 +162,6 @@ def read_calibration(path: str | Path) -> CalibrationRecord | None:
         ) from error
 
 
-def check_calibration(
-    path: str | Path, spec: DetectorSpec, dtype, quantization: tuple[float, int] | None
-) -> None:
-    """Compare a file's record, where it has one, with the file's spec, this device and its input.
-
-    In this order: only for the right spec the device's numbers can be compared, and only a device
-    that makes the right numbers may blame the file's input.
-
-    Args:
-        spec: inside the file.
-        dtype, quantization: of the network's input; quantization None for a float one.
-
-    Raises: SpecError that says which side is wrong, the file or this device.
-    """
-    record = read_calibration(path)
-    if record is None:
-        return
-    if record.spec_digest != digest(spec):
-        raise SpecError(
-            f"{path}: the file is wrong: calibrated with a spec of digest {record.spec_digest}, "
-            f"found one of digest {digest(spec)} inside; it was edited or is another model's: "
-            "copy the file again or convert again with `python -m convert`"
-        )
-    _check_device(path, spec, record)
-    if np.issubdtype(dtype, np.integer) and not holds_pixels(quantization, spec, dtype):
-        _refuse_input(path, spec, dtype, quantization)
-
-
-def _check_device(path: str | Path, spec: DetectorSpec, record: CalibrationRecord) -> None:
-    difference = largest_difference(record.fingerprint, fingerprint(spec), spec)
-    if difference is None:
-        return
-    name, expected, found = difference
-    raise SpecError(
-        f"{path}: this device is wrong: its pictures are not prepared as those of the calibration, "
-        f"{name} is {found:.4f} here, {expected:.4f} expected (Pillow {PIL.__version__}, NumPy "
-        f"{np.__version__} here; Pillow {record.pillow}, NumPy {record.numpy} there); install "
-        "those versions and the edge_runtime that the file was made with"
-    )
-
-
-def _refuse_input(
-    path: str | Path, spec: DetectorSpec, dtype, quantization: tuple[float, int] | None
-) -> None:
-    limits, table = np.iinfo(dtype), pixel_table(spec)
-    scale, zero_point = quantization or (math.nan, 0)
-    held = [(limit - zero_point) * scale for limit in (limits.min, limits.max)]
-    wanted, zero = pixel_quantization(spec, dtype)
-    raise SpecError(
-        f"{path}: the file is wrong: calibrated on wrongly scaled pictures, its input holds "
-        f"{held[0]:.4g} to {held[1]:.4g} (scale {scale:.6g}, zero point {zero_point}), but its "
-        f"spec makes {table[0]:.4g} to {table[255]:.4g} of the pixels (scale {wanted:.6g}, zero "
-        f"point {zero:g}); calibrate again with `python -m convert`"
-    )
-
-
-def _is_count(value, lowest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-COLOURS = ("red", "green", "blue")
-CORNERS = ("top left", "top right", "bottom left", "bottom right")
-# Of a flat picture, which every way of resizing leaves as it is.
-ENDS = ("black", "white")
-NAMES = (
-    *ENDS,
-    *(
-        f"the {kind} of {colour}, {corner}"
-        for corner in CORNERS
-        for kind in ("mean", "spread")
-        for colour in COLOURS
-    ),
-)
-# In steps between two pixel values. Flat pictures leave no room but that of float32; of the others
-# a mean or a spread moves by less than a step where pixels are rounded by one step differently,
-# and by several where the resizing is another one.
-TOLERANCES = np.array([0.01] * len(ENDS) + [1.0] * (len(NAMES) - len(ENDS)))
-
-
 def synthetic_picture(input_hw: tuple[int, int]) -> np.ndarray:
     """An RGB picture (H, W, 3) uint8, about 1.5 times as high and twice as wide as the input.
 
@@ -265,3 +203,67 @@ def largest_difference(
         return None
     number = int(np.where(wrong, steps, -1).argmax())
     return NAMES[number], expected[number], found[number]
+
+
+def check_calibration(
+    path: str | Path, spec: DetectorSpec, dtype: DTypeLike, quantization: tuple[float, int] | None
+) -> None:
+    """Compare a file's record, where it has one, with the file's spec, this device and its input.
+
+    In this order: only for the right spec the device's numbers can be compared, and only a device
+    that makes the right numbers may blame the file's input.
+
+    Args:
+        spec: inside the file.
+        dtype, quantization: of the network's input; quantization None for a float one.
+
+    Raises: SpecError that says which side is wrong, the file or this device.
+    """
+    record = read_calibration(path)
+    if record is None:
+        return
+    if record.spec_digest != digest(spec):
+        raise SpecError(
+            f"{path}: the file is wrong: calibrated with a spec of digest {record.spec_digest}, "
+            f"found one of digest {digest(spec)} inside; it was edited or is another model's: "
+            "copy the file again or convert again with `python -m convert`"
+        )
+    _check_device(path, spec, record)
+    if np.issubdtype(dtype, np.integer) and not holds_pixels(quantization, spec, dtype):
+        _refuse_input(path, spec, dtype, quantization)
+
+
+def _check_device(path: str | Path, spec: DetectorSpec, record: CalibrationRecord) -> None:
+    difference = largest_difference(record.fingerprint, fingerprint(spec), spec)
+    if difference is None:
+        return
+    name, expected, found = difference
+    raise SpecError(
+        f"{path}: this device is wrong: its pictures are not prepared as those of the calibration, "
+        f"{name} is {found:.4f} here, {expected:.4f} expected (Pillow {PIL.__version__}, NumPy "
+        f"{np.__version__} here; Pillow {record.pillow}, NumPy {record.numpy} there); install "
+        "those versions and the edge_runtime that the file was made with"
+    )
+
+
+def _refuse_input(
+    path: str | Path, spec: DetectorSpec, dtype: DTypeLike, quantization: tuple[float, int] | None
+) -> None:
+    limits, table = np.iinfo(np.dtype(dtype)), pixel_table(spec)
+    scale, zero_point = quantization or (math.nan, 0)
+    held = [(limit - zero_point) * scale for limit in (limits.min, limits.max)]
+    wanted, zero = pixel_quantization(spec, dtype)
+    raise SpecError(
+        f"{path}: the file is wrong: calibrated on wrongly scaled pictures, its input holds "
+        f"{held[0]:.4g} to {held[1]:.4g} (scale {scale:.6g}, zero point {zero_point}), but its "
+        f"spec makes {table[0]:.4g} to {table[255]:.4g} of the pixels (scale {wanted:.6g}, zero "
+        f"point {zero:g}); calibrate again with `python -m convert`"
+    )
+
+
+def _is_count(value: object, lowest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

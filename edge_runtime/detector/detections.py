@@ -1,8 +1,10 @@
-"""What a detector found in one frame."""
+"""Detections: the boxes, scores and class ids found in one frame."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +38,7 @@ class Detections:
         for problem in self._problems():
             raise ValueError(problem)
 
-    def _problems(self):
+    def _problems(self) -> Iterator[str]:
         boxes, scores, ids = self.boxes, self.scores, self.class_ids
         if scores.ndim != 1:
             yield f"scores must be of shape (N,), got {scores.shape}; pass one frame's detections"
@@ -67,7 +69,7 @@ class Detections:
         """The class name of each detection."""
         return [self.class_names[class_id] for class_id in self.class_ids]
 
-    def to_dicts(self) -> list[dict]:
+    def to_dicts(self) -> list[dict[str, Any]]:
         """One JSON-ready dict a detection; scores rounded to 4 decimals, pixels to 2.
 
         Keys: class, class_id, score, box ([x_min, y_min, x_max, y_max]).

@@ -1,4 +1,4 @@
-"""A model file, ready to look at frames."""
+"""Detector: a .tflite file with its spec, ready to find objects in frames."""
 
 from __future__ import annotations
 

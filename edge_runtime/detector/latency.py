@@ -1,4 +1,4 @@
-"""How long a picture takes, of several detectors side by side."""
+"""Latency: the one stopwatch around preprocessing, inference and postprocessing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,40 @@ from edge_runtime.detector.detector import Detector
 
 # The first runs pay for page faults, thread start and a sleeping clock.
 WARM_UP_RUNS = 5
-STEPS = ("preprocess", "inference", "postprocess", "end_to_end")
+DETECTOR_STEPS = ("preprocess", "inference", "postprocess")
+STEPS = (*DETECTOR_STEPS, "end_to_end")
+
+
+def time_steps(
+    detector: Detector, image: np.ndarray, frame_hw: tuple[int, int] | None = None
+) -> tuple[Detections, np.ndarray]:
+    """Detect once, and time each step.
+
+    Args:
+        image: (H, W, 3) RGB uint8.
+        frame_hw: (height, width) of the frame whose pixels the boxes are in; None for the image's.
+
+    Returns: the detections, and (3,) float64 milliseconds of DETECTOR_STEPS.
+    Raises: TypeError, ValueError for anything but an RGB uint8 image.
+    """
+    marks = [time.perf_counter()]
+    tensor = detector.preprocess(image)
+    marks.append(time.perf_counter())
+    raw = detector.invoke(tensor)
+    marks.append(time.perf_counter())
+    height, width = frame_hw or image.shape[:2]
+    detections = detector.postprocess(raw, (height, width))
+    marks.append(time.perf_counter())
+    return detections, 1e3 * np.diff(marks)
+
+
+def timed_detect(
+    detector: Detector, image: np.ndarray, frame_hw: tuple[int, int] | None = None
+) -> tuple[Detections, dict[str, float]]:
+    """`time_steps` for people: {"preprocess": milliseconds, …} with two decimals."""
+    detections, milliseconds = time_steps(detector, image, frame_hw)
+    rounded = (round(float(value), 2) for value in milliseconds)
+    return detections, dict(zip(DETECTOR_STEPS, rounded, strict=True))
 
 
 def measure(
@@ -25,10 +58,10 @@ def measure(
     """Time every detector on the same frames, taking turns.
 
     Turns, not one model after the other: a machine that grows hot or busy then slows all alike,
-    and their ratios hold. Who begins a round changes too. Pictures are decoded beforehand.
+    and their ratios hold. Who begins a round changes too. Image files are read beforehand.
 
     Args:
-        frames: (H, W, 3) uint8 each, at least one; used in a circle.
+        frames: (H, W, 3) RGB uint8 each, at least one; used in a circle.
         runs: of each detector, at least 1, after `warm_up_runs` that do not count.
         follow: passes on the numbers of the rounds, and may show how far they are.
 
@@ -40,44 +73,16 @@ def measure(
         frame = frames[number % len(frames)]
         for turn in range(len(detectors)):
             which = (turn + number) % len(detectors)
-            timed = _time_once(detectors[which], frame)
+            _, milliseconds = time_steps(detectors[which], frame)
             if number >= 0:
-                times[which, number] = timed
+                times[which, number] = *milliseconds, milliseconds.sum()
     return [
         {step: _summary(rows[:, column]) for column, step in enumerate(STEPS)} for rows in times
     ]
-
-
-def _time_once(detector: Detector, frame: np.ndarray) -> list[float]:
-    """Milliseconds of STEPS."""
-    marks = [time.perf_counter()]
-    tensor = detector.preprocess(frame)
-    marks.append(time.perf_counter())
-    raw = detector.invoke(tensor)
-    marks.append(time.perf_counter())
-    detector.postprocess(raw, frame.shape[:2])
-    marks.append(time.perf_counter())
-    return [1e3 * seconds for seconds in (*np.diff(marks), marks[-1] - marks[0])]
 
 
 def _summary(milliseconds: np.ndarray) -> dict[str, float]:
     return {
         "median": round(float(np.median(milliseconds)), 3),
         "p90": round(float(np.percentile(milliseconds, 90)), 3),
-    }
-
-
-def timed_detect(detector: Detector, frame: np.ndarray) -> tuple[Detections, dict[str, float]]:
-    """Detections and the milliseconds of each step."""
-    marks = [time.perf_counter()]
-    tensor = detector.preprocess(frame)
-    marks.append(time.perf_counter())
-    raw = detector.invoke(tensor)
-    marks.append(time.perf_counter())
-    detections = detector.postprocess(raw, frame.shape[:2])
-    marks.append(time.perf_counter())
-    steps = ("preprocess", "inference", "postprocess")
-    return detections, {
-        step: round(1000 * (end - start), 2)
-        for step, start, end in zip(steps, marks[:-1], marks[1:], strict=True)
     }

@@ -1,4 +1,4 @@
-"""Network outputs → boxes, scores and class ids. Validation during training calls it as well."""
+"""Postprocessing: network outputs → boxes, scores and class ids; training's validation too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CANDIDATES_PER_DETECTION = 10
 # far above the rounding of a float32 score and far below any step of a useful threshold.
 PREFILTER_SLACK = 1e-6
 
-FLOAT = (1.0, 0)  # the quantisation of numbers that are not quantised
+FLOAT = (1.0, 0)  # the quantization of numbers that are not quantized
 
 
 def decode_outputs(
@@ -41,7 +41,7 @@ def decode_outputs(
         logits: (N, C + 1) before softmax, background in column 0; float, or integers.
         offsets: (N, 4) (ty, tx, th, tw); float, or integers.
         anchors: (N, 4) cxcywh.
-        variances: (centre, size) of the offsets.
+        variances: (center, size) of the offsets.
         score_threshold: keep if score >= it; in [0, 1].
         iou_threshold: suppress if IoU > it; in [0, 1].
         max_detections: K at most.
@@ -85,7 +85,8 @@ def dequantize(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarra
 def softmax(logits: np.ndarray) -> np.ndarray:
     """(N, C) → (N, C), each row in [0, 1] with a sum of 1."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    scores: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return scores
 
 
 def _possible_rows(logits: np.ndarray, score_threshold: float, scale: float) -> np.ndarray:

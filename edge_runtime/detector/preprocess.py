@@ -1,8 +1,9 @@
-"""Frame → input tensor. Training, calibration and the device share this one path."""
+"""Preprocessing: frame → input tensor. Training, calibration and the device share it."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import DTypeLike
 from PIL import Image
 
 from edge_runtime.detector.spec import DetectorSpec
@@ -42,19 +43,20 @@ def resize(frame: np.ndarray, input_hw: tuple[int, int]) -> np.ndarray:
 
 
 def pixel_table(
-    spec: DetectorSpec, dtype=np.float32, quantization: tuple[float, int] | None = None
+    spec: DetectorSpec, dtype: DTypeLike = np.float32, quantization: tuple[float, int] | None = None
 ) -> np.ndarray:
     """What each of the 256 pixel values becomes at the network's input: (256,) of `dtype`.
 
     Args:
         quantization: (scale, zero point) of an integer input; None for a float one.
     """
-    values = (np.arange(256, dtype=np.float64) - spec.pixel_mean) * spec.pixel_scale
+    values: np.ndarray = (np.arange(256, dtype=np.float64) - spec.pixel_mean) * spec.pixel_scale
     if quantization is None:
         return values.astype(dtype)
     scale, zero_point = quantization
-    limits = np.iinfo(dtype)
-    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
+    limits = np.iinfo(np.dtype(dtype))
+    table: np.ndarray = np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max)
+    return table.astype(dtype)
 
 
 def pixel_range(spec: DetectorSpec) -> tuple[float, float]:
@@ -63,21 +65,23 @@ def pixel_range(spec: DetectorSpec) -> tuple[float, float]:
     return min(0.0, float(table[0])), max(0.0, float(table[255]))
 
 
-def pixel_quantization(spec: DetectorSpec, dtype=np.int8) -> tuple[float, float]:
+def pixel_quantization(spec: DetectorSpec, dtype: DTypeLike = np.int8) -> tuple[float, float]:
     """(scale, zero point) by which the 256 pixel values just fit into an integer input.
 
     The zero point may lie between two integers; a converter rounds it. 8 bits are used from end to
     end, 16 bits symmetrically about zero point 0, as TFLite's quantisation spec has it.
     """
     low, high = pixel_range(spec)
-    limits = np.iinfo(dtype)
+    limits = np.iinfo(np.dtype(dtype))
     if limits.bits > 8:
         return max(-low, high) / limits.max, 0.0
     scale = (high - low) / (limits.max - limits.min)
     return scale, limits.min - low / scale
 
 
-def holds_pixels(quantization: tuple[float, int] | None, spec: DetectorSpec, dtype=np.int8) -> bool:
+def holds_pixels(
+    quantization: tuple[float, int] | None, spec: DetectorSpec, dtype: DTypeLike = np.int8
+) -> bool:
     """Whether an integer input's (scale, zero point) are those of the spec's pixels.
 
     If not, pixels are clipped, or several share an integer: it was calibrated on others.
@@ -94,7 +98,7 @@ def holds_pixels(quantization: tuple[float, int] | None, spec: DetectorSpec, dty
 def preprocess(
     frame: np.ndarray,
     spec: DetectorSpec,
-    dtype=np.float32,
+    dtype: DTypeLike = np.float32,
     quantization: tuple[float, int] | None = None,
 ) -> np.ndarray:
     """One frame as the network's input tensor.

@@ -1,4 +1,4 @@
-"""What desktop and device must agree on, and how it travels inside the model file.
+"""Detector spec: what desktop and device must agree on, carried inside the model file.
 
 A `.keras` file is a zip; a `.tflite` file tolerates a zip appended to it (TFLite metadata packs
 its labels the same way). The spec is one JSON member of that zip, so a model and the way to decode
@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class DetectorSpec:
         input_hw: height and width of the network's input in pixels.
         class_names: without background; a class id is an index into it.
         levels: finest first; the network's rows follow this order.
-        variances: (centre, size) divisors of the offsets (SSD, Liu et al. 2016, section 2.2).
+        variances: (center, size) divisors of the offsets (SSD, Liu et al. 2016, section 2.2).
         pixel_mean, pixel_scale: the network sees (pixel - pixel_mean) * pixel_scale. The default
             makes an int8 input exactly pixel - 128, so quantising the input loses nothing.
         score_tensor: what the tensor `logits` holds. "softmax_logits": one row an anchor,
@@ -91,7 +91,7 @@ class DetectorSpec:
         for problem in self._problems():
             raise SpecError(problem)
 
-    def _problems(self):
+    def _problems(self) -> Iterator[str]:
         if self.version != SPEC_VERSION:
             yield f"spec version {SPEC_VERSION} expected, got {self.version}"
         if len(self.input_hw) != 2 or min(self.input_hw) < 1:
@@ -118,14 +118,16 @@ class DetectorSpec:
 
     def feature_hw(self, level: AnchorLevel) -> tuple[int, int]:
         """Rows and columns of a level's feature map."""
-        return tuple(-(-side // level.stride) for side in self.input_hw)
+        height, width = self.input_hw
+        return -(-height // level.stride), -(-width // level.stride)
 
     def to_json(self) -> str:
+        """The spec as `from_json` reads it back."""
         return json.dumps(asdict(self), indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> DetectorSpec:
-        """Raises: SpecError for anything that is not a spec of this version."""
+        """The inverse of `to_json`. Raises: SpecError unless it is a spec of this version."""
         try:
             values = json.loads(text)
             version = values.get("version")

@@ -17,7 +17,7 @@ from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.interpreter import check_runtime_version, find_runtime
 from edge_runtime.detector.latency import timed_detect
 from edge_runtime.doctor import camera_probe
-from edge_runtime.doctor import camera_probe as colour_order
+from edge_runtime.doctor import camera_probe as color_order
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, failed
 from edge_runtime.system import optional_imports as extras
 
@@ -121,7 +121,7 @@ def check_pi_cameras() -> Check:
     return Check("Pi camera", OK, ", ".join(seen["cameras"]))
 
 
-def check_camera_colours() -> Check:
+def check_camera_colors() -> Check:
     """Whether a picture of the Pi's camera is RGB where this project takes it for RGB."""
     name = "camera colours"
     seen = _probe() if _is_there("picamera2") else {}
@@ -139,12 +139,12 @@ def check_camera_colours() -> Check:
     return Check(name, OK, "red is red, as the same frame in YUV proves")
 
 
-def check_colours() -> Check:
+def check_colors() -> Check:
     """Whether the libraries that write and read pictures leave red and blue in their places."""
-    ways = {"Pillow": colour_order.encode_pillow}
+    ways = {"Pillow": color_order.encode_pillow}
     if _is_there("cv2"):
-        ways["OpenCV"] = colour_order.encode_opencv
-    wrong = [name for name, encode in ways.items() if not colour_order.keeps_red(encode)]
+        ways["OpenCV"] = color_order.encode_opencv
+    wrong = [name for name, encode in ways.items() if not color_order.keeps_red(encode)]
     if wrong:
         cure = f"{sys.executable} -m pip install --force-reinstall pillow opencv-python"
         return Check("colours", FAIL, f"{' and '.join(wrong)}: red does not stay red", cure)

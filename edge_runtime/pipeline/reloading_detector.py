@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.detector import Detector
+from edge_runtime.detector.latency import timed_detect
 from edge_runtime.frame import Frame, Result
 
 log = logging.getLogger(__name__)
@@ -57,16 +58,8 @@ class Model:
 
     def look(self, frame: Frame) -> Result:
         """Find objects in a frame; boxes are in pixels of `frame.hw`."""
-        marks = [time.perf_counter()]
-        tensor = self.detector.preprocess(frame.for_detector)
-        marks.append(time.perf_counter())
-        raw = self.detector.invoke(tensor)
-        marks.append(time.perf_counter())
-        detections = self._wanted(self.detector.postprocess(raw, frame.hw))
-        marks.append(time.perf_counter())
-        steps = ("preprocess", "inference", "postprocess")
-        taken = zip(steps, np.diff(marks), strict=True)
-        milliseconds = {step: round(1000 * float(seconds), 2) for step, seconds in taken}
+        found, milliseconds = timed_detect(self.detector, frame.for_detector, frame.hw)
+        detections = self._wanted(found)
         return Result(frame, detections, milliseconds, time.monotonic() - frame.captured_at)
 
     def refresh(self) -> None:

@@ -44,13 +44,13 @@ class Sink:
 
     Attributes:
         name: short, for counters and messages.
-        needs_picture: whether `write` looks at `result.frame.picture`.
+        needs_image: whether `write` looks at `result.frame.image`.
         newest_only: whether it wants the newest result and no queue, as a window does.
         idle_seconds: without a result, after which `idle` is called.
     """
 
     name = "sink"
-    needs_picture = False
+    needs_image = False
     newest_only = False
     idle_seconds = 1.0
 

@@ -59,7 +59,7 @@ class Events(Sink):
     """At most one picture in an interval, and one more for each class that appears meanwhile."""
 
     name = "events"
-    needs_picture = True
+    needs_image = True
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Events(Sink):
     def _save(self, result: Result) -> None:
         """Raises: OSError; then nothing of the event is left, and the next frame is tried."""
         self._store.make_room()
-        picture, detections = result.frame.picture, result.detections
+        picture, detections = result.frame.image, result.detections
         stem = self._store.new_stem(result.frame.time, sorted(set(detections.names)))
         try:
             write_image(self._folder / f"{stem}{PICTURE}", draw_detections(picture, detections))

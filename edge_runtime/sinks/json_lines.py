@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from edge_runtime.arguments import count, positive_number
+from edge_runtime.arguments import positive_number, whole_number
 from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink, SinkClosedError
 
@@ -32,7 +32,7 @@ def add_arguments(parser) -> None:
     )
     group.add_argument(
         "--jsonl-keep",
-        type=count,
+        type=whole_number(0),
         default=5,
         metavar="N",
         help="old files, FILE.1 the newest (default: %(default)s)",

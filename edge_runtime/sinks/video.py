@@ -66,7 +66,7 @@ class Video(Sink):
     """
 
     name = "video"
-    needs_picture = True
+    needs_image = True
 
     def __init__(
         self,
@@ -126,13 +126,13 @@ class Video(Sink):
         self._check_room()
         self._rate = self._fps or self._context.fps() or LIVE_FPS
         target = next_target(self._path, numbered=self._segment_minutes is not None)
-        self._file = VideoFile(target, self._rate, result.frame.picture.shape[1::-1])
+        self._file = VideoFile(target, self._rate, result.frame.image.shape[1::-1])
         if target != self._path and self._segment_minutes is None:
             log.warning("%s is there already and is kept: the video becomes %s", self._path, target)
         self._start = moment
 
     def _drawn(self, result: Result) -> np.ndarray:
-        picture = draw_detections(result.frame.picture, result.detections)
+        picture = draw_detections(result.frame.image, result.detections)
         if picture.shape[1::-1] == self._file.size_wh:
             return picture
         # Pictures of a folder may differ in size, those in a video may not.

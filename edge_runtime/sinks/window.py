@@ -36,7 +36,7 @@ class Window(Sink):
     """Shows the newest picture. q, Esc or closing the window ends the run."""
 
     name = "window"
-    needs_picture = True
+    needs_image = True
     newest_only = True
     idle_seconds = PUMP_SECONDS
 
@@ -56,7 +56,7 @@ class Window(Sink):
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
 
     def write(self, result: Result) -> None:
-        picture = draw_detections(result.frame.picture, result.detections)
+        picture = draw_detections(result.frame.image, result.detections)
         cv2 = self._cv2
         # All calls are made here, in the sink's thread: windows belong to the first one that asks.
         if not self._shown:

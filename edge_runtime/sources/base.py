@@ -20,7 +20,7 @@ class SourceOptions:
 
     Attributes:
         input_hw: (height, width) of the network's input.
-        needs_picture: whether a sink shows the whole picture; if not, a camera whose processor can
+        needs_image: whether a sink shows the whole picture; if not, a camera whose processor can
             shrink need not deliver it.
         size_wh: of a camera's picture; None for the source's own default.
         max_fps: frames a second that are wanted at most; None for all.
@@ -32,7 +32,7 @@ class SourceOptions:
     """
 
     input_hw: tuple[int, int]
-    needs_picture: bool = True
+    needs_image: bool = True
     size_wh: tuple[int, int] | None = None
     max_fps: float | None = None
     loop: bool = False

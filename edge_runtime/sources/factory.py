@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 
-from edge_runtime.arguments import positive_number
+from edge_runtime.arguments import positive_number, size_wh
 from edge_runtime.sources.base import Source, SourceOptions, without_password
 
 
@@ -72,7 +71,7 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         "(default: that in $EDGE_RUNTIME_SOURCE, or picamera2)",
     )
     parser.add_argument(
-        "--size", type=parse_size, metavar="WxH", help="of a camera's picture (default: 1280x720)"
+        "--size", type=size_wh, metavar="WxH", help="of a camera's picture (default: 1280x720)"
     )
     parser.add_argument(
         "--max-fps",
@@ -101,11 +100,3 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="for a camera that is not there yet, instead of ending; a service always does",
     )
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """An argparse type: "1280x720". Raises: argparse.ArgumentTypeError."""
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match or not all(16 <= int(side) <= 8192 for side in match.groups()):
-        raise argparse.ArgumentTypeError(f"WIDTHxHEIGHT in pixels expected, got {text}")
-    return int(match[1]), int(match[2])

@@ -109,7 +109,7 @@ class PiCamera(Source):
 
     def _streams(self) -> list[str]:
         has_lores = self._config.get("lores") is not None
-        needs_main = self.options.needs_picture or not has_lores
+        needs_main = self.options.needs_image or not has_lores
         return ["main"] * needs_main + ["lores"] * has_lores
 
     def _frame(self, buffers: dict[str, np.ndarray], age: float, number: int) -> Frame:
@@ -123,7 +123,7 @@ class PiCamera(Source):
 
     def _to_rgb(self, name: str, buffer: np.ndarray) -> np.ndarray:
         stream = self._config[name]
-        encoding, full_range = colours(self._config.get("colour_space"))
+        encoding, full_range = colors(self._config.get("colour_space"))
         try:
             return to_rgb(
                 buffer, stream["format"], stream["size"], stream["stride"], encoding, full_range
@@ -167,7 +167,7 @@ def _sensor_size(sensor_wh: tuple[int, int], main_wh: tuple[int, int]) -> tuple[
     return half if half[0] >= main_wh[0] and half[1] >= main_wh[1] else sensor_wh
 
 
-def colours(space: Any) -> tuple[str, bool]:
+def colors(space: Any) -> tuple[str, bool]:
     """(encoding, whether full range) of a libcamera.ColorSpace."""
     encoding = "Null" if space is None else space.ycbcrEncoding.name
     if encoding == "Null":  # not said, as for a stream without Y, U and V: it is what was asked for

@@ -81,12 +81,12 @@ def drift(rows: list[dict], key: str) -> dict:
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    centred = x - x.mean()
-    spread = float((centred**2).sum())
+    centered = x - x.mean()
+    spread = float((centered**2).sum())
     if len(x) < 3 or spread == 0:
         return 0.0, float("inf")
-    slope = float((centred * (y - y.mean())).sum() / spread)
-    rest = y - y.mean() - slope * centred
+    slope = float((centered * (y - y.mean())).sum() / spread)
+    rest = y - y.mean() - slope * centered
     return slope, float(np.sqrt((rest**2).sum() / (len(x) - 2) / spread))
 
 

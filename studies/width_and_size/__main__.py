@@ -314,13 +314,13 @@ def _draw_front(axes, rows: Sequence[dict], what: str, cost: str) -> None:
 
 def _draw_widths(axes, rows: Sequence[dict], what: str, cost: str) -> None:
     markers = _sizes(rows)
-    for width, colour in _widths(rows).items():
+    for width, color in _widths(rows).items():
         line = [row for row in rows if row["width"] == width]
         points = [(row[cost], 100 * row["int8_ap"]) for row in line]
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.3, zorder=2)
+        axes.plot(*zip(*points, strict=True), color=color, linewidth=1.3, zorder=2)
         for row, point in zip(line, points, strict=True):
             best = what in row["best_by"]
-            style = {"facecolor": colour if best else "white", "edgecolor": colour}
+            style = {"facecolor": color if best else "white", "edgecolor": color}
             axes.scatter(*point, s=60, marker=markers[row["input"]], zorder=3, **style)
 
 

@@ -25,7 +25,7 @@ SPEC = DetectorSpec(
     levels=(AnchorLevel(16, (0.25,), (1.0,)), AnchorLevel(32, (0.5,), (1.0,))),
 )
 CELL_WH = (32, 24)  # in pictures of 128x96: not square, so that a swap of x and y shows
-COLOURS = {"blue": (40, 40, 230), "red": (230, 40, 40)}
+COLORS = {"blue": (40, 40, 230), "red": (230, 40, 40)}
 
 
 def write_dataset(root: Path, splits: dict[str, int], names=("blue", "red"), seed=0) -> Path:
@@ -51,7 +51,7 @@ def draw_picture(rng: np.random.Generator, names) -> tuple[np.ndarray, np.ndarra
         x, y = cell % 4 * CELL_WH[0], cell // 4 * CELL_WH[1]
         found.append(str(rng.choice(names)))
         boxes.append((x, y, x + CELL_WH[0], y + CELL_WH[1]))
-        pixels[y : y + CELL_WH[1], x : x + CELL_WH[0]] = COLOURS[found[-1]]
+        pixels[y : y + CELL_WH[1], x : x + CELL_WH[0]] = COLORS[found[-1]]
     return pixels, np.array(boxes), found
 
 
@@ -79,8 +79,8 @@ def make_model():
 def _set_weights(model) -> None:
     # Six channels: the positive and the negative part of each colour.
     average = np.zeros((4, 4, 3, 6), np.float32)
-    for colour in range(3):
-        average[:, :, colour, 2 * colour : 2 * colour + 2] = np.array([1, -1]) / 16
+    for color in range(3):
+        average[:, :, color, 2 * color : 2 * color + 2] = np.array([1, -1]) / 16
     model.get_layer("average").set_weights([average])
     model.get_layer("cell").set_weights([np.full((4, 4, 6, 1), 1 / 16, np.float32)])
     model.get_layer("half").set_weights([np.full((2, 2, 6, 1), 1 / 4, np.float32)])

@@ -22,7 +22,7 @@ from tests.convert.fixtures import (  # noqa: F401
     make_model,
 )
 
-GREY = np.full((64, 64, 3), 120, np.uint8)
+GRAY = np.full((64, 64, 3), 120, np.uint8)
 BRIGHT = np.random.default_rng(0).integers(180, 240, (64, 64, 3), np.uint8)
 
 
@@ -60,7 +60,7 @@ def test_the_float_file_computes_what_keras_computes(converted, keras_path):
 
 @pytest.mark.parametrize(
     "pictures",
-    [[GREY] * 3, [np.zeros_like(GREY)] * 3, [BRIGHT, GREY]],
+    [[GRAY] * 3, [np.zeros_like(GRAY)] * 3, [BRIGHT, GRAY]],
     ids=["grey", "black", "bright"],
 )
 def test_input_range_does_not_depend_on_the_pictures(keras_path, tmp_path, pictures):
@@ -78,7 +78,7 @@ def test_input_range_does_not_depend_on_the_pictures(keras_path, tmp_path, pictu
 
 def test_calibration_still_sets_the_other_ranges(keras_path, tmp_path):
     scales = []
-    for number, pictures in enumerate(([GREY] * 3, [BRIGHT] * 3)):
+    for number, pictures in enumerate(([GRAY] * 3, [BRIGHT] * 3)):
         (tmp_path / str(number)).mkdir()
         detector = Detector(make("int8", keras_path, pictures, tmp_path / str(number)))
         scales.append(detector._network.outputs["logits"].quantization[0])
@@ -87,7 +87,7 @@ def test_calibration_still_sets_the_other_ranges(keras_path, tmp_path):
 
 def test_another_pixel_range(keras_path, tmp_path):
     spec = DetectorSpec(SPEC.input_hw, SPEC.class_names, SPEC.levels, pixel_mean=0, pixel_scale=0.5)
-    path = make("int8", keras_path, [GREY], tmp_path, spec)
+    path = make("int8", keras_path, [GRAY], tmp_path, spec)
     assert find_problems(path, "int8") == []
     table = pixel_table(spec, np.int8, Detector(path)._network.input.quantization)
     assert len(set(table.tolist())) == 256

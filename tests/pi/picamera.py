@@ -32,7 +32,7 @@ PACKAGES = (
 CONFIGURATION = "usr/share/libcamera/pipeline/virtual/virtual.yaml"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 # left, middle, right, as virtual_camera/contract.py expects them
-COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
+COLORS = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
 PICTURE_WH = (1280, 720)
 SECONDS = 300
 
@@ -119,19 +119,19 @@ def _put_camera(root: Path) -> None:
     scenes.mkdir(exist_ok=True)
     # No loss of colour beside that of the camera's NV12.
     exact = {"quality": 95, "subsampling": 0}
-    colours().save(scenes / "colours.jpg", **exact)
+    colors().save(scenes / "colours.jpg", **exact)
     digits = HERE.parent / "golden" / "test_00000.jpg"
     with Image.open(digits) as picture:  # the detector stretches it back to a square
         picture.resize(PICTURE_WH, Image.Resampling.BILINEAR).save(scenes / "digits.jpg", **exact)
 
 
-def colours() -> Image.Image:
+def colors() -> Image.Image:
     """Three upright bands of red, green and blue."""
     width, height = PICTURE_WH
     picture = Image.new("RGB", PICTURE_WH)
     draw = ImageDraw.Draw(picture)
-    for number, colour in enumerate(COLOURS):
-        draw.rectangle((number * width // 3, 0, (number + 1) * width // 3, height), fill=colour)
+    for number, color in enumerate(COLORS):
+        draw.rectangle((number * width // 3, 0, (number + 1) * width // 3, height), fill=color)
     return picture
 
 

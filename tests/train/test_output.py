@@ -56,7 +56,7 @@ def test_outcome_without_objects_or_detections(tmp_path):
     assert outcome(empty, detections((BOXES[0], 0.9, 0)))[1].tolist() == [0]
 
 
-def test_the_sheet_shows_found_missed_and_wrong_in_their_colours(tmp_path, monkeypatch):
+def test_the_sheet_shows_found_missed_and_wrong_in_their_colors(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(
         contact_sheet, "_draw_picture", lambda axes, example, *_: shown.append(example.image_id)
@@ -72,8 +72,8 @@ def test_the_sheet_shows_found_missed_and_wrong_in_their_colours(tmp_path, monke
     pixels = read_image(tmp_path / "one.jpg").reshape(-1, 3).astype(int)
     for name in ("FOUND", "MISSED", "WRONG"):
         ink = getattr(contact_sheet, name)
-        colour = [int(ink[i : i + 2], 16) for i in (1, 3, 5)]
-        assert (np.abs(pixels - colour).max(axis=1) < 40).sum() > 30, name
+        color = [int(ink[i : i + 2], 16) for i in (1, 3, 5)]
+        assert (np.abs(pixels - color).max(axis=1) < 40).sum() > 30, name
 
 
 class Batches:
@@ -125,8 +125,8 @@ def test_curves_have_three_panels(tmp_path):
     pixels = read_image(tmp_path / "curves.png").astype(int)
     width = pixels.shape[1]
     for panel in (pixels[:, i * width // 3 : (i + 1) * width // 3] for i in range(3)):
-        coloured = panel.max(axis=2) - panel.min(axis=2) > 60  # the frame and the grid are grey
-        assert coloured.sum() > 50
+        colored = panel.max(axis=2) - panel.min(axis=2) > 60  # the frame and the grid are grey
+        assert colored.sum() > 50
 
 
 def test_tensorboard_reads_what_was_written(tmp_path):

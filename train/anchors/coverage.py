@@ -42,11 +42,11 @@ def best_iou(boxes: np.ndarray, spec: DetectorSpec) -> np.ndarray:
     boxes = np.asarray(boxes, np.float32)
     x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
     best = np.zeros(len(boxes), np.float32)
-    for centres, shapes in _maps(spec):
-        rows, columns = centres.shape[:2]
+    for centers, shapes in _maps(spec):
+        rows, columns = centers.shape[:2]
         row = np.clip(y * rows, 0, rows - 1).astype(np.int64)
         column = np.clip(x * columns, 0, columns - 1).astype(np.int64)
-        moved = boxes - np.tile(centres[row, column], 2)  # about the cell's centre
+        moved = boxes - np.tile(centers[row, column], 2)  # about the cell's centre
         best = np.maximum(best, iou(moved, shapes).max(axis=1))
     return best
 

@@ -70,8 +70,8 @@ def fit_levels(
             clusters[k] = found[nearest : nearest + 1]
     shorter = min(input_hw)
     return tuple(
-        _level(stride, np.exp(centres), shorter)
-        for stride, centres in zip(strides, clusters, strict=True)
+        _level(stride, np.exp(centers), shorter)
+        for stride, centers in zip(strides, clusters, strict=True)
     )
 
 
@@ -103,15 +103,15 @@ def _cluster(shapes: np.ndarray, count: int, seed: int) -> np.ndarray:
     shapes = shapes.round(4)  # or the last bits of float32 make equal boxes different ones
     distinct = np.unique(shapes, axis=0)
     if len(distinct) <= count:
-        centres = distinct  # k-means would warn, or find the same
+        centers = distinct  # k-means would warn, or find the same
     else:
         from sklearn.cluster import KMeans  # a second to load, which reading a file need not wait
 
         with warnings.catch_warnings():
             # In a container without /sys joblib cannot count the cores; it matters to nobody here.
             warnings.filterwarnings("ignore", "Could not find the number of physical cores")
-            centres = KMeans(count, n_init=10, random_state=seed).fit(shapes).cluster_centers_
-    return centres[np.lexsort((centres[:, 0], centres.sum(axis=1)))]
+            centers = KMeans(count, n_init=10, random_state=seed).fit(shapes).cluster_centers_
+    return centers[np.lexsort((centers[:, 0], centers.sum(axis=1)))]
 
 
 def _level(stride: int, sizes_px: np.ndarray, shorter: int) -> AnchorLevel:

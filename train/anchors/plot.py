@@ -56,17 +56,17 @@ def _draw_boxes(axes, sizes: np.ndarray, class_ids: np.ndarray, class_names) -> 
     from matplotlib import colormaps
 
     count = len(class_names)
-    colours = (
+    colors = (
         colormaps["tab10"](range(10))
         if count <= 10
         else colormaps["turbo"](np.linspace(0, 1, count))
     )
     shuffled = np.random.default_rng(0).permutation(len(sizes))  # or one class hides another
     width, height = sizes[shuffled].T
-    axes.scatter(width, height, s=7, alpha=0.45, linewidths=0, c=colours[class_ids[shuffled]])
+    axes.scatter(width, height, s=7, alpha=0.45, linewidths=0, c=colors[class_ids[shuffled]])
     frequent = np.argsort(-np.bincount(class_ids, minlength=count), kind="stable")
     for class_id in sorted(set(frequent[:LEGEND_CLASSES].tolist()) & set(class_ids.tolist())):
-        axes.scatter([], [], s=30, color=colours[class_id], label=class_names[class_id])
+        axes.scatter([], [], s=30, color=colors[class_id], label=class_names[class_id])
 
 
 def _set_axes(axes, sizes: np.ndarray, spec: DetectorSpec) -> None:

@@ -49,8 +49,8 @@ def _windows(image_hw: HW, rng: Rng, min_side: float) -> Array:
 
 def _kept(boxes: Array, windows: Array, min_visible: float) -> Array:
     """Which boxes a window keeps: (K, M) bool. Both in fractions of the picture."""
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    inside = (windows[:, None, :2] <= centre) & (centre <= windows[:, None, 2:])  # [K, M, 2]
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2
+    inside = (windows[:, None, :2] <= center) & (center <= windows[:, None, 2:])  # [K, M, 2]
     visible = intersection(windows, boxes) >= min_visible * area(boxes)
     return inside.all(axis=2) & visible
 
@@ -99,8 +99,8 @@ def zoom_out(
     small_hw = max(1, round(height / zoom)), max(1, round(width / zoom))
     y, x = rng.integers(0, [height - small_hw[0] + 1, width - small_hw[1] + 1]).tolist()
     small = resize(image, small_hw)
-    colour = small[::4, ::4].mean(axis=(0, 1)).astype(int)  # a part will do for a mean
-    canvas = Image.new("RGB", (width, height), tuple(colour.tolist()))
+    color = small[::4, ::4].mean(axis=(0, 1)).astype(int)  # a part will do for a mean
+    canvas = Image.new("RGB", (width, height), tuple(color.tolist()))
     canvas.paste(Image.fromarray(np.ascontiguousarray(small)), (x, y))
     moved = boxes * np.array(small_hw[::-1] * 2) + [x, y, x, y]
     moved = np.clip(moved / [width, height, width, height], 0, 1)
@@ -115,7 +115,7 @@ class Augmentation:
     vertical_flip: float = 0.0  # probability; most pictures have an up, a microscope's have none
     crop: float = 0.5  # probability; large objects, and other surroundings
     zoom_out: float = 0.3  # probability; what is left, a fifth, stays as the device sees it
-    colour: float = 0.8  # probability of `photometric`; the rest keeps true colours in sight
+    color: float = 0.8  # probability of `photometric`; the rest keeps true colours in sight
     min_side: float = 0.3  # of a crop; less shows too little of most objects, and blurs them
     min_visible: float = 0.4  # of a box in a crop; its centre alone lets a quarter pass
     max_zoom: float = 2.5  # the paper's 4 turns a tenth of the picture into 6 pixels of 256
@@ -126,7 +126,7 @@ class Augmentation:
     noise: float = 6  # levels; what a small camera adds indoors
 
     def __post_init__(self) -> None:
-        chances = "horizontal_flip", "vertical_flip", "crop", "zoom_out", "colour"
+        chances = "horizontal_flip", "vertical_flip", "crop", "zoom_out", "color"
         for name in (*chances, "min_side", "min_visible", "contrast", "saturation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} from 0 to 1 expected, got {getattr(self, name)}")
@@ -159,8 +159,8 @@ class Augmentation:
         return image, boxes[solid], class_ids[solid]
 
     def photometric(self, image: Array, rng: Rng) -> Array:
-        """Other light and colours, with probability `colour`; cheap on a picture resized before."""
-        if rng.random() >= self.colour:
+        """Other light and colours, with probability `color`; cheap on a picture resized before."""
+        if rng.random() >= self.color:
             return image
         strengths = "brightness", "contrast", "saturation", "hue", "noise"
         return photometric(image, rng, **{name: getattr(self, name) for name in strengths})
@@ -175,7 +175,7 @@ class Augmentation:
 LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B (ITU-R BT.601)
 
 
-def colour_matrix(brightness: float, contrast: float, saturation: float, hue: float) -> Array:
+def color_matrix(brightness: float, contrast: float, saturation: float, hue: float) -> Array:
     """Four changes as one affine map, so that a picture is passed over only once.
 
     `brightness` levels are added, `contrast` is a factor about mid grey, `saturation` one about the
@@ -196,12 +196,12 @@ def photometric(
     """Other light and another camera; each strength is the greatest change, 0 for none.
 
     Contrast and saturation of 0.5 mean factors from 0.5 to 1.5; noise is in levels, and uniform,
-    which costs a tenth of normal noise. The units of the others: see `colour_matrix`.
+    which costs a tenth of normal noise. The units of the others: see `color_matrix`.
     """
     add, more, vivid, turn, level = rng.uniform(-1, 1, 5)
     if brightness or contrast or saturation or hue:
         factors = 1 + more * contrast, 1 + vivid * saturation
-        matrix = colour_matrix(add * brightness, *factors, turn * hue)
+        matrix = color_matrix(add * brightness, *factors, turn * hue)
         picture = Image.fromarray(np.ascontiguousarray(image))
         image = np.asarray(picture.convert("RGB", tuple(matrix.ravel())))
     peak = round(abs(level) * noise)

@@ -185,29 +185,29 @@ def _strokes(image: np.ndarray, size_px: float, rng: np.random.Generator) -> np.
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     warp = turn @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag([aspect, 1 / aspect])
     inverse = np.linalg.inv(warp) * (1.6 * cells / side)  # 1.6: room for the turned corners
-    centre = np.full(2, cells / 2 + 2)  # 2: the frame of paper that bicubic needs around the ink
+    center = np.full(2, cells / 2 + 2)  # 2: the frame of paper that bicubic needs around the ink
     (a, b), (d, e) = inverse
-    c, f = centre - inverse @ np.full(2, side / 2)
-    grey = Image.fromarray(_open_holes(np.pad(image / image.max(), 2))).transform(
+    c, f = center - inverse @ np.full(2, side / 2)
+    gray = Image.fromarray(_open_holes(np.pad(image / image.max(), 2))).transform(
         (side, side), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BICUBIC
     )
     # A gentle curve around a mid-level makes strokes of it; the level sets their thickness. A
     # threshold would close the holes of 0, 6, 8 and 9 and cut thin strokes in two.
     level = rng.uniform(0.38, 0.52)
     softness = float(np.clip(3.0 * cells / size_px, 0.16, 0.45))
-    ramp = np.clip((np.asarray(grey) - level) / softness + 0.5, 0, 1)
+    ramp = np.clip((np.asarray(gray) - level) / softness + 0.5, 0, 1)
     return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
 
 
-def _open_holes(grey: np.ndarray) -> np.ndarray:
+def _open_holes(gray: np.ndarray) -> np.ndarray:
     """Each cell pushed away from the mean of its surroundings.
 
     On an 8x8 grid the hole of an 8 is one cell at half grey: against any one level it is ink.
     """
-    framed = np.pad(grey, 1, mode="edge")
+    framed = np.pad(gray, 1, mode="edge")
     rows = framed[:-2] + framed[1:-1] + framed[2:]
     mean = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9
-    return (grey + 0.7 * (grey - mean)).astype(np.float32)
+    return (gray + 0.7 * (gray - mean)).astype(np.float32)
 
 
 def ink_bounds(alpha: np.ndarray) -> tuple[int, int, int, int]:

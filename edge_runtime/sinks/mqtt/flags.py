@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+import math
 import os
 import socket
 from pathlib import Path
 
+from edge_runtime.arguments import number_between
 from edge_runtime.sinks.base import Context, Sink
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, make_tls, parse_broker, read_login
 from edge_runtime.sinks.mqtt.connection import Options
@@ -40,7 +41,7 @@ def add_arguments(parser) -> None:
     group.add_argument("--mqtt-key", metavar="FILE", help="its key, if that is another file")
     group.add_argument(
         "--mqtt-interval",
-        type=_not_negative,
+        type=number_between(0, math.inf, "0 or more seconds"),
         default=1.0,
         metavar="S",
         help="seconds between detections while nothing changes; 0: every frame that has some "
@@ -54,7 +55,7 @@ def add_arguments(parser) -> None:
     )
     group.add_argument(
         "--mqtt-buffer",
-        type=_megabytes,
+        type=number_between(0.1, 1e6, "0.1 to 1000000 megabytes"),
         default=16.0,
         metavar="MB",
         help="of disk for events while the broker is away (default: %(default)s)",
@@ -100,17 +101,3 @@ def state_folder() -> Path:
         return Path(given)
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "edge-runtime"
-
-
-def _not_negative(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"0 or more seconds expected, got {text}")
-    return value
-
-
-def _megabytes(text: str) -> float:
-    value = float(text)
-    if not 0.1 <= value <= 1e6:
-        raise argparse.ArgumentTypeError(f"0.1 to 1000000 megabytes expected, got {text}")
-    return value

@@ -120,6 +120,6 @@ class Broadcast:
 def annotated_jpeg(result: Result) -> bytes:
     """The whole picture of a result with its boxes, as a JPEG file."""
     file = io.BytesIO()
-    drawn = draw_detections(result.frame.picture, result.detections)
+    drawn = draw_detections(result.frame.image, result.detections)
     Image.fromarray(drawn).save(file, "JPEG", quality=JPEG_QUALITY)
     return file.getvalue()

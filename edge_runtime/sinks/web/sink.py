@@ -57,7 +57,7 @@ class WebPage(Sink):
     """Serves the newest result."""
 
     name = "web"
-    needs_picture = True
+    needs_image = True
     newest_only = True
 
     def __init__(

@@ -18,13 +18,13 @@ class Layout:
 
     Attributes:
         hw: (height, width) of the whole picture.
-        has_picture: whether the picture itself is in the slot, first.
+        has_image: whether the picture itself is in the slot, first.
         small_hw: (height, width) of the small picture behind it, or None.
         slots: how many.
     """
 
     hw: tuple[int, int]
-    has_picture: bool
+    has_image: bool
     small_hw: tuple[int, int] | None
     slots: int = SLOTS
 
@@ -33,7 +33,7 @@ class Layout:
         """The layout that holds frames like this one."""
         height, width = map(int, frame.hw)
         small_hw = None if frame.small is None else frame.small.shape[:2]
-        return cls((height, width), frame.picture is not None, small_hw)
+        return cls((height, width), frame.image is not None, small_hw)
 
     @classmethod
     def from_dict(cls, values: dict) -> Layout:
@@ -41,14 +41,14 @@ class Layout:
         small_hw = values["small_hw"]
         return cls(
             tuple(values["hw"]),
-            values["has_picture"],
+            values["has_image"],
             None if small_hw is None else tuple(small_hw),
             values["slots"],
         )
 
     @property
     def slot_bytes(self) -> int:
-        return _bytes(self.hw if self.has_picture else None) + _bytes(self.small_hw)
+        return _bytes(self.hw if self.has_image else None) + _bytes(self.small_hw)
 
     @property
     def total_bytes(self) -> int:
@@ -56,7 +56,7 @@ class Layout:
 
     def views(self, memory: mmap.mmap, slot: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(picture, small) of a slot: (h, w, 3) uint8 in the shared memory itself, or None."""
-        picture_hw = self.hw if self.has_picture else None
+        picture_hw = self.hw if self.has_image else None
         start = slot * self.slot_bytes
         return (
             _view(memory, start, picture_hw),

@@ -72,7 +72,7 @@ class Writer:
             self.dropped += 1
             return
         for target, pixels in zip(
-            layout.views(self._memory, slot), (frame.picture, frame.small), strict=True
+            layout.views(self._memory, slot), (frame.image, frame.small), strict=True
         ):
             if target is not None:
                 target[...] = pixels

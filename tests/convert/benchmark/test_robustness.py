@@ -68,15 +68,15 @@ def test_blur_softens_edges_with_the_size_of_the_picture(frame):
 
 
 def test_noise_has_its_size_and_depends_on_the_picture(frame):
-    grey = np.full((100, 100, 3), 128, np.uint8)
+    gray = np.full((100, 100, 3), 128, np.uint8)
     name = f"noisy, sigma {NOISE_SIGMA}"
-    got = apply(name, grey, "a").astype(float)
+    got = apply(name, gray, "a").astype(float)
     assert got.std() == pytest.approx(NOISE_SIGMA, rel=0.05)
     assert got.mean() == pytest.approx(128, abs=1)
-    assert (apply(name, grey, "b") != got).any()
+    assert (apply(name, gray, "b") != got).any()
 
 
-def test_jpeg_loses_colour_detail(frame):
+def test_jpeg_loses_color_detail(frame):
     (name,) = (name for name in CONDITIONS if name.startswith("JPEG"))
     change = np.abs(apply(name, frame, "a").astype(int) - frame)
     assert 1 < change.mean() < 20

@@ -180,17 +180,17 @@ def test_throttling_during_the_run_is_told_also_when_it_came_and_went(monkeypatc
     heat = iter([50.0, 70.0])
     monkeypatch.setattr(board, "read_throttling", lambda: states.pop(0))
     monkeypatch.setattr(board, "read_temperature", lambda: next(heat))
-    watch = bench.Watch(2, lambda text: None)
-    assert list(watch.follow(range(2))) == [0, 1]
-    assert watch.throttled == ["frequency capped", "throttled"]
-    assert watch.temperature == {"before": 50.0, "after": 70.0}
+    monitor = bench.ThermalMonitor(2, lambda text: None)
+    assert list(monitor.follow(range(2))) == [0, 1]
+    assert monitor.throttled == ["frequency capped", "throttled"]
+    assert monitor.temperature == {"before": 50.0, "after": 70.0}
 
 
 def test_a_board_that_does_not_say(monkeypatch):
     monkeypatch.setattr(board, "read_throttling", lambda: None)
-    watch = bench.Watch(1, lambda text: None)
-    assert list(watch.follow([0])) == [0]
-    assert watch.throttled is None
+    monitor = bench.ThermalMonitor(1, lambda text: None)
+    assert list(monitor.follow([0])) == [0]
+    assert monitor.throttled is None
 
 
 def test_memory_that_cannot_be_told_is_none(monkeypatch):

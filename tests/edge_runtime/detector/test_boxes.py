@@ -16,9 +16,9 @@ def random_boxes(random, count, steps=16):
 
 def test_conversions_by_hand():
     corners = np.asarray([[0.1, 0.2, 0.5, 0.4]])
-    centres = np.asarray([[0.3, 0.3, 0.4, 0.2]])
-    np.testing.assert_allclose(box_ops.xyxy_to_cxcywh(corners), centres)
-    np.testing.assert_allclose(box_ops.cxcywh_to_xyxy(centres), corners)
+    centers = np.asarray([[0.3, 0.3, 0.4, 0.2]])
+    np.testing.assert_allclose(box_ops.xyxy_to_cxcywh(corners), centers)
+    np.testing.assert_allclose(box_ops.cxcywh_to_xyxy(centers), corners)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def expected_boxes():
     return [red, green]
 
 
-def test_finds_the_coloured_cells(detector, red_frame):
+def test_finds_the_colored_cells(detector, red_frame):
     found = detector.detect(red_frame)
     assert found.names == ["red", "green"]
     assert found.scores == pytest.approx([0.98, 0.88], abs=0.02)

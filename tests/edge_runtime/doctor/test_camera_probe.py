@@ -26,9 +26,9 @@ def test_order_of(times):
     small = [np.asarray(plane)[::2, ::2] for plane in (u, v)]
     assert order_of(picture, *small) == "RGB"
     assert order_of(picture[..., ::-1], *small) == "BGR"
-    grey = picture.mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2)
+    gray = picture.mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2)
     flat = np.full_like(small[0], 128)
-    assert order_of(grey, flat, flat) is None
+    assert order_of(gray, flat, flat) is None
 
 
 def test_planes_by_hand():
@@ -41,13 +41,13 @@ def test_planes_by_hand():
     assert v.tolist() == [[5, 6], [7, 8]]
 
 
-def test_a_library_that_swaps_colours_is_found(monkeypatch):
+def test_a_library_that_swaps_colors_is_found(monkeypatch):
     assert keeps_red(encode_pillow)
     assert not keeps_red(lambda picture: encode_pillow(picture[..., ::-1].copy()))
     monkeypatch.setattr(
         "edge_runtime.doctor.camera_probe.encode_pillow",
         lambda picture: encode_pillow(picture[..., ::-1].copy()),
     )
-    check = software_checks.check_colours()
+    check = software_checks.check_colors()
     assert check.status == FAIL
     assert "Pillow" in check.found

@@ -45,7 +45,7 @@ def camera_checks() -> list[Check]:
     return [
         software_checks.check_picamera2(),
         software_checks.check_pi_cameras(),
-        software_checks.check_camera_colours(),
+        software_checks.check_camera_colors(),
     ]
 
 
@@ -163,8 +163,8 @@ def test_missing_and_broken_packages(monkeypatch):
 
 def test_a_pi_camera_whose_red_is_red(camera):
     camera("right")
-    package, found, colours = camera_checks()
-    assert [package.status, found.status, colours.status] == [OK, OK, OK]
+    package, found, colors = camera_checks()
+    assert [package.status, found.status, colors.status] == [OK, OK, OK]
     assert found.found == "imx708"
 
 

@@ -17,7 +17,7 @@ from tests.edge_runtime.sinks.results import make_context, make_result
 cv2 = pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
 
 
-def grey(level, hw=(120, 160)):
+def gray(level, hw=(120, 160)):
     return np.full((*hw, 3), level, np.uint8)
 
 
@@ -53,8 +53,8 @@ def names(folder):
 
 
 @pytest.mark.parametrize("name", ["seen.mp4", "seen.mkv", "seen.avi", "SEEN.MP4"])
-def test_a_video_of_what_was_seen_in_its_colours(tmp_path, name):
-    picture = grey(0)
+def test_a_video_of_what_was_seen_in_its_colors(tmp_path, name):
+    picture = gray(0)
     picture[:, :] = (200, 40, 20)
     path = tmp_path / "new" / name
     results = [make_result(n, ("red", "green"), at=n / 15, picture=picture) for n in range(6)]
@@ -70,14 +70,14 @@ def test_a_video_of_what_was_seen_in_its_colours(tmp_path, name):
 def test_live_frames_are_repeated_and_left_out_by_their_time(tmp_path):
     # At 10 a second: 0, 0.05 (too early), 0.3 (after a gap), 0.4.
     times = [(1, 5.0), (2, 5.04), (3, 5.3), (4, 5.4)]
-    results = [make_result(n, (), at=at, picture=grey(20 * n)) for n, at in times]
+    results = [make_result(n, (), at=at, picture=gray(20 * n)) for n, at in times]
     run(tmp_path / "a.mp4", results, fps=10)
     assert levels(tmp_path / "a.mp4") == [1, 1, 1, 3, 4]
 
 
 def test_a_long_pause_is_left_out(tmp_path):
     times = [(1, 5.0), (2, 5.1), (3, 3605.1), (4, 3605.2), (5, 3605.4)]
-    results = [make_result(n, (), at=at, picture=grey(20 * n)) for n, at in times]
+    results = [make_result(n, (), at=at, picture=gray(20 * n)) for n, at in times]
     run(tmp_path / "a.mp4", results, fps=10)
     assert levels(tmp_path / "a.mp4") == [1, 2, 3, 4, 4, 5]
 
@@ -89,20 +89,20 @@ def test_a_clock_that_begins_again_does_not_stop_the_video(tmp_path):
 
 
 def test_each_frame_of_a_recording_comes_once_however_fast_it_was_looked_at(tmp_path):
-    results = [make_result(n, (), at=n / 1000, picture=grey(20 * n)) for n in range(8)]
+    results = [make_result(n, (), at=n / 1000, picture=gray(20 * n)) for n in range(8)]
     run(tmp_path / "a.mp4", results, make_context(fps=29.97))
     assert levels(tmp_path / "a.mp4") == list(range(8))
     assert read(tmp_path / "a.mp4")[1] == pytest.approx(29.97, abs=0.001)
 
 
 def test_another_rate_for_a_recording_keeps_its_speed(tmp_path):
-    results = [make_result(n, (), at=n / 1000, picture=grey(20 * n)) for n in range(10)]
+    results = [make_result(n, (), at=n / 1000, picture=gray(20 * n)) for n in range(10)]
     run(tmp_path / "a.mp4", results, make_context(fps=20.0), fps=10)
     assert levels(tmp_path / "a.mp4") == [0, 2, 4, 6, 8]
 
 
 def test_pictures_of_other_sizes_are_fitted_in(tmp_path):
-    pictures = [grey(200), grey(200, (240, 80)), grey(200, (60, 80))]
+    pictures = [gray(200), gray(200, (240, 80)), gray(200, (60, 80))]
     results = [make_result(n, (), picture=picture) for n, picture in enumerate(pictures)]
     run(tmp_path / "a.avi", results, make_context(fps=1.0))
     frames, _ = read(tmp_path / "a.avi")
@@ -115,14 +115,14 @@ def test_pictures_of_other_sizes_are_fitted_in(tmp_path):
 def test_a_file_that_is_there_is_kept(tmp_path, caplog):
     path = tmp_path / "a.mp4"
     for level in (20, 40, 60):
-        run(path, [make_result(0, (), picture=grey(level))])
+        run(path, [make_result(0, (), picture=gray(level))])
     assert names(tmp_path) == ["a-0001.mp4", "a-0002.mp4", "a.mp4"]
     assert [levels(tmp_path / name) for name in names(tmp_path)] == [[2], [3], [1]]
     assert "a.mp4 is there already and is kept: the video becomes" in caplog.text
 
 
 def test_segments(tmp_path):
-    results = [make_result(n, (), at=n / 10, picture=grey(10 * n)) for n in range(14)]
+    results = [make_result(n, (), at=n / 10, picture=gray(10 * n)) for n in range(14)]
     run(tmp_path / "a.mp4", results, fps=10, segment_minutes=0.01)  # six pictures
     assert names(tmp_path) == ["a-0001.mp4", "a-0002.mp4", "a-0003.mp4"]
     assert [len(read(tmp_path / name)[0]) for name in names(tmp_path)] == [6, 6, 2]
@@ -263,7 +263,7 @@ def test_a_run_that_is_told_to_end_leaves_a_whole_video(tmp_path, number):
 
 
 def test_a_video_file_comes_out_as_long_as_it_went_in(tmp_path):
-    results = [make_result(n, (), picture=grey(20 * n)) for n in range(12)]
+    results = [make_result(n, (), picture=gray(20 * n)) for n in range(12)]
     run(tmp_path / "in.avi", results, make_context(fps=12.5))
     run_command = command(tmp_path / "in.avi", tmp_path / "out.mp4")
     done = subprocess.run(run_command, cwd=ROOT, capture_output=True, text=True, timeout=60)

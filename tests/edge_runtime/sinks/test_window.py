@@ -32,7 +32,7 @@ sink = Window("model.tflite, usb:0")
 sink.open()
 runner = SinkRunner(sink, True, lambda error: (errors.append(error), ended.set()))
 runner.start()
-picture = make_result().frame.picture.copy()
+picture = make_result().frame.image.copy()
 picture[:60] = (200, 40, 20)
 for number in range(3):
     runner.put(make_result(number, ("red", "green"), picture=picture))

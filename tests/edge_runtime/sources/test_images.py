@@ -16,9 +16,9 @@ from edge_runtime.sources.video import Video
 OPTIONS = SourceOptions(input_hw=(32, 48))
 
 
-def save(path: Path, colour=(200, 0, 0), wh=(40, 30)) -> Path:
+def save(path: Path, color=(200, 0, 0), wh=(40, 30)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", wh, colour).save(path)
+    Image.new("RGB", wh, color).save(path)
     return path
 
 
@@ -44,7 +44,7 @@ def test_frames_say_where_they_come_from(tmp_path):
         assert not source.live
         (frame,) = source
     assert frame.hw == (30, 40) and frame.number == 0 and frame.name == str(red)
-    assert (frame.picture == (200, 0, 0)).all()
+    assert (frame.image == (200, 0, 0)).all()
     assert source.state == "closed"
 
 
@@ -134,8 +134,8 @@ def test_upside_down(tmp_path):
     Image.fromarray(picture).save(tmp_path / "1.png")
     with open_source(str(tmp_path), SourceOptions((32, 48), rotate=180)) as source:
         (frame,) = source
-    assert (frame.picture[20:, 30:] == (200, 0, 0)).all() and frame.picture.sum() == 10 * 10 * 200
-    assert frame.picture.flags.c_contiguous
+    assert (frame.image[20:, 30:] == (200, 0, 0)).all() and frame.image.sum() == 10 * 10 * 200
+    assert frame.image.flags.c_contiguous
 
 
 def test_which_source(tmp_path):

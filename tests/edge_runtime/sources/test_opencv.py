@@ -98,32 +98,32 @@ def address():
     server.server_close()
 
 
-def test_http_frames_in_order_and_in_colour(address):
+def test_http_frames_in_order_and_in_color(address):
     with OpenCvCamera(f"{address}/endless", options()) as source:
         assert source.live and source.state == "running"
         frames = iter(source)
         seen = [next(frames) for _ in range(6)]
         frames.close()
-    numbers = [read_number(frame.picture) for frame in seen]
+    numbers = [read_number(frame.image) for frame in seen]
     assert numbers == list(range(numbers[0], numbers[0] + 6))
     assert [frame.number for frame in seen] == list(range(6))
     times = [frame.captured_at for frame in seen]
     assert times == sorted(times) and abs(times[-1] - time.monotonic()) < 60
     assert abs(seen[-1].time - time.time()) < 60
-    assert seen[0].hw == (64, 128) and seen[0].picture.flags.c_contiguous
-    assert np.abs(seen[0].picture[10, 10].astype(int) - (200, 0, 0)).max() < 16
+    assert seen[0].hw == (64, 128) and seen[0].image.flags.c_contiguous
+    assert np.abs(seen[0].image[10, 10].astype(int) - (200, 0, 0)).max() < 16
 
 
 def test_upside_down(address):
     with OpenCvCamera(f"{address}/endless", options(rotate=180)) as source:
         frame = next(iter(source))
-    assert np.abs(frame.picture[-10, -10].astype(int) - (200, 0, 0)).max() < 16
+    assert np.abs(frame.image[-10, -10].astype(int) - (200, 0, 0)).max() < 16
 
 
 def test_frames_that_are_not_wanted_are_taken_from_the_camera(address):
     with OpenCvCamera(f"{address}/endless", options(max_fps=10)) as source:
         frames = iter(source)
-        numbers = [read_number(next(frames).picture) for _ in range(4)]
+        numbers = [read_number(next(frames).image) for _ in range(4)]
         frames.close()
     # 50 a second come: a reader that only waited would find 0, 1, 2, 3 in the buffer.
     assert numbers[-1] - numbers[0] > 6
@@ -136,14 +136,14 @@ def test_a_stream_that_breaks_off(address):
         OpenCvCamera(f"{address}/short", options()) as source,
         pytest.raises(SourceError, match="it stopped delivering; unplugged"),
     ):
-        seen.extend(read_number(frame.picture) for frame in source)
+        seen.extend(read_number(frame.image) for frame in source)
     assert seen[-1] == 11 and source.state == "closed"
 
 
 def test_a_stream_that_breaks_off_is_taken_up_again(address):
     with open_source(f"{address}/short", options()) as source:
         for frame in source:
-            assert 0 <= read_number(frame.picture) < 12
+            assert 0 <= read_number(frame.image) < 12
             if source.restarts:
                 break
     assert source.restarts == 1
@@ -156,7 +156,7 @@ def test_a_stream_that_hangs(address, monkeypatch):
         OpenCvCamera(f"{address}/hangs", options(stall_after=0.5)) as source,
         pytest.raises(SourceError, match="it stopped delivering"),
     ):
-        seen.extend(read_number(frame.picture) for frame in source)
+        seen.extend(read_number(frame.image) for frame in source)
     assert seen and seen == list(range(seen[0], seen[-1] + 1))
 
 
@@ -371,5 +371,5 @@ def test_rtsp_and_a_server_that_goes_away(codec):
                 list(frames)
     assert "secret" not in str(caught.value)
     assert seen[0].hw == (240, 320)
-    red = seen[-1].picture.reshape(-1, 3).mean(axis=0)
+    red = seen[-1].image.reshape(-1, 3).mean(axis=0)
     assert red[0] > 200 and red[1] < 40 and red[2] < 40

@@ -11,7 +11,7 @@ from edge_runtime.detector.preprocess import resize
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.picamera import PiCamera, reasons, sensor_age
 
-COLOURS = ((220, 0, 0), (0, 200, 0), (0, 0, 180))
+COLORS = ((220, 0, 0), (0, 200, 0), (0, 0, 180))
 
 
 def take(count=1, text="picamera2", **options):
@@ -22,9 +22,9 @@ def take(count=1, text="picamera2", **options):
 
 def assert_bars(picture, tolerance=0):
     height, width = picture.shape[:2]
-    for index, colour in enumerate(COLOURS):
+    for index, color in enumerate(COLORS):
         middle = picture[height // 2, width * (2 * index + 1) // 6].astype(int)
-        assert np.abs(middle - colour).max() <= tolerance, (index, middle)
+        assert np.abs(middle - color).max() <= tolerance, (index, middle)
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def double(camera_double):
     return camera_double
 
 
-def test_picture_and_small_show_the_same_colours(double):
+def test_picture_and_small_show_the_same_colors(double):
     frame = take()[0]
-    assert (frame.hw, frame.picture.shape) == ((360, 640), (360, 640, 3))
-    assert_bars(frame.picture)
+    assert (frame.hw, frame.image.shape) == ((360, 640), (360, 640, 3))
+    assert_bars(frame.image)
     assert_bars(frame.small, tolerance=2)
     # The whole view, stretched, as the processor would have done it; colour edges are softer.
-    difference = np.abs(frame.small.astype(int) - resize(frame.picture, (96, 128)))
+    difference = np.abs(frame.small.astype(int) - resize(frame.image, (96, 128)))
     assert frame.small.shape == (96, 128, 3)
     assert np.median(difference) <= 1
     assert difference.mean() < 4
@@ -55,15 +55,15 @@ def test_only_the_small_stream_is_read_where_nothing_shows_the_picture(double, m
         "make_buffer",
         lambda self, name: read.append(name) or original(self, name),
     )
-    frame = take(needs_picture=False)[0]
+    frame = take(needs_image=False)[0]
     assert read == ["lores"]
-    assert frame.picture is None
+    assert frame.image is None
     assert frame.hw == (360, 640)
     assert_bars(frame.small, tolerance=2)
 
 
 @pytest.mark.parametrize("space", ["Sycc", "Smpte170m", "Rec709"])
-def test_the_colour_space_of_the_camera_counts(double, space):
+def test_the_color_space_of_the_camera_counts(double, space):
     double(colour_space=space)
     assert_bars(take()[0].small, tolerance=3)
 
@@ -73,7 +73,7 @@ def test_a_format_that_the_camera_chose_instead(double, stream_format):
     double(main_format=stream_format, lores_format="NV12", size=[500, 300])
     frame = take()[0]
     assert frame.hw == (300, 500)
-    assert_bars(frame.picture, tolerance=2)
+    assert_bars(frame.image, tolerance=2)
     assert_bars(frame.small, tolerance=2)
 
 
@@ -85,16 +85,16 @@ def test_a_format_that_is_not_understood(double):
 
 def test_sizes_that_do_not_fit_the_camera(double):
     assert take(input_hw=(97, 129))[0].small.shape == (97, 129, 3)
-    frame = take(input_hw=(400, 400), size_wh=(641, 361), needs_picture=False)[0]
+    frame = take(input_hw=(400, 400), size_wh=(641, 361), needs_image=False)[0]
     assert frame.small is None  # lores may not exceed main
-    assert frame.picture.shape == (360, 640, 3)
+    assert frame.image.shape == (360, 640, 3)
 
 
 def test_upside_down(double):
     double(scene="halves")
-    assert take()[0].picture[0, 0, 0] == 255
+    assert take()[0].image[0, 0, 0] == 255
     turned = take(rotate=180)[0]
-    assert turned.picture[0, 0, 0] == turned.small[0, 0, 0] == 0
+    assert turned.image[0, 0, 0] == turned.small[0, 0, 0] == 0
 
 
 def configured(**options):

@@ -58,7 +58,7 @@ def test_yuv_is_that_of_the_reference(pixel_format, encoding, full_range):
     np.testing.assert_allclose(rgb, expected, atol=0.51)
 
 
-def test_white_stays_white_and_grey_has_no_colour():
+def test_white_stays_white_and_gray_has_no_color():
     for encoding in WEIGHTS:
         for full_range, levels in ((True, (0, 128, 255)), (False, (16, 126, 235))):
             for level in levels:

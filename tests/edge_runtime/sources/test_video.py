@@ -23,7 +23,7 @@ def options(**others) -> SourceOptions:
 
 def numbers(path, **others) -> list[int]:
     with open_source(str(path), options(**others)) as source:
-        return [read_number(frame.picture) for frame in source]
+        return [read_number(frame.image) for frame in source]
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_every_frame_in_order(tmp_path, name, code):
         assert not source.live and source.state == "running" and source.fps == 25
         frames = list(source)
         assert source.state == "ended"
-    assert [read_number(frame.picture) for frame in frames] == list(range(FRAMES))
+    assert [read_number(frame.image) for frame in frames] == list(range(FRAMES))
     assert [frame.number for frame in frames] == list(range(FRAMES))
     assert source.dropped == 0
 
@@ -48,17 +48,17 @@ def test_every_frame_in_order(tmp_path, name, code):
 def test_red_stays_red(tmp_path):
     with open_source(str(write_video(tmp_path / "a.avi", 1)), options()) as source:
         (frame,) = source
-    assert frame.hw == (64, 128) and frame.picture.flags.c_contiguous
-    assert np.abs(frame.picture[10, 10].astype(int) - RED).max() < 16
-    assert np.abs(frame.picture[10, -10].astype(int) - BLUE).max() < 16
+    assert frame.hw == (64, 128) and frame.image.flags.c_contiguous
+    assert np.abs(frame.image[10, 10].astype(int) - RED).max() < 16
+    assert np.abs(frame.image[10, -10].astype(int) - BLUE).max() < 16
 
 
 def test_upside_down(tmp_path):
     path = write_video(tmp_path / "a.avi", 1)
     with open_source(str(path), options(rotate=180)) as source:
         (frame,) = source
-    assert np.abs(frame.picture[-10, -10].astype(int) - RED).max() < 16
-    assert frame.picture.flags.c_contiguous
+    assert np.abs(frame.image[-10, -10].astype(int) - RED).max() < 16
+    assert frame.image.flags.c_contiguous
 
 
 def test_a_phone_held_upright(tmp_path):
@@ -73,7 +73,7 @@ def test_a_phone_held_upright(tmp_path):
     with open_source(str(path), options()) as source:
         (upright,) = source
     assert upright.hw == (128, 64)
-    assert (upright.picture == np.rot90(lying.picture, -1)).all()
+    assert (upright.image == np.rot90(lying.image, -1)).all()
 
 
 def test_a_loop_begins_again(tmp_path):
@@ -83,7 +83,7 @@ def test_a_loop_begins_again(tmp_path):
         seen = [next(frames) for _ in range(8)]
         source.close()
         assert list(frames) == []
-    assert [read_number(frame.picture) for frame in seen] == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert [read_number(frame.image) for frame in seen] == [0, 1, 2, 0, 1, 2, 0, 1]
     assert [frame.number for frame in seen] == list(range(8))
 
 
@@ -166,7 +166,7 @@ def test_a_slow_reader_of_a_live_film_sees_the_newest(tmp_path):
     with open_source(str(path), options(realtime=True)) as source:
         assert source.live and source.fps is None
         for frame in source:
-            assert read_number(frame.picture) == frame.number
+            assert read_number(frame.image) == frame.number
             seen.append(frame.number)
             time.sleep(0.06)
     assert seen[0] == 0 and seen == sorted(set(seen))

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
 
 BANDS = np.asarray([(200, 40, 40), (40, 200, 40), (40, 40, 200)])  # as in tests/pi/picamera.py
 INPUT_HW = (320, 320)
-COLOUR_STEPS = 12  # JPEG, and a limited range that is stretched to a full one
+COLOR_STEPS = 12  # JPEG, and a limited range that is stretched to a full one
 
 
 def camera(model: str) -> str:
@@ -62,27 +62,27 @@ def opened(request):
         source.close()
 
 
-def test_picture_has_the_scenes_colours(opened):
+def test_picture_has_the_scenes_colors(opened):
     frames = list(islice(opened("colours"), 3))
     for frame in frames:
-        assert frame.hw == (720, 1280) and frame.picture.shape == (720, 1280, 3)
-        assert frame.picture.dtype == np.uint8
-        np.testing.assert_allclose(bands(frame.picture), BANDS, atol=COLOUR_STEPS)
+        assert frame.hw == (720, 1280) and frame.image.shape == (720, 1280, 3)
+        assert frame.image.dtype == np.uint8
+        np.testing.assert_allclose(bands(frame.image), BANDS, atol=COLOR_STEPS)
     numbers = [frame.number for frame in frames]
     assert numbers == sorted(set(numbers))
 
 
 def test_small_is_the_whole_picture_at_the_networks_size(opened):
-    (frame,) = islice(opened("colours", needs_picture=False), 1)
-    assert frame.hw == (720, 1280) and frame.picture is None
+    (frame,) = islice(opened("colours", needs_image=False), 1)
+    assert frame.hw == (720, 1280) and frame.image is None
     assert frame.small.shape == (*INPUT_HW, 3)
-    np.testing.assert_allclose(bands(frame.small), BANDS, atol=COLOUR_STEPS)
+    np.testing.assert_allclose(bands(frame.small), BANDS, atol=COLOR_STEPS)
 
 
-@pytest.mark.parametrize("needs_picture", [True, False])
-def test_detector_finds_the_digits(needs_picture, opened):
+@pytest.mark.parametrize("needs_image", [True, False])
+def test_detector_finds_the_digits(needs_image, opened):
     detector = Detector(golden.MODEL, 1)
-    (frame,) = islice(opened("digits", needs_picture=needs_picture), 1)
+    (frame,) = islice(opened("digits", needs_image=needs_image), 1)
     raw = detector.invoke(detector.preprocess(frame.for_detector))
     # The scene is a square of 300 pixels, stretched: the boxes are those of the square.
     check_digits(detector.postprocess(raw, (300, 300)).to_dicts())
@@ -103,7 +103,7 @@ def check_digits(found: list[dict]) -> None:
 def test_camera_opens_again_after_closing(opened):
     for _ in range(3):
         source = opened("digits")
-        assert next(iter(source)).picture.shape == (720, 1280, 3)
+        assert next(iter(source)).image.shape == (720, 1280, 3)
         source.close()
 
 

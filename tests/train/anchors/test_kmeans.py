@@ -37,9 +37,9 @@ def dataset_of(boxes, class_ids, class_names=("a", "b")):
     return VocDataset(Path("made"), "train", class_names, [example])
 
 
-def random_boxes(rng, count, centres_px, spread, input_hw):
+def random_boxes(rng, count, centers_px, spread, input_hw):
     """Boxes about some sizes (K, 2) in pixels, anywhere in the picture, as (count, 4) xyxy."""
-    size = np.asarray(centres_px)[rng.integers(0, len(centres_px), count)]
+    size = np.asarray(centers_px)[rng.integers(0, len(centers_px), count)]
     size = size * np.exp(rng.normal(0, spread, (count, 2))) / input_hw[::-1]
     low = rng.random((count, 2)) * np.maximum(1 - size, 0)
     return np.concatenate([low, np.minimum(low + size, 1)], axis=1).astype(np.float32)
@@ -141,8 +141,8 @@ def test_the_table_against_numbers_by_hand():
 def test_the_fit_is_never_worse_than_the_preset(seed):
     rng = np.random.default_rng(seed)
     before = PRESETS["fpnlite"].spec(("a", "b"), (256, 320) if seed % 2 else None)
-    centres = np.exp(rng.uniform(np.log(15), np.log(150), (5, 2)))
-    boxes = random_boxes(rng, 400, centres, 0.15, before.input_hw)
+    centers = np.exp(rng.uniform(np.log(15), np.log(150), (5, 2)))
+    boxes = random_boxes(rng, 400, centers, 0.15, before.input_hw)
     data = dataset_of(boxes, rng.integers(0, 2, 400))
     after = fit_spec(data, before)
     assert len(make_anchors(after)) <= len(make_anchors(before)) / 2

@@ -5,7 +5,7 @@ from edge_runtime.detector.boxes import iou
 from train.data import augment
 from train.data.augment import (
     Augmentation,
-    colour_matrix,
+    color_matrix,
     flip,
     flip_upside_down,
     photometric,
@@ -13,7 +13,7 @@ from train.data.augment import (
     zoom_out,
 )
 
-COLOURS = np.array([[250, 10, 10], [10, 250, 10], [10, 10, 250]])  # by class id
+COLORS = np.array([[250, 10, 10], [10, 250, 10], [10, 10, 250]])  # by class id
 STILL = {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0, "noise": 0}
 EMPTY = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
 
@@ -31,14 +31,14 @@ def scene(seed, height=90, width=160):
         room = width // 3
         x_min, y_min = column * room + rng.integers(2, 15), rng.integers(0, height - 30)
         x_max, y_max = x_min + rng.integers(8, room - 16), y_min + rng.integers(8, 30)
-        image[y_min:y_max, x_min:x_max] = COLOURS[class_id]
+        image[y_min:y_max, x_min:x_max] = COLORS[class_id]
         boxes.append([x_min / width, y_min / height, x_max / width, y_max / height])
     return image, np.array(boxes, np.float32), class_ids.astype(np.int64)
 
 
 def extents(image, class_id):
     """xyxy in pixels of the rectangle of one class."""
-    near = np.abs(image.astype(int) - COLOURS[class_id]).max(axis=2) < 60  # half-blended counts
+    near = np.abs(image.astype(int) - COLORS[class_id]).max(axis=2) < 60  # half-blended counts
     rows, columns = (np.flatnonzero(near.any(axis=axis)) for axis in (1, 0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
 
@@ -181,9 +181,9 @@ def test_each_strength_works_by_itself(name):
 def test_no_strength_is_the_identity():
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     assert (photometric(image, generator(), **STILL) == image).all()
-    assert (Augmentation(colour=0).photometric(image, generator()) == image).all()
-    assert (Augmentation(colour=1, **STILL).photometric(image, generator()) == image).all()
-    np.testing.assert_allclose(colour_matrix(0, 1, 1, 0), np.eye(3, 4), atol=1e-12)
+    assert (Augmentation(color=0).photometric(image, generator()) == image).all()
+    assert (Augmentation(color=1, **STILL).photometric(image, generator()) == image).all()
+    np.testing.assert_allclose(color_matrix(0, 1, 1, 0), np.eye(3, 4), atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ def test_no_strength_is_the_identity():
         ((0, 1.5, 0.5, 77), (128, 128, 128), (128, 128, 128)),  # grey has no colour to change
     ],
 )
-def test_colour_matrix_by_hand(strengths, pixel, expected):
-    np.testing.assert_allclose(colour_matrix(*strengths) @ [*pixel, 1], expected, atol=1e-9)
+def test_color_matrix_by_hand(strengths, pixel, expected):
+    np.testing.assert_allclose(color_matrix(*strengths) @ [*pixel, 1], expected, atol=1e-9)
 
 
 def test_impossible_settings_are_refused():

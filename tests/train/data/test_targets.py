@@ -101,8 +101,8 @@ def test_a_tiny_box_gets_the_anchor_around_it(encoder):
     # Nine anchors of 0.12 and more hold such a box, all with the same IoU but for rounding.
     smallest = np.flatnonzero(encoder.anchors[:, 3] <= encoder.anchors[:, 3].min() + 1e-6)
     for row in smallest:
-        centre = encoder.anchors[row, :2]
-        box = np.concatenate([centre - 0.001, centre + 0.001])[None]
+        center = encoder.anchors[row, :2]
+        box = np.concatenate([center - 0.001, center + 0.001])[None]
         class_targets, _ = encoder(box, np.array([0]))
         assert np.flatnonzero(class_targets).tolist() == [row]
 

@@ -84,9 +84,9 @@ def test_written_boxes_are_where_the_drawn_ones_were(two_workers, plain_scenes):
 
 def test_every_digit_stands_out(two_workers):
     for example in load_voc(two_workers, "test"):
-        grey = read_image(example.image_path) @ np.array([0.299, 0.587, 0.114])
+        gray = read_image(example.image_path) @ np.array([0.299, 0.587, 0.114])
         for left, top, right, bottom in np.rint(example.boxes * 300).astype(int):
-            dark, light = np.quantile(grey[top:bottom, left:right], [0.05, 0.95])
+            dark, light = np.quantile(gray[top:bottom, left:right], [0.05, 0.95])
             assert light - dark > 45
 
 

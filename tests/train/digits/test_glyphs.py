@@ -52,8 +52,8 @@ def test_holes_stay_open(source):
     rng = np.random.default_rng(0)
     zeros = np.flatnonzero(source.digits == 0)[:40]
     alphas = [render_glyph(source.images[index], 28, rng) for index in zeros]
-    centres = [alpha[alpha.shape[0] // 2, alpha.shape[1] // 2] for alpha in alphas]
-    assert np.mean(np.array(centres) < INK_ALPHA) > 0.9
+    centers = [alpha[alpha.shape[0] // 2, alpha.shape[1] // 2] for alpha in alphas]
+    assert np.mean(np.array(centers) < INK_ALPHA) > 0.9
 
 
 def test_idx_files(tmp_path, source):

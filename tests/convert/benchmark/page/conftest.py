@@ -33,8 +33,8 @@ def dataset_fixture(tmp_path_factory):
     for column, image_id in enumerate("abc"):
         frame = np.zeros((64, 144, 3), np.uint8)
         boxes = []
-        for x, colour in ((column, (255, 0, 0)), ((column + 1) % 3, (0, 255, 0))):
-            frame[:32, 48 * x : 48 * x + 48] = colour
+        for x, color in ((column, (255, 0, 0)), ((column + 1) % 3, (0, 255, 0))):
+            frame[:32, 48 * x : 48 * x + 48] = color
             boxes.append(np.array(CELL_BOX) * (3, 2, 3, 2) + (48 * x, 0, 48 * x, 0))
         Image.fromarray(frame).save(root / f"JPEGImages/{image_id}.png")
         path = root / f"Annotations/{image_id}.xml"

@@ -76,8 +76,8 @@ def test_frames_come_through(double, capfd):
     assert source.state == "closed"
     for frame in frames:
         assert frame.hw == (240, 320)
-        assert frame.picture.shape == (240, 320, 3)
-        assert tuple(frame.picture[100, 10]) == (220, 0, 0)
+        assert frame.image.shape == (240, 320, 3)
+        assert tuple(frame.image[100, 10]) == (220, 0, 0)
         assert frame.small.shape == (64, 96, 3)
     assert frames[0].number < frames[1].number < frames[2].number
     assert frames[0].captured_at < frames[1].captured_at <= time.monotonic()
@@ -86,9 +86,9 @@ def test_frames_come_through(double, capfd):
 
 
 def test_small_alone(double):
-    with open_source("picamera2", options(needs_picture=False)) as source:
+    with open_source("picamera2", options(needs_image=False)) as source:
         frame = next(iter(source))
-    assert frame.picture is None
+    assert frame.image is None
     assert (frame.hw, frame.small.shape) == ((240, 320), (64, 96, 3))
 
 
@@ -112,8 +112,8 @@ def test_no_frame_is_torn(double, size_wh):
     killed = 0
     with open_source("picamera2", options(size_wh=size_wh)) as source:
         for count, frame in enumerate(islice(source, 120)):
-            value = int(frame.picture[0, 0, 0])
-            assert frame.picture.min() == frame.picture.max() == value
+            value = int(frame.image[0, 0, 0])
+            assert frame.image.min() == frame.image.max() == value
             assert frame.small.min() == frame.small.max()
             assert abs(int(frame.small[0, 0, 0]) - value) <= 1
             if not killed:
