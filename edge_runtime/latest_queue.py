@@ -1,4 +1,4 @@
-"""Hand over from one thread to another: the newest wins, or nothing is lost."""
+"""Latest queue: a hand-over between threads where the newest wins, or nothing is lost."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class ClosedError(Exception):
-    """No item is left, and none will come."""
+    """End of a queue: no item is left, and none will come."""
 
 
-class Mailbox(Generic[T]):
+class LatestQueue(Generic[T]):
     """A bounded queue between threads that never makes a live sender wait.
 
     Attributes:
@@ -31,7 +31,7 @@ class Mailbox(Generic[T]):
         self._changed = threading.Condition()
 
     def put(self, item: T) -> None:
-        """Raises: ClosedError after `close`."""
+        """Add an item. Raises: ClosedError after `close`."""
         with self._changed:
             while self._wait and len(self._items) >= self._size and not self._closed:
                 self._changed.wait()
@@ -46,7 +46,7 @@ class Mailbox(Generic[T]):
     def get(self, timeout: float | None = None) -> T | None:
         """The oldest item; None after `timeout` seconds without one.
 
-        Raises: ClosedError where the mailbox is closed and empty.
+        Raises: ClosedError where the queue is closed and empty.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed, timeout)
@@ -59,7 +59,7 @@ class Mailbox(Generic[T]):
             return None
 
     def close(self, discard: bool = False) -> None:
-        """No more items; `discard` also forgets those that wait."""
+        """Take no more items; `discard` also forgets those that wait."""
         with self._changed:
             self._closed = True
             if discard:
