@@ -11,6 +11,10 @@ MINUTES ?= 30
 # More flags for the command behind a target: make convert FLAGS="--threads 1"
 FLAGS ?=
 
+ifeq ($(wildcard .ci/check_python.py),)
+$(error run make in the folder of its Makefile, or name it: make -C $(dir $(lastword $(MAKEFILE_LIST))) TARGET)
+endif
+
 venv := .venv
 python := $(venv)/bin/python
 installed := $(venv)/installed
@@ -30,6 +34,13 @@ fine := --start-from build/digits_256.keras --epochs 18 --learning-rate 0.0015 \
 # The float detector then learns to live with int8.
 digits_qat := --data $(digits) --qat --start-from build/digits.keras --epochs 3 \
   --learning-rate 3e-4 --batch-size 16 --horizontal-flip 0 $(mild)
+# Of pip's output a line for each file, with its size, and one for the long silence at the end.
+pip_progress := \
+  /^ *(Downloading|Using cached) .*\.(whl|tar\.gz) \(/ { sub(/^ */, "  "); print; fflush() } \
+  /^Installing collected/ { print "  installing, a minute or two"; fflush() } \
+  /^pip failed$$/ { exit 1 }
+# A file's tests share what they train and convert, so they stay with one worker.
+parallel := -n auto --dist loadfile
 # $(call stage,NAME,FLAGS): goes on where it was interrupted, and is skipped where it has ended.
 stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
   $(python) -m train --out build/$(1).keras $(2) $(FLAGS) \
@@ -62,7 +73,7 @@ float_and_int8 = if [ ! -e $(1)/report.json ] || [ $(1).keras -nt $(1)/report.js
   else echo "$(1) is converted: remove that folder to convert again"; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data check-data train bccd family convert benchmark detect test test-pi soak lint clean
+.PHONY: help setup data check-data train bccd family convert benchmark detect test test-quick test-pi soak lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,7 +86,8 @@ $(installed): requirements.txt
 	@$(PYTHON) .ci/check_python.py
 	@$(PYTHON) -m venv $(venv)
 	@echo "installing pinned dependencies into $(venv): once, about 2 GB, a few minutes"
-	@$(python) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@{ $(python) -m pip install --disable-pip-version-check --progress-bar off \
+	    -r requirements.txt || echo "pip failed"; } | awk '$(pip_progress)'
 	@touch $@
 
 data: $(installed) ## draw the embedded default, scenes of handwritten digits
@@ -133,8 +145,11 @@ detect: $(if $(IMAGES),$(installed),$(needs)) ## what DETECTOR finds in IMAGES="
 	@$(python) -m edge_runtime detect $(DETECTOR) $(or $(IMAGES),$(DATA)/JPEGImages/test_0000?.jpg) \
 	  --out build/detections $(FLAGS)
 
-test: $(installed) ## run the tests
-	@$(python) -m pytest $(FLAGS)
+test: $(installed) ## run the tests, on all cores
+	@$(python) -m pytest $(parallel) $(FLAGS)
+
+test-quick: $(installed) ## run the tests but those that train, convert or install
+	@$(python) -m pytest $(parallel) -m "not slow" $(FLAGS)
 
 test-pi: $(installed) ## the runtime's tests on emulated Pis and picamera2 on a virtual camera: minutes, apt
 	@$(python) -m tests.pi $(FLAGS)

@@ -13,7 +13,8 @@ import argparse
 import errno
 import shlex
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,26 +23,18 @@ from convert.arguments import (
     add_calibration_draw,
     add_calibration_images,
     add_model_and_data,
-    whole_number,
 )
 from convert.benchmark.html import write_results
 from convert.benchmark.report import format_report
 from convert.benchmark.run import COMPARED, run_benchmark
-from convert.errors import ConversionError
-from convert.pipeline import (
-    METHOD,
-    Source,
-    VerificationError,
-    choose_variants,
-    convert_all,
-    work_folder,
-)
-from convert.quantize import calibration_data as representative
-from convert.quantize.calibration_data import describe_calibration
-from convert.variants import VARIANTS
+from convert.errors import ConversionError, VerificationError, quiet_imports
+from convert.quantize import calibration_data
+from convert.variants import CALIBRATED_HERE, VARIANTS, check_installed
+from edge_runtime.arguments import whole_number
 from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import load_voc, plain_warnings
+from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import read_training
 
 
@@ -83,6 +76,49 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _work_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder inside `out`, so that a finished file only needs a new name."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".convert-", dir=out)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot write into {out} ({error.strerror}); choose another --out, change its rights "
+            "or free some space",
+        ) from error
+
+
+def _choose_variants(args: argparse.Namespace, spec: DetectorSpec) -> list[str]:
+    """The variants to make, in the order of the table; float32, which others are made of, first.
+
+    Raises: ValueError for files and flags that do not go together.
+    """
+    needed = {name: row.flag for name, row in VARIANTS.items() if row.flag is not None}
+    given = {name: getattr(args, flag[2:].replace("-", "_")) for name, flag in needed.items()}
+    chosen = args.variants or [name for name in VARIANTS if given.get(name, True)]
+    for name, flag in needed.items():
+        if name in chosen and not given[name]:
+            raise ValueError(f"the variant {name} needs {flag}; give it, or leave the variant out")
+    if args.keep_float and "int8_mixed" not in chosen:
+        raise ValueError("--keep-float makes the variant int8_mixed; name it in --variants, too")
+    check_installed(chosen)
+    if args.qat:
+        _check_qat(args.qat, args.model, spec)
+    return [name for name in VARIANTS if name in {"float32", *chosen}]
+
+
+def _check_qat(qat: Path, model: Path, spec: DetectorSpec) -> None:
+    """Raises: ValueError unless `qat` is the detector of `model` with learnt ranges."""
+    if read_spec(qat) != spec:
+        raise ValueError(
+            f"a detector with the spec of {model} expected, got another in {qat}; "
+            "train it with --qat --start-from that model"
+        )
+    if read_ranges(qat) is None:
+        raise ValueError(f"{qat} has learnt no int8 ranges; train it with --qat")
+
+
 def _calibration(
     args: argparse.Namespace, spec: DetectorSpec
 ) -> tuple[list[np.ndarray], CalibrationRecord]:
@@ -94,15 +130,51 @@ def _calibration(
         )
     dataset = load_voc(args.data, args.calibration_split, spec.class_names)
     load_voc(args.data, args.split, spec.class_names)  # the benchmark's, found wanting early
-    examples = representative.choose(dataset, args.calibration_images, args.seed)
-    record = describe_calibration(spec, dataset, examples, args.seed, METHOD)
+    examples = calibration_data.choose(dataset, args.calibration_images, args.seed)
+    record = calibration_data.describe_calibration(
+        spec, dataset, examples, args.seed, CALIBRATED_HERE
+    )
     print(
         f"calibration: {len(examples)} of {len(dataset)} pictures of split "
         f"'{dataset.split}', seed {args.seed}; boxes: "
         + ", ".join(f"{name} {count}" for name, count in record.boxes.items()),
         flush=True,
     )
-    return representative.load_frames(examples, spec), record
+    return calibration_data.load_frames(examples, spec), record
+
+
+def _convert(args: argparse.Namespace) -> dict[str, Path]:
+    """Check the arguments, then load TensorFlow and make the files."""
+    if args.model.suffix != ".keras":
+        raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
+    _work_folder(args.out).cleanup()  # before reading pictures, not after
+    spec = read_spec(args.model)
+    variants = _choose_variants(args, spec)
+    frames, record = _calibration(args, spec)
+    with quiet_imports():
+        from convert.pipeline import ConversionInput, convert_all
+    with _work_folder(args.out) as work:
+        source = ConversionInput(
+            args.model, spec, frames, Path(work), record, args.qat, args.keep_float
+        )
+        source.check()
+        return convert_all(source, variants, args.out)
+
+
+def _benchmark(args: argparse.Namespace, paths: Mapping[str, Path], command: str) -> None:
+    """Measure the files, print the table, write the report."""
+    comparison = run_benchmark(
+        list(paths.values()),
+        args.data,
+        args.split,
+        args.threads,
+        command=command,
+        robustness=args.robustness and set(COMPARED) <= set(paths),
+    )
+    comparison.report["training"] = read_training(args.model)
+    print(format_report(comparison.report))
+    for path in write_results(args.out / "report.json", comparison):
+        print(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,26 +183,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plain_warnings()
     state = "the files of an earlier run are as they were"
     try:
-        if args.model.suffix != ".keras":
-            raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
-        work_folder(args.out).cleanup()  # before reading pictures, not after
-        spec = read_spec(args.model)
-        variants = choose_variants(args, spec)
-        frames, record = _calibration(args, spec)
-        with work_folder(args.out) as work:
-            source = Source(args.model, spec, frames, Path(work), record, args.qat, args.keep_float)
-            source.kept  # noqa: B018 - a name that fits no layer is found now, not in minutes
-            paths = convert_all(source, variants, args.out)
+        paths = _convert(args)
         state = "the .tflite files are new, the report is that of an earlier run"
-        command = shlex.join(["python", "-m", "convert", *given])
-        robustness = args.robustness and set(COMPARED) <= set(variants)
-        comparison = run_benchmark(
-            paths, args.data, args.split, args.threads, command=command, robustness=robustness
-        )
-        comparison.report["training"] = read_training(args.model)
-        print(format_report(comparison.report))
-        for path in write_results(args.out / "report.json", comparison):
-            print(path)
+        _benchmark(args, paths, shlex.join(["python", "-m", "convert", *given]))
     except (ValueError, OSError, ImportError) as error:
         cure = ""
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -1,4 +1,4 @@
-"""TensorFlow's log lines, kept out of sight unless something fails."""
+"""Errors of the conversion, and TensorFlow's log lines, hidden unless something fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from train.captured_output import captured_output, flush
 
 
 class ModelError(ValueError):
-    """The model is at fault, and the message says it all."""
+    """The model or the installation is at fault, and the message says it all."""
+
+
+class VerificationError(RuntimeError):
+    """A converted file is not what was asked for."""
 
 
 class ConversionError(RuntimeError):
@@ -24,6 +28,22 @@ class ConversionError(RuntimeError):
     def __init__(self, message: str, log: str) -> None:
         super().__init__(message)
         self.log = log
+
+
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Hide what TensorFlow prints while it is imported: the block imports what needs it.
+
+    Raises: ModelError where TensorFlow or Keras is missing.
+    """
+    try:
+        with captured_output():
+            yield
+    except ImportError as error:
+        raise ModelError(
+            f"converting needs TensorFlow and Keras ({error}); on the desktop: "
+            "pip install -e '.[train]'"
+        ) from error
 
 
 @contextmanager

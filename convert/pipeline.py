@@ -1,118 +1,43 @@
-"""From a trained detector to its .tflite files: which ones, all of them or none, each checked."""
+"""Conversion pipeline: a trained detector becomes its .tflite files, each checked, all or none."""
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import keras
 import numpy as np
 
-from convert.errors import hidden_output
-from convert.quantize import ai_edge_quantizer as second_opinion
-from convert.quantize.ai_edge_quantizer import check_installed
+from convert.errors import VerificationError, hidden_output
+from convert.quantize import ai_edge_quantizer
+from convert.quantize.bias_correction import correct_rounding
+from convert.quantize.converter_ptq import convert_with_ptq
 from convert.runtime_versions import minimum_runtime
-from convert.tflite import convert, convert_int8, export, import_tensorflow, load_model
-from convert.variants import BY_OTHERS, OPTIONAL, VARIANT_MEMBER, VARIANTS, WITHOUT_CALIBRATION
+from convert.tflite import convert, convert_int8, export, load_model
+from convert.variants import VARIANT_MEMBER, VARIANTS
 from convert.verify import find_problems, read_model
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
 from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
-from edge_runtime.detector.spec import DetectorSpec, embed, read_member, read_spec
-from train.quantization.calibrate import read_ranges
-from train.training.provenance import MEMBER as TRAINING_MEMBER
-
-
-class VerificationError(RuntimeError):
-    """A converted file is not what was asked for."""
-
-
-def choose_variants(args: argparse.Namespace, spec: DetectorSpec) -> list[str]:
-    """The variants to make, in the order of the table; float32, which others are made of, first.
-
-    Raises: ValueError for files and flags that do not go together.
-    """
-    given = {"int8_qat": args.qat, "int8_mixed": args.keep_float}
-    chosen = args.variants or [name for name in VARIANTS if given.get(name, True)]
-    for name, flag in OPTIONAL.items():
-        if name in chosen and not given[name]:
-            raise ValueError(f"the variant {name} needs {flag}; give it, or leave the variant out")
-    if args.keep_float and "int8_mixed" not in chosen:
-        raise ValueError("--keep-float makes the variant int8_mixed; name it in --variants, too")
-    if args.qat:
-        if read_spec(args.qat) != spec:
-            raise ValueError(
-                f"a detector with the spec of {args.model} expected, got another in {args.qat}; "
-                "train it with --qat --start-from that model"
-            )
-        if read_ranges(args.qat) is None:
-            raise ValueError(f"{args.qat} has learnt no int8 ranges; train it with --qat")
-    if BY_OTHERS & set(chosen):
-        check_installed()
-    return [name for name in VARIANTS if name in {"float32", *chosen}]
-
-
-def convert_all(source: Source, variants: Sequence[str], out: Path) -> list[Path]:
-    """Write the variants into `out`, or none."""
-    written = []
-    for variant in variants:
-        start = time.perf_counter()
-        path = source.target(variant)
-        RECIPES[variant](source, path)
-        runtime = minimum_runtime(read_model(path))
-        embed(path, source.spec, _members(source, variant, runtime))
-        with hidden_output(f"checking {path.name}"):  # the interpreter has a greeting, too
-            problems = find_problems(path, variant)
-        if problems:
-            raise VerificationError(f"{path.name} is unusable:\n  " + "\n  ".join(problems))
-        seconds = time.perf_counter() - start
-        megabytes = path.stat().st_size / 1e6
-        print(
-            f"{path.name}: {megabytes:.2f} MB, {seconds:.1f} s, for runtimes from {runtime} on",
-            flush=True,
-        )
-        written.append(path)
-    return [path.replace(out / path.name) for path in written]
-
-
-def _members(source: Source, variant: str, runtime: str) -> dict[str, str]:
-    """What a .tflite file says of itself, beside its spec."""
-    members = {RUNTIME_VERSION_MEMBER: runtime, VARIANT_MEMBER: variant}
-    found = {
-        TRAINING_MEMBER: read_member(source.origin(variant), TRAINING_MEMBER),
-        CALIBRATION_MEMBER: source.calibration(variant),
-    }
-    return members | {name: text for name, text in found.items() if text is not None}
-
-
-def work_folder(out: Path) -> tempfile.TemporaryDirectory:
-    """A folder inside `out`, so that a finished file only needs a new name."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".convert-", dir=out)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"cannot write into {out} ({error.strerror}); choose another --out, change its rights "
-            "or free some space",
-        ) from error
-
-
-METHOD = "min-max, rounding corrected"
+from edge_runtime.detector.spec import DetectorSpec, embed, read_member
+from train.quantization.calibrate import measure_ranges
+from train.quantization.fused_ops import head_units, match_units, output_units
+from train.quantization.learnt_ranges import read_ranges
+from train.quantization.simulated_net import Quantization, build_int8_net, check_ranges
+from train.training.provenance import TRAINING_MEMBER
 
 
 @dataclass
-class Source:
+class ConversionInput:
     """A detector and what its variants are made of; what several of them need is made once.
 
     Attributes:
         path: of the .keras file.
         frames: (input_h, input_w, 3) uint8 each, which int8 ranges are measured on.
-        record: of these pictures, for the int8 files; None to leave it out.
-        work: a folder for what lies between.
+        work: folder of the files while they are made, and of what lies between.
+        record: of the frames, for the int8 files; None to leave it out.
         qat: .keras file of the same detector after quantisation-aware training, for int8_qat.
         keep_float: what int8_mixed leaves in float: names, beginnings or globs of units.
     """
@@ -125,62 +50,61 @@ class Source:
     qat: Path | None = None
     keep_float: Collection[str] = ()
 
+    def check(self) -> None:
+        """Raises: ValueError, in time and not in minutes, for a name that fits no layer."""
+        if self.keep_float:
+            match_units(self.model, self.keep_float)
+
     @cached_property
-    def model(self):
+    def model(self) -> keras.Model:
         return load_model(self.path, self.spec)
 
     @cached_property
     def saved_model(self) -> Path:
+        """Folder of the exported float detector."""
         return export(self.model, self.spec, self.work / "float")
 
     @cached_property
-    def quantization(self):
-        return quantization_of(self.path, self.model, self.frames, self.spec)
+    def quantization(self) -> Quantization:
+        return find_quantization(self.path, self.model, self.frames, self.spec)
 
-    @cached_property
-    def kept(self) -> set[str]:
-        """The units that `keep_float` means. Raises: ValueError for a name that fits none."""
-        from train.quantization.fused_ops import match_units
-
-        return match_units(self.model, self.keep_float) if self.keep_float else set()
+    def origin(self, variant: str) -> Path:
+        """The .keras file that a variant is made of. Raises: ValueError without one."""
+        if VARIANTS[variant].flag != "--qat":
+            return self.path
+        if self.qat is None:
+            raise ValueError(f"a .keras file of `python -m train --qat` expected for {variant}")
+        return self.qat
 
     def calibration(self, variant: str) -> str | None:
         """What a file says of its calibration, as JSON; None for one that needs none."""
-        if variant in WITHOUT_CALIBRATION:
+        row = VARIANTS[variant]
+        if row.calibration_method is None:
             return None
-        if variant not in BY_OTHERS:
-            learnt = read_member(
-                self.qat if variant == "int8_qat" else self.path, CALIBRATION_MEMBER
-            )
+        if row.quantizer is None:
+            learnt = read_member(self.origin(variant), CALIBRATION_MEMBER)
             if learnt is not None:
                 return learnt
         if self.record is None:
             return None
-        method = "by ai-edge-quantizer" if variant in BY_OTHERS else METHOD
-        return replace(self.record, method=method).to_json()
-
-    def origin(self, variant: str) -> Path:
-        """The .keras file that a variant is made of."""
-        return self.qat if variant == "int8_qat" else self.path
-
-    def float_file(self) -> Path:
-        """The float32 file, which is the first that is made."""
-        return self.target("float32")
+        return replace(self.record, method=row.calibration_method).to_json()
 
     def target(self, variant: str) -> Path:
+        """Path of a variant in the work folder."""
         return self.work / f"{self.path.stem}_{variant}.tflite"
 
 
-def quantization_of(path: Path, model, frames: Sequence[np.ndarray], spec: DetectorSpec):
-    """Ranges and corrections: what the file has learnt, else measured on pictures.
+def find_quantization(
+    path: Path, model: keras.Model, frames: Sequence[np.ndarray], spec: DetectorSpec
+) -> Quantization:
+    """Ranges and corrections: what the file has learnt, else measured on frames.
+
+    Args:
+        path: of the .keras file that `model` was loaded from.
+        frames: (input_h, input_w, 3) uint8 each; unused where ranges were learnt.
 
     Raises: ValueError for learnt ranges that do not fit the net.
     """
-    import_tensorflow()  # chooses the backend
-    from convert.quantize.bias_correction import correct_rounding
-    from train.quantization.calibrate import measure_ranges
-    from train.quantization.simulated_net import Quantization, check_ranges
-
     learnt = read_ranges(path)
     if learnt is None:
         return correct_rounding(model, measure_ranges(model, frames, spec), frames, spec)
@@ -188,66 +112,104 @@ def quantization_of(path: Path, model, frames: Sequence[np.ndarray], spec: Detec
     return Quantization(learnt)
 
 
-def _float32(source: Source, target: Path) -> None:
+def convert_all(source: ConversionInput, variants: Sequence[str], out: Path) -> dict[str, Path]:
+    """Write the variants, float32 first, into `out`, or none.
+
+    Returns: their paths by name of the variant, in the given order.
+    Raises: VerificationError, ConversionError, ValueError; OSError, as on a full disk.
+    """
+    written = {variant: _convert_one(source, variant) for variant in variants}
+    return {variant: path.replace(out / path.name) for variant, path in written.items()}
+
+
+def _convert_one(source: ConversionInput, variant: str) -> Path:
+    """Write, label and check one file in the work folder."""
+    start = time.perf_counter()
+    path = source.target(variant)
+    write_variant(variant, source, path)
+    runtime = minimum_runtime(read_model(path))
+    embed(path, source.spec, _members(source, variant, runtime))
+    with hidden_output(f"checking {path.name}"):  # the interpreter has a greeting, too
+        problems = find_problems(path, variant)
+    if problems:
+        raise VerificationError(f"{path.name} is unusable:\n  " + "\n  ".join(problems))
+    seconds = time.perf_counter() - start
+    megabytes = path.stat().st_size / 1e6
+    print(
+        f"{path.name}: {megabytes:.2f} MB, {seconds:.1f} s, for runtimes from {runtime} on",
+        flush=True,
+    )
+    return path
+
+
+def _members(source: ConversionInput, variant: str, runtime: str) -> dict[str, str]:
+    """What a .tflite file says of itself, beside its spec."""
+    members = {RUNTIME_VERSION_MEMBER: runtime, VARIANT_MEMBER: variant}
+    found = {
+        TRAINING_MEMBER: read_member(source.origin(variant), TRAINING_MEMBER),
+        CALIBRATION_MEMBER: source.calibration(variant),
+    }
+    return members | {name: text for name, text in found.items() if text is not None}
+
+
+def write_variant(variant: str, source: ConversionInput, target: Path) -> None:
+    """Write a .tflite file, bare: by the function of this module that the variant's row names."""
+    globals()[VARIANTS[variant].made_by](source, target)
+
+
+def write_float32(source: ConversionInput, target: Path) -> None:
     convert(source.saved_model, target, "float32")
 
 
-def _float16(source: Source, target: Path) -> None:
+def write_float16(source: ConversionInput, target: Path) -> None:
     convert(source.saved_model, target, "float16")
 
 
-def _dynamic(source: Source, target: Path) -> None:
+def write_dynamic(source: ConversionInput, target: Path) -> None:
     convert(source.saved_model, target, "dynamic")
 
 
-def _int8(source: Source, target: Path) -> None:
-    _simulated(source, target, source.model, source.quantization)
+def write_int8_converter(source: ConversionInput, target: Path) -> None:
+    convert_with_ptq(source.saved_model, target, source.frames, source.spec)
 
 
-def _int8_qat(source: Source, target: Path) -> None:
-    model = load_model(source.qat, source.spec)
-    _simulated(source, target, model, quantization_of(source.qat, model, (), source.spec))
+def write_int8(source: ConversionInput, target: Path) -> None:
+    _write_simulated(source, target, source.model, source.quantization)
 
 
-def _int8_mixed(source: Source, target: Path) -> None:
-    _simulated(source, target, source.model, source.quantization, source.kept)
+def write_int8_qat(source: ConversionInput, target: Path) -> None:
+    path = source.origin("int8_qat")
+    model = load_model(path, source.spec)
+    _write_simulated(source, target, model, find_quantization(path, model, (), source.spec))
 
 
-def _int8_float_head(source: Source, target: Path) -> None:
-    from train.quantization.fused_ops import head_units
-
-    _simulated(source, target, source.model, source.quantization, head_units(source.model))
-
-
-def _int16x8(source: Source, target: Path) -> None:
-    second_opinion.int16x8(source.float_file(), target, source.frames, source.spec)
+def write_int8_mixed(source: ConversionInput, target: Path) -> None:
+    kept = match_units(source.model, source.keep_float)
+    _write_simulated(source, target, source.model, source.quantization, kept)
 
 
-def _aeq_int8(source: Source, target: Path) -> None:
-    second_opinion.int8(source.float_file(), target, source.frames, source.spec)
+def write_int8_float_head(source: ConversionInput, target: Path) -> None:
+    heads = head_units(source.model)
+    _write_simulated(source, target, source.model, source.quantization, heads)
 
 
-def _simulated(
-    source: Source, target: Path, model, quantization, keep_float: Collection[str] = ()
+def write_int16x8(source: ConversionInput, target: Path) -> None:
+    ai_edge_quantizer.int16x8(source.target("float32"), target, source.frames, source.spec)
+
+
+def write_aeq_int8(source: ConversionInput, target: Path) -> None:
+    ai_edge_quantizer.int8(source.target("float32"), target, source.frames, source.spec)
+
+
+def _write_simulated(
+    source: ConversionInput,
+    target: Path,
+    model: keras.Model,
+    quantization: Quantization,
+    keep_float: Collection[str] = (),
 ) -> None:
     """A .tflite file of what train/quantization/simulated_net.py simulates."""
-    from train.quantization.fused_ops import output_units
-    from train.quantization.simulated_net import build_int8_net
-
     net = build_int8_net(model, quantization, keep_float)
     saved_model = export(net, source.spec, source.work / target.stem)
     kept = output_units(model) & set(keep_float)
     convert_int8(saved_model, target, float_outputs=bool(kept))
-
-
-RECIPES: dict[str, Callable[[Source, Path], None]] = {
-    "float32": _float32,
-    "float16": _float16,
-    "dynamic": _dynamic,
-    "int8": _int8,
-    "int8_qat": _int8_qat,
-    "int8_mixed": _int8_mixed,
-    "int8_float_head": _int8_float_head,
-    "int16x8": _int16x8,
-    "aeq_int8": _aeq_int8,
-}

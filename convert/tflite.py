@@ -1,10 +1,12 @@
-"""Keras → TensorFlow Lite. The only module that imports TensorFlow, and only when called."""
+"""Keras → TensorFlow Lite. Of this package only what writes files imports TensorFlow."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
+
+import keras
+import tensorflow as tf
 
 from convert.errors import ModelError, hidden_output
 from edge_runtime.detector.anchors import make_anchors
@@ -14,10 +16,10 @@ SIGNATURE = "serving_default"
 INPUT_NAME = "image"
 
 
-def load_model(path: Path, spec: DetectorSpec):
+def load_model(path: Path, spec: DetectorSpec) -> keras.Model:
     """The Keras model of a detector. Raises: ModelError if it does not load or fit its spec."""
+    _check_backend()
     with hidden_output(f"loading {path}"):
-        _, keras = import_tensorflow()
         try:
             model = keras.models.load_model(path, compile=False)
         except Exception as error:  # Keras raises what its layers happen to raise
@@ -30,10 +32,9 @@ def load_model(path: Path, spec: DetectorSpec):
     return model
 
 
-def export(model, spec: DetectorSpec, target: Path) -> Path:
+def export(model: keras.Model, spec: DetectorSpec, target: Path) -> Path:
     """Write a Keras model as a SavedModel of fixed shape (batch 1). Raises: ConversionError."""
     with hidden_output(f"exporting {target.name}"):
-        tf, keras = import_tensorflow()
         # The converter's own route for Keras models, with a signature of ours: what `tf.saved_model
         # .save` writes of a Keras 3 model has variables that the converter cannot freeze.
         archive = keras.export.ExportArchive()
@@ -56,12 +57,12 @@ def convert(saved_model: Path, target: Path, weights: str = "float32") -> None:
     Raises: ConversionError; OSError where `target` cannot be written.
     """
     with hidden_output(f"converting to {weights}"):
-        tf, converter = _converter(saved_model)
+        converter = open_converter(saved_model)
         if weights != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if weights == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        _write(converter, target)
+        write(converter, target)
 
 
 def convert_int8(saved_model: Path, target: Path, float_outputs: bool = False) -> None:
@@ -76,20 +77,20 @@ def convert_int8(saved_model: Path, target: Path, float_outputs: bool = False) -
     Raises: ConversionError; OSError where `target` cannot be written.
     """
     with hidden_output("converting to int8"):
-        tf, converter = _converter(saved_model)
+        converter = open_converter(saved_model)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.float32 if float_outputs else tf.int8
-        _write(converter, target)
+        write(converter, target)
 
 
-def _converter(saved_model: Path):
-    tf, _ = import_tensorflow()
-    source = str(saved_model)
-    return tf, tf.lite.TFLiteConverter.from_saved_model(source, signature_keys=[SIGNATURE])
+def open_converter(saved_model: Path) -> tf.lite.TFLiteConverter:
+    """TensorFlow's converter with an exported detector in it, nothing chosen yet."""
+    return tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[SIGNATURE])
 
 
-def _write(converter, target: Path) -> None:
+def write(converter: tf.lite.TFLiteConverter, target: Path) -> None:
+    """Convert into a file. Raises: OSError; whatever TensorFlow raises."""
     # The converter's own intermediate files belong beside ours, not on a small /tmp.
     before, tempfile.tempdir = tempfile.tempdir, str(target.parent)
     try:
@@ -98,30 +99,17 @@ def _write(converter, target: Path) -> None:
         tempfile.tempdir = before
 
 
-def import_tensorflow():
-    """(tensorflow, keras), on TensorFlow whatever backend trained the model.
-
-    Raises: ModelError where they are missing or Keras runs on another backend already.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    try:
-        import keras
-        import tensorflow as tf
-    except ImportError as error:
-        raise ModelError(
-            f"converting needs TensorFlow and Keras ({error}); on the desktop: "
-            "pip install -e '.[train]'"
-        ) from error
-    if keras.backend.backend() != "tensorflow":
+def _check_backend() -> None:
+    """Raises: ModelError where this process already runs Keras on another backend."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
         raise ModelError(
             "converting needs Keras on TensorFlow, but this process already runs it on "
-            f"{keras.backend.backend()}; call `python -m convert` on its own"
+            f"{backend}; call `python -m convert` on its own"
         )
-    return tf, keras
 
 
-def _check_shapes(model, spec: DetectorSpec, path: Path) -> None:
+def _check_shapes(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
     rows = len(make_anchors(spec))
     wanted = {
         "input": (*spec.input_hw, 3),

@@ -13,7 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from convert.runtime_versions import OLDEST_RUNTIME, operator_name, too_new
-from convert.variants import INTEGER
+from convert.variants import VARIANTS
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.preprocess import holds_pixels, pixel_quantization
@@ -40,8 +40,10 @@ def find_problems(path: str | Path, variant: str) -> list[str]:
 
     Of every variant: the spec, the tensors' names and shapes, operators and versions that
     OLDEST_RUNTIME knows, and that the device's own `Detector` runs it. Of an int8 input also: a
-    range that is the device's pixel range. Of those in INTEGER also: integer input and output, no
-    float tensor inside, weights quantised per channel. Raises: FileNotFoundError.
+    range that is the device's pixel range. Of an integer variant also: no float tensor inside,
+    weights quantised per channel.
+
+    Raises: FileNotFoundError.
     """
     try:
         spec = read_spec(path)
@@ -52,7 +54,7 @@ def find_problems(path: str | Path, variant: str) -> list[str]:
         f"operator {name}, which runtime {OLDEST_RUNTIME} does not run" for name in too_new(model)
     ]
     problems += _interface(model, spec, variant)
-    if variant in INTEGER:
+    if VARIANTS[variant].integer:
         problems += [*_float_tensors(model), *_weights(model)]
     # The runtime aborts the whole process on some broken files: only sound ones may go on.
     return problems or list(_runs(path, spec))
@@ -92,11 +94,8 @@ def _interface(model: schema.ModelT, spec: DetectorSpec, variant: str) -> Iterat
 
 def _wanted_types(variant: str, name: str) -> tuple[str, ...]:
     """Of the tensor `name`: what may stay in float depends on what was asked for."""
-    if variant in ("int8_mixed", "int8_float_head"):
-        return ("INT8",) if name == "input" else ("INT8", "FLOAT32")
-    if variant == "int16x8":
-        return ("INT16",)
-    return ("INT8",) if variant in INTEGER or variant == "aeq_int8" else ("FLOAT32",)
+    row = VARIANTS[variant]
+    return (row.input_type,) if name == "input" else row.output_types
 
 
 def _input_range(tensor: schema.TensorT, spec: DetectorSpec) -> Iterator[str]:

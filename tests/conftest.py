@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -14,21 +15,50 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the processor: no pools beside them
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 
 @pytest.fixture(scope="session")
-def tiny_models(tmp_path_factory) -> Path:
+def make_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Folders that take long to make, each made by one of the parallel workers for all of them.
+
+    Call it with a name and what fills the folder. Returns: the folder.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # of all workers
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, done = base / name, base / f"{name}.done"
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_models(make_once) -> Path:
     """Folder with tiny_{float,int8,bare}.tflite; TensorFlow needs a few seconds for them.
 
     The variable TINY_MODELS names a folder made before, for a machine without TensorFlow.
     """
     if "TINY_MODELS" in os.environ:
         return Path(os.environ["TINY_MODELS"])
-    folder = tmp_path_factory.mktemp("tiny")
+    return make_once("tiny", _make_tiny_models)
+
+
+def _make_tiny_models(folder: Path) -> None:
     command = [sys.executable, "-m", "tests.tiny_model", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture

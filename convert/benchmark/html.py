@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from convert.benchmark import html_plots
 from convert.benchmark.agreement import NONE, PictureMatch, most_different
 from convert.benchmark.report import (
     agreement_lines,
@@ -21,7 +22,7 @@ from convert.benchmark.report import (
 )
 from convert.benchmark.robustness import ALLOWANCE
 from convert.benchmark.run import COMPARED, Comparison
-from convert.variants import DESCRIPTIONS
+from convert.variants import VARIANTS
 from edge_runtime.detector.detections import Detections
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.draw import draw_detections
@@ -71,8 +72,6 @@ def render_page(comparison: Comparison) -> str:
     import jinja2
     from markupsafe import Markup
 
-    from convert.benchmark import html_plots as page_plots
-
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -83,8 +82,8 @@ def render_page(comparison: Comparison) -> str:
     report = comparison.report
     models = report["models"]
     plots = {
-        "latency": page_plots.latency_plot(models, COMPARED),
-        "classes": page_plots.class_plot(models, COMPARED),
+        "latency": html_plots.latency_plot(models, COMPARED),
+        "classes": html_plots.class_plot(models, COMPARED),
         **_agreement_plots(comparison),
     }
     return environment.get_template(TEMPLATE).render(
@@ -97,7 +96,7 @@ def render_page(comparison: Comparison) -> str:
         plots={name: Markup(plot) for name, plot in plots.items() if plot},
         pictures=_pictures(comparison),
         variants=COMPARED,
-        descriptions=[(v, DESCRIPTIONS[v]) for v in DESCRIPTIONS if _row(models, v)],
+        descriptions=[(v.name, v.description) for v in VARIANTS.values() if _row(models, v.name)],
         provenance=_provenance(report),
     )
 
@@ -119,8 +118,6 @@ def _tables(report: dict) -> dict:
 
 def _agreement_plots(comparison: Comparison) -> dict[str, str]:
     """Of the detections that have a partner; none without any."""
-    from convert.benchmark import html_plots as page_plots
-
     matches = comparison.matches or []
     paired = [(match.rows != NONE).all(axis=1) for match in matches]
     if not any(rows.any() for rows in paired):
@@ -129,9 +126,9 @@ def _agreement_plots(comparison: Comparison) -> dict[str, str]:
     ious = np.concatenate([m.ious[rows] for m, rows in zip(matches, paired, strict=True)])
     shown = comparison.report["agreement"]["score_threshold"]
     return {
-        "scores": page_plots.score_plot(scores, COMPARED, shown),
-        "differences": page_plots.difference_plot(scores, COMPARED),
-        "ious": page_plots.iou_plot(ious),
+        "scores": html_plots.score_plot(scores, COMPARED, shown),
+        "differences": html_plots.difference_plot(scores, COMPARED),
+        "ious": html_plots.iou_plot(ious),
     }
 
 

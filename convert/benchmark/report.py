@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from convert.tables import align, points, signed_points
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.system.machine import one_line
 
@@ -153,41 +154,17 @@ def robustness_rows(robustness: Sequence[dict]) -> list[list[str]]:
         cells = [row["condition"]]
         for key in ("ap", "ap50"):
             cells += [points(model[key]) for model in row["models"].values()]
-            cells.append(_signed(row["difference"][key]))
+            cells.append(signed_points(row["difference"][key]))
         extra = row["against_clean"]["ap50"] if row is not robustness[0] else None
-        rows.append([*cells, _signed(extra), "FAILS" if row["passes"] is False else ""])
+        rows.append([*cells, signed_points(extra), "FAILS" if row["passes"] is False else ""])
     return rows
 
 
 def _difference(model: dict, reference: dict | None, key: str) -> str:
     if reference is None or model is reference or None in (model[key], reference[key]):
         return ""
-    return _signed(model[key] - reference[key])
-
-
-def _signed(value: float | None) -> str:
-    """A difference in points."""
-    # + 0.0 turns a rounded -0.0 into 0.0.
-    return "" if value is None else f"{round(100 * value, 2) + 0.0:+.2f}"
-
-
-def points(value: float | None) -> str:
-    """An accuracy in [0, 1] in points (hundredths); blank where there is none."""
-    return "" if value is None else f"{100 * value:.2f}"
+    return signed_points(model[key] - reference[key])
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def align(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
-    """Columns as wide as their widest cell; those in `left` are set left, numbers right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if number in left else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)

@@ -183,8 +183,8 @@ def _variant(detector: Detector, frame: np.ndarray) -> str | None:
 
 def _rank(model: dict) -> int:
     """The order of the table: float32 first, since the others are compared with it."""
-    known = model["variant"] in VARIANTS
-    return VARIANTS.index(model["variant"]) if known else len(VARIANTS)
+    names = list(VARIANTS)
+    return names.index(model["variant"]) if model["variant"] in names else len(names)
 
 
 def _describe_data(dataset: VocDataset, examples: Sequence[Example]) -> dict:

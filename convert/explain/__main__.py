@@ -14,31 +14,26 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from convert.arguments import (
     add_calibration_draw,
     add_calibration_images,
     add_model_and_data,
-    whole_number,
 )
 from convert.benchmark.report import check_writable, write_report
-from convert.errors import ConversionError, hidden_output
+from convert.errors import ConversionError, hidden_output, quiet_imports
 from convert.explain.diagnosis import advise, flat_frames
 from convert.explain.tables import draw_explanation, format_explanation
-from convert.explain.tflite_ranges import read_json_ranges, read_tflite_ranges
-from convert.pipeline import quantization_of
-from convert.quantize import calibration_data as representative
-from convert.tflite import load_model
-from convert.variants import INTEGER, VARIANT_MEMBER
+from convert.quantize import calibration_data
+from convert.variants import VARIANT_MEMBER, VARIANTS
+from edge_runtime.arguments import whole_number
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import VocDataset, load_voc, plain_warnings
-from train.quantization.calibrate import read_ranges
+from train.quantization.learnt_ranges import parse_ranges, read_ranges
 
 MIN_PICTURES = 8  # for errors: below, chance cannot be told from a finding
 
@@ -86,37 +81,24 @@ def _datasets(args: argparse.Namespace, spec: DetectorSpec) -> tuple[VocDataset,
     return calibration, dataset
 
 
-def _quantization(args: argparse.Namespace, model, frames: Sequence[np.ndarray], spec):
-    """(Quantization, where its ranges come from): of a file, learnt, or measured as by convert."""
-    from convert.quantize.bias_correction import correct_rounding
-    from train.quantization.calibrate import measure_ranges
-
-    path = args.int8 or args.ranges
-    if path is None:
-        source = "measured" if read_ranges(args.model) is None else "learnt by training"
-        return quantization_of(args.model, model, frames, spec), source
-    given = read_tflite_ranges(path, model) if args.int8 else read_json_ranges(path)
-    ranges = measure_ranges(model, frames, spec)
-    _check_names(given, ranges, path)
-    return correct_rounding(model, {**ranges, **given}, frames, spec), str(path)
-
-
-def _check_names(given: Mapping[str, object], known: Mapping[str, object], path: Path) -> None:
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise ValueError(
-            f"{path}: ranges of this model's layers expected, got one of {unknown[0]!r}, which it "
-            f"lacks; its layers are {', '.join(list(known)[:3])} and {len(known) - 3} more"
-        )
-
-
 def _check_variant(path: Path) -> None:
-    variant = read_member(path, VARIANT_MEMBER)
-    if variant is not None and variant.strip() not in {*INTEGER, "aeq_int8"}:
+    name = (read_member(path, VARIANT_MEMBER) or "").strip()  # another's file may not say it
+    if name and (name not in VARIANTS or not VARIANTS[name].integer):
         raise ValueError(
-            f"{path}: a file that is int8 throughout expected, got the variant {variant.strip()}; "
+            f"{path}: a file that is int8 throughout expected, got the variant {name}; "
             "explain the model itself, without --int8"
         )
+
+
+def _read_ranges(path: Path) -> dict[str, tuple[float, float]]:
+    """(low, high) by name of the unit, of a JSON object, or of the "ranges" in one.
+
+    Raises: ValueError for another file; OSError.
+    """
+    try:
+        return parse_ranges(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; explain.json holds one") from error
 
 
 def _run(args: argparse.Namespace, command: str) -> dict:
@@ -127,16 +109,26 @@ def _run(args: argparse.Namespace, command: str) -> dict:
     if args.int8:
         _check_variant(args.int8)
     detector = _detector(args.int8, spec) if args.int8 else None
-    if args.ranges:
-        read_json_ranges(args.ranges)  # found wanting early
+    given = _read_ranges(args.ranges) if args.ranges else None
     calibration, dataset = _datasets(args, spec)
-    chosen = representative.choose(calibration, args.calibration_images, args.seed)
-    frames = representative.load_frames(chosen, spec)
+    chosen = calibration_data.choose(calibration, args.calibration_images, args.seed)
+    frames = calibration_data.load_frames(chosen, spec)
+    with quiet_imports():
+        from convert.explain.layer_errors import explain
+        from convert.explain.quantization import read_tflite_ranges, replace_ranges
+        from convert.pipeline import find_quantization
+        from convert.tflite import load_model
     model = load_model(args.model, spec)
-    quantization, source = _quantization(args, model, frames, spec)
+    if args.int8:
+        given = read_tflite_ranges(args.int8, model)
+    file = args.int8 or args.ranges
+    if given is None:
+        source = "measured" if read_ranges(args.model) is None else "learnt by training"
+        quantization = find_quantization(args.model, model, frames, spec)
+    else:
+        source = str(file)
+        quantization = replace_ranges(given, model, frames, spec, file)
     examples = dataset.examples
-    from convert.explain.layer_errors import explain
-
     measured = explain(model, spec, quantization, examples, args.limit, args.ap_limit, detector)
     report = {
         "command": command,

@@ -20,12 +20,11 @@ from tqdm import tqdm
 from convert.explain.ap_by_block import measure_ap
 from convert.explain.output_errors import SCORE_THRESHOLD, OutputErrors, Outputs, gain
 from convert.explain.switchable_net import SwitchedNet
-from convert.quantize import calibration_data as representative
+from convert.quantize import calibration_data
 from edge_runtime.detector.detector import Detector
-from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.preprocess import pixel_range, preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from train.data.dataset import Example
-from train.quantization.calibrate import pixel_range
 from train.quantization.fused_ops import group
 from train.quantization.simulated_net import INPUT, Quantization
 
@@ -209,7 +208,7 @@ def explain(
     Returns: the measured part of the report, ready for JSON.
     """
     net = SwitchedNet(model, quantization)
-    found = measure(net, representative.load_frames(examples[:limit], spec), spec)
+    found = measure(net, calibration_data.load_frames(examples[:limit], spec), spec)
     blocks = []
     if not found.baseline.empty:
         for name, errors in found.returned.items():

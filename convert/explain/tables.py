@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from convert.benchmark.report import align
+from convert.tables import align
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.system.machine import one_line
 

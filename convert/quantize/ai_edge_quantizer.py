@@ -1,28 +1,18 @@
-"""The same float file quantised by Google's ai-edge-quantizer: is another's int8 better?"""
+"""Google's ai-edge-quantizer on the same float file, to compare our int8 with another's."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from convert.errors import ModelError, hidden_output
+from convert.errors import hidden_output
 from convert.tflite import INPUT_NAME, SIGNATURE
 from convert.verify import read_model
 from edge_runtime.detector.preprocess import pixel_range, preprocess
 from edge_runtime.detector.spec import DetectorSpec
-
-
-def check_installed() -> None:
-    """Raises: ModelError, in time, where ai-edge-quantizer is missing."""
-    if find_spec("ai_edge_quantizer") is None:
-        raise ModelError(
-            "the variants int16x8 and aeq_int8 need ai-edge-quantizer; pip install "
-            "ai-edge-quantizer, or choose others with --variants"
-        )
 
 
 def int8(source: Path, target: Path, frames: Sequence[np.ndarray], spec: DetectorSpec) -> None:

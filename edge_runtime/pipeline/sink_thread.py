@@ -10,7 +10,7 @@ from contextlib import suppress
 from edge_runtime.frame import Result
 from edge_runtime.latest_queue import ClosedError, LatestQueue
 from edge_runtime.pipeline.snapshot import SinkCounters
-from edge_runtime.sinks.base import Sink, SinkClosedError
+from edge_runtime.sinks.base import Sink, SinkClosedError, SinkState
 from edge_runtime.system.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ class SinkThread:
 
     def counters(self) -> SinkCounters:
         """Results of the sink so far, and what it counts itself."""
-        own = self._sink.state()
+        started = self._thread.ident is not None  # and so the sink is open
+        own = self._sink.state() if started else SinkState()
         return SinkCounters(
             written=self.written,
             dropped=self._queue.dropped,

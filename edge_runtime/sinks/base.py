@@ -93,7 +93,7 @@ class Sink:
         """Do what is due without a result: called each time none has come for `idle_seconds`."""
 
     def state(self) -> SinkState:
-        """Counters of its own, and what ails it. Called from any thread."""
+        """Counters of its own, and what ails it. Called from any thread, once it is open."""
         return SinkState()
 
     def close(self) -> None:

@@ -15,7 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from convert.benchmark.report import align, read_report, write_report
+from convert.benchmark.report import read_report, write_report
+from convert.tables import align
 from edge_runtime.media.atomic import atomic_path
 
 METRICS = {"ap": "AP", "ap50": "AP50"}

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 from PIL import Image
 
-from convert.pipeline import RECIPES, Source
-from convert.variants import OPTIONAL, VARIANT_MEMBER, VARIANTS
+from convert.pipeline import ConversionInput, write_variant
+from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec, embed
 from train.data.voc import write_annotation
 
@@ -55,9 +57,6 @@ def draw_picture(rng: np.random.Generator, names) -> tuple[np.ndarray, np.ndarra
 
 def make_model():
     """(1 or B, 64, 64, 3) → logits (B, 20, 3), offsets (B, 20, 4): convolutions, ReLU6, concat."""
-    import keras
-    from keras import layers
-
     keras.utils.set_random_seed(0)
     image = keras.Input((64, 64, 3))
     x = layers.Conv2D(6, 4, strides=4, use_bias=False, name="average")(image)
@@ -117,10 +116,10 @@ def frames_fixture() -> list[np.ndarray]:
 
 def make(variant: str, keras_path: Path, frames, folder: Path, spec=SPEC, **options) -> Path:
     """One variant with its spec inside; float32 lies beside it."""
-    source = Source(keras_path, spec, frames, folder, **options)
+    source = ConversionInput(keras_path, spec, frames, folder, **options)
     for name in dict.fromkeys(("float32", variant)):
         path = source.target(name)
-        RECIPES[name](source, path)
+        write_variant(name, source, path)
         embed(path, spec, {VARIANT_MEMBER: name})
     return path
 
@@ -129,10 +128,10 @@ def make(variant: str, keras_path: Path, frames, folder: Path, spec=SPEC, **opti
 def converted_fixture(keras_path, frames, tmp_path_factory) -> dict[str, Path]:
     """variant → file with its spec, of all that a model becomes without further flags."""
     folder = tmp_path_factory.mktemp("converted")
-    source = Source(keras_path, SPEC, frames, folder)
-    paths = {name: source.target(name) for name in VARIANTS if name not in OPTIONAL}
+    source = ConversionInput(keras_path, SPEC, frames, folder)
+    paths = {name: source.target(name) for name, row in VARIANTS.items() if not row.flag}
     for variant, path in paths.items():
-        RECIPES[variant](source, path)
+        write_variant(variant, source, path)
     for variant, path in paths.items():  # only now: some are made of the float32 file
         embed(path, SPEC, {VARIANT_MEMBER: variant})
     return paths

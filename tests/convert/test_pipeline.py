@@ -10,10 +10,10 @@ from ai_edge_litert.schema_py_generated import TensorType
 
 from convert import __main__ as command
 from convert import pipeline as conversion
-from convert.pipeline import Source
-from convert.quantize import ai_edge_quantizer as second_opinion
+from convert import variants
+from convert.pipeline import ConversionInput
 from convert.runtime_versions import operator_name
-from convert.variants import OPTIONAL, VARIANTS
+from convert.variants import VARIANTS
 from convert.verify import find_problems, read_model
 from edge_runtime.detector.calibration_record import read_calibration
 from edge_runtime.detector.detector import Detector
@@ -29,7 +29,7 @@ from tests.convert.fixtures import (  # noqa: F401
 )
 
 INT8 = TensorType.INT8
-FILES = {f"cells_{variant}.tflite" for variant in VARIANTS if variant not in OPTIONAL}
+FILES = {f"cells_{variant}.tflite" for variant, row in VARIANTS.items() if not row.flag}
 # What is enough to see whether files appear, and quick.
 FEW = ("--variants", "float32", "int8", "--calibration-images", 20)
 
@@ -81,7 +81,7 @@ def test_the_same_run_gives_the_same_files(keras_path, dataset, tmp_path):
     frames, _ = command._calibration(arguments(keras_path, dataset, tmp_path), SPEC)
     for folder in folders:
         (folder / "work").mkdir(parents=True)
-        source = Source(keras_path, SPEC, frames, folder / "work")
+        source = ConversionInput(keras_path, SPEC, frames, folder / "work")
         conversion.convert_all(source, ["float32", "int8", "aeq_int8"], folder)
     for name in ("cells_float32.tflite", "cells_int8.tflite", "cells_aeq_int8.tflite"):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
@@ -156,7 +156,7 @@ def test_data_of_other_classes(keras_path, tmp_path, capsys):
 def test_unsuitable_data_stops_before_the_conversion(
     keras_path, dataset, tmp_path, capsys, monkeypatch, flags, message
 ):
-    monkeypatch.setattr(command, "convert_all", lambda *_: pytest.fail("conversion began"))
+    monkeypatch.setattr(conversion, "convert_all", lambda *_: pytest.fail("conversion began"))
     out = tmp_path / "out"
     assert message in fail(capsys, keras_path, "--data", dataset, "--out", out, *flags)
     assert list(out.iterdir()) == []
@@ -172,7 +172,7 @@ def test_full_disk_while_converting(keras_path, dataset, tmp_path, capsys, monke
     def full(source, target):
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setitem(conversion.RECIPES, "float32", full)
+    monkeypatch.setattr(conversion, "write_float32", full)
     out = tmp_path / "out"
     given = (keras_path, "--data", dataset, "--out", out, "--calibration-images", 20)
     err = fail(capsys, *given)
@@ -194,7 +194,7 @@ def test_flags_and_variants_that_do_not_go_together(keras_path, dataset, tmp_pat
 
 
 def test_a_layer_that_is_not_there(keras_path, dataset, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "convert_all", lambda *_: pytest.fail("conversion began"))
+    monkeypatch.setattr(conversion, "convert_all", lambda *_: pytest.fail("conversion began"))
     flags = ("--calibration-images", 20, "--keep-float", "logit")
     err = fail(capsys, keras_path, "--data", dataset, "--out", tmp_path, *flags)
     assert "no layer is called 'logit'" in err
@@ -223,8 +223,8 @@ def test_layers_that_stay_in_float(keras_path, dataset, tmp_path):
     assert detector.preprocess(frame).dtype == np.int8
 
 
-def test_without_the_second_opinion(keras_path, dataset, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(second_opinion, "find_spec", lambda name: None)
+def test_without_ai_edge_quantizer(keras_path, dataset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(variants, "find_spec", lambda name: None)
     err = fail(capsys, keras_path, "--data", dataset, "--out", tmp_path)
     assert "pip install ai-edge-quantizer, or choose others with --variants" in err
 

@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from convert import pipeline
 from convert.runtime_versions import minimum_runtime, operator_name, too_new
+from convert.variants import VARIANTS
 from convert.verify import find_problems, read_model
 from edge_runtime.detector.spec import DetectorSpec, embed
 from tests.convert.fixtures import SPEC, converted_fixture, frames_fixture, keras_path_fixture  # noqa: F401
@@ -108,6 +110,13 @@ def test_an_unchanged_copy_is_sound(converted, tmp_path):
 def test_each_failure_is_named(converted, tmp_path, edit, message):
     problems = find_problems(edited(converted["int8"], tmp_path, edit), "int8")
     assert message in "\n".join(problems)
+
+
+def test_every_row_names_a_function_and_its_own_file():
+    for name, variant in VARIANTS.items():
+        assert variant.name == name
+        assert callable(getattr(pipeline, variant.made_by))
+    assert len({variant.made_by for variant in VARIANTS.values()}) == len(VARIANTS)
 
 
 def test_wrong_variant_is_named(converted):

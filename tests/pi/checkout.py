@@ -22,7 +22,8 @@ def build_wheel() -> Path:
     with built(CACHE / "wheel") as new:
         source = new / "source"
         source.mkdir()
-        shutil.copy(ROOT / "pyproject.toml", source)
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, source)
         _copy(ROOT / "edge_runtime", source / "edge_runtime")
         pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
         must([*pip, "--no-deps", "--no-build-isolation", "-w", new, source], "building the wheel")

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from studies.calibration import __main__ as calibration
-from studies.calibration.__main__ import METHODS, NARROWEST, Observed, format_study, main
+from convert import tflite
+from studies.calibration.__main__ import main
+from studies.calibration.methods import METHODS, NARROWEST, Observed
+from studies.calibration.report import StudyReport, format_study
 from tests.convert.fixtures import dataset_fixture, keras_path_fixture  # noqa: F401
 
 # Two pictures of one layer: almost everything in [-1, 1], one number far out.
@@ -65,12 +67,12 @@ def test_the_command(keras_path, dataset, tmp_path, capsys):
     assert [row["corrected"] for row in rows].count(False) == 1
     assert {row["method"] for row in rows} == set(METHODS)
     assert all(0 < row["score_error"] < 0.1 for row in rows)
-    assert format_study(report) in out
+    assert format_study(StudyReport.from_json(report)) in out
     assert (tmp_path / "calibration.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_two_splits_are_wanted(keras_path, dataset, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(calibration, "load_model", lambda *_: pytest.fail("work began"))
+    monkeypatch.setattr(tflite, "load_model", lambda *_: pytest.fail("work began"))
     given = [keras_path, "--data", dataset, "--out", tmp_path, "--split", "train"]
     assert main(list(map(str, given))) == 2
     assert "two splits expected" in capsys.readouterr().err

@@ -2,12 +2,9 @@
 
 import csv
 import os
-import random
-import resource
 import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
@@ -19,9 +16,10 @@ from train.training.checkpoint import read_progress
 
 EPOCHS = 5
 RECIPE = (
-    f"--preset digits --from-scratch --input-size 64 --alpha 0.35 --batch-size 4 --epochs {EPOCHS} "
+    f"--preset digits --from-scratch --batch-size 4 --epochs {EPOCHS} "
     "--horizontal-flip 0 --validate-every 1 --tensorboard"
 ).split()
+PROGRAM = "import sys; from tests.train.tiny_training import run; sys.exit(run())"
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +30,10 @@ def scenes(tmp_path_factory):
 
 
 class Training:
-    """`python -m train` as a user starts it; the output is kept for the error it may show."""
+    """`python -m train` with the net of tests/train/tiny_training.py and its environment."""
 
-    def __init__(self, scenes, out, *flags):
-        command = [sys.executable, "-m", "train", "--data", scenes, "--out", out, *RECIPE, *flags]
+    def __init__(self, scenes, out, *flags, **environment):
+        command = [sys.executable, "-c", PROGRAM, "--data", scenes, "--out", out, *RECIPE, *flags]
         self.state, self.out = out.with_suffix(".resume.npz"), out
         self.process = subprocess.Popen(
             [str(part) for part in command],
@@ -43,24 +41,8 @@ class Training:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            env={**os.environ, "KERAS_BACKEND": "tensorflow", **environment},
         )
-
-    def wait_for(self, condition):
-        end = time.monotonic() + 240
-        while not condition():
-            assert self.process.poll() is None, self.process.stdout.read()
-            assert time.monotonic() < end, "nothing came"
-            time.sleep(0.002)
-
-    def wait_for_epoch(self, epochs):
-        # The file is replaced in one go: whenever it can be read, it is whole.
-        self.wait_for(lambda: self.state.is_file() and read_progress(self.state).epochs >= epochs)
-
-    def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        assert self.process.wait() == -signal.SIGKILL
-        self.process.stdout.close()
 
     def end(self):
         output, _ = self.process.communicate(timeout=240)
@@ -72,14 +54,14 @@ def training(request):
     """Starts trainings, and ends those that a failing test leaves behind."""
     started = []
 
-    def start(*arguments):
-        started.append(Training(*arguments))
+    def start(*arguments, **environment):
+        started.append(Training(*arguments, **environment))
         return started[-1]
 
     yield start
     for each in started:
-        if each.process.poll() is None:
-            each.kill()
+        each.process.kill()
+        each.process.communicate()
 
 
 def rows(out):
@@ -89,17 +71,14 @@ def rows(out):
 
 def test_a_killed_training_resumes_and_ends_as_an_uninterrupted_one(scenes, tmp_path, training):
     whole = training(scenes, tmp_path / "whole.keras")
-    parts = training(scenes, tmp_path / "parts.keras")
-    parts.wait_for_epoch(1)
-    # In the middle of a write: the temporary file is there.
-    parts.wait_for(lambda: any(tmp_path.glob(".parts.resume.????????.npz")))
-    parts.kill()
-    done = read_progress(parts.state).epochs
-    assert 1 <= done < EPOCHS
-    parts = training(scenes, tmp_path / "parts.keras", "--resume")
-    parts.wait_for_epoch(done + 1)
-    time.sleep(random.Random(os.getpid()).uniform(0, 0.3))  # anywhere
-    parts.kill()
+    parts = training(scenes, tmp_path / "parts.keras", DIE_WRITING="3")
+    code, output = parts.end()
+    assert code == -signal.SIGKILL, output
+    assert len(list(tmp_path.glob(".parts.resume.????????.npz"))) == 1
+    assert read_progress(parts.state).epochs == 2
+    code, output = training(scenes, parts.out, "--resume", DIE_AT="2").end()
+    assert code == -signal.SIGKILL, output
+    assert read_progress(parts.state).epochs == 2
     code, output = training(scenes, tmp_path / "parts.keras", "--resume").end()
     assert code == 0, output
     assert whole.end()[0] == 0
@@ -121,10 +100,7 @@ def test_a_killed_training_resumes_and_ends_as_an_uninterrupted_one(scenes, tmp_
 
 
 def test_a_full_disk_is_an_error_that_says_what_is_left(scenes, tmp_path, training):
-    """From some moment on no file may grow beyond 100 kB: the kernel answers as for a full disk."""
-    run = training(scenes, tmp_path / "model.keras")
-    run.wait_for_epoch(1)
-    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    run = training(scenes, tmp_path / "model.keras", FULL_AFTER="1")
     code, output = run.end()
     assert code == 2, output
     # Not always the last line: TensorFlow may complain that its generator is gone.

@@ -113,7 +113,7 @@ def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monk
     np.testing.assert_allclose(losses(parts), losses(whole), rtol=1e-3)
 
 
-def test_a_first_stage_without_hard_negatives(scenes, tmp_path):
+def test_a_first_stage_without_hard_negatives(scenes, tmp_path, tiny_net):
     mined, out = tmp_path / "mined.keras", tmp_path / "all.keras"
     assert run(scenes, mined, "--epochs=1") == 0
     assert run(scenes, out, "--epochs=1", "--no-hard-negatives") == 0

@@ -1,13 +1,19 @@
 """`python -m train` with a net that compiles within a second, for tests of all that is around it.
 
 Runs in a process of its own, since a process chooses its backend, and joins others, once.
-Environment: TINY_NET=0 keeps the real net; DIE_AT=n sends this process SIGKILL before its batch n.
+Environment: TINY_NET=0 keeps the real net. DIE_AT=n sends this process SIGKILL before its batch n,
+DIE_WRITING=n while it writes the state of epoch n. FULL_AFTER=n: once that state is written, no
+file may grow beyond a few kilobytes, and the kernel answers as for a full disk.
 """
 
+import json
 import os
+import resource
 import signal
+from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers
 
 from edge_runtime.detector.spec import AnchorLevel
@@ -44,10 +50,26 @@ class DyingBatches(loader.TrainingBatches):
         return super().__getitem__(index)
 
 
+def write_state(path, *arrays, **named):
+    """Stands in for np.savez, by which a state is written into a temporary file."""
+    savez(path, *arrays, **named)
+    epochs = json.loads(named["progress"])["epochs"] if "progress" in named else None
+    if epochs == int(os.environ.get("DIE_WRITING", -1)):
+        os.truncate(path, Path(path).stat().st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if epochs == int(os.environ.get("FULL_AFTER", -1)):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, ROOM))
+
+
+savez = np.savez
+ROOM = 12_000  # bytes: for a line of the log, not for a state
+
+
 def run() -> int:
     PRESETS["digits"] = Preset(LEVELS, 0, 0.35, (64, 64))
     if os.environ.get("TINY_NET") != "0":
         recipe.build_ssd = tiny_ssd
     if "DIE_AT" in os.environ:
         loop.TrainingBatches = DyingBatches
+    np.savez = write_state
     return main()

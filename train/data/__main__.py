@@ -116,3 +116,7 @@ def _draw(survey: Survey, args: argparse.Namespace) -> None:
     draw_report(survey, args.preset, args.report)
     if not args.json:
         print(args.report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,7 +7,6 @@ python -m train.data check DIR --report set.png # classes, box sizes, samples
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,14 +133,3 @@ def _to_example(
         np.array([item.difficult for item in kept], bool),
         image_id,
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line, see train/data/__main__.py. Returns the exit status."""
-    from train.data.__main__ import main as run
-
-    return run(arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The int8 range of every activation, measured on pictures.
+"""Calibration: the int8 range of every activation, taken from images.
 
 Ranges are plain minima and maxima. Means of them, percentiles and least squares were tried beside
 them: none was better by more than chance on digits and blood cells, and 99.9% lost 2 to 3 AP. The
@@ -14,17 +14,14 @@ and softmax is left to the device: a score's one scale for 0 to 1 would be coars
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
 from edge_runtime.detector.preprocess import pixel_range, preprocess
-from edge_runtime.detector.spec import DetectorSpec, read_member
+from edge_runtime.detector.spec import DetectorSpec
 from train.quantization.fake_quant import Range
 from train.quantization.fused_ops import find_units
 from train.quantization.simulated_net import INPUT
@@ -54,47 +51,8 @@ def measure_ranges(
 def observe(
     model: keras.Model, frames: Sequence[np.ndarray], spec: DetectorSpec
 ) -> Iterator[dict[str, np.ndarray]]:
-    """What every unit that rounds puts out, picture by picture, by name of the unit."""
+    """The output of every unit that rounds, image by image, by name of the unit."""
     units = [unit for unit in find_units(model)[0] if unit.rounds]
     probe = keras.Model(model.input, {unit.name: unit.layers[-1].output for unit in units})
     for frame in tqdm(frames, "calibrating", unit="picture", leave=False, disable=None):
         yield probe.predict_on_batch(preprocess(frame, spec))
-
-
-RANGES_MEMBER = "int8_ranges.json"
-
-
-def ranges_to_json(ranges: Mapping[str, tuple[float, float]]) -> str:
-    return json.dumps({name: list(ends) for name, ends in ranges.items()}, indent=1)
-
-
-def read_ranges(path: Path) -> dict[str, tuple[float, float]] | None:
-    """(low, high) by name of the unit (see `simulated_net`); None for a file without them.
-
-    Raises: ValueError for ranges that are none; FileNotFoundError.
-    """
-    text = read_member(path, RANGES_MEMBER)
-    if text is None:
-        return None
-    try:
-        return parse_ranges(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {RANGES_MEMBER}: {error}; train again") from error
-
-
-def parse_ranges(text: str) -> dict[str, tuple[float, float]]:
-    """(low, high) by name of a JSON object {"name": [low, high], …}, or of the "ranges" in one.
-
-    Raises: ValueError unless all are finite, low <= 0 <= high and low < high.
-    """
-    wanted = 'an object {"layer": [low, high], …} with low <= 0 <= high expected'
-    try:
-        content = json.loads(text)
-        content = content.get("ranges", content)
-        ranges = {name: (float(low), float(high)) for name, (low, high) in content.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{wanted}, got {error}") from error
-    for name, (low, high) in ranges.items():
-        if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high and low < high):
-            raise ValueError(f"{wanted}, got {low:g} to {high:g} for {name}")
-    return ranges

@@ -3,10 +3,11 @@
 import math
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
-from convert.pipeline import RECIPES, Source
+from convert.pipeline import ConversionInput, write_variant
 from edge_runtime.detector.spec import AnchorLevel, embed
 from tests.convert.fixtures import SPEC, dataset_fixture, frames_fixture, make_model  # noqa: F401
 
@@ -22,8 +23,6 @@ def model_fixture():
 
 
 def build():
-    import keras
-
     keras.utils.clear_session()  # Keras numbers layers without a name: let the names be known
     model = make_model()
     layer = model.get_layer("offsets_fine")
@@ -47,7 +46,7 @@ def model_path_fixture(model, tmp_path_factory):
 @pytest.fixture(scope="module", name="source")
 def source_fixture(model_path, frames, tmp_path_factory):
     """The tiny detector with its int8 file, as `python -m convert` makes it."""
-    source = Source(model_path, SMALL, frames, tmp_path_factory.mktemp("int8"))
-    RECIPES["int8"](source, source.target("int8"))
+    source = ConversionInput(model_path, SMALL, frames, tmp_path_factory.mktemp("int8"))
+    write_variant("int8", source, source.target("int8"))
     embed(source.target("int8"), SMALL)
     return source

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from convert.explain import __main__ as command
+from convert.explain.quantization import read_tflite_ranges
+from convert.explain.switchable_net import SwitchedNet
 from convert.explain.tables import format_explanation
-from convert.explain.tflite_ranges import read_tflite_ranges
-from convert.pipeline import RECIPES, Source
+from convert.pipeline import ConversionInput, write_variant
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.preprocess import preprocess, resize
 from edge_runtime.detector.spec import embed
@@ -21,6 +22,7 @@ from edge_runtime.media.images import read_image
 from tests.conftest import ROOT
 from tests.convert.explain.conftest import SMALL, build, save
 from tests.convert.fixtures import write_dataset
+from train.quantization.calibrate import measure_ranges
 
 
 @pytest.fixture(scope="module", name="exploding")
@@ -101,8 +103,6 @@ def test_black_calibration_pictures_are_named(model_path, tmp_path, capsys):
 
 
 def test_ranges_of_another_scale_are_named(model, model_path, dataset, tmp_path, capsys):
-    from train.quantization.calibrate import measure_ranges
-
     wrong = replace(SMALL, pixel_mean=0.0, pixel_scale=1 / 255)
     frames = [resize(read_image(path), SMALL.input_hw) for path in pictures(dataset)]
     ranges = measure_ranges(model, frames, wrong)
@@ -139,11 +139,11 @@ def test_an_int8_file_is_explained_with_its_own_ranges(
 
 
 def test_an_int8_file_of_another_scale_is_named(source, model_path, dataset, tmp_path, capsys):
-    other = Source(model_path, SMALL, source.frames, tmp_path)
+    other = ConversionInput(model_path, SMALL, source.frames, tmp_path)
     ranges = {**source.quantization.ranges, "input": (0.0, 1.0)}
     other.quantization = replace(source.quantization, ranges=ranges)
     path = tmp_path / "scaled.tflite"
-    RECIPES["int8"](other, path)
+    write_variant("int8", other, path)
     embed(path, SMALL)
     report, _ = run(capsys, tmp_path / "out", model_path, dataset, "--int8", path)
     assert "the input's range is [0, 1], the device delivers" in report["advice"]["line"]
@@ -160,8 +160,6 @@ def test_ranges_of_a_file_are_those_of_calibration(source):
 
 def test_the_simulation_tells_the_truth_about_the_file(source, frames):
     """Outputs of the file are those of the net with switches, to a step or two of rounding."""
-    from convert.explain.switchable_net import SwitchedNet
-
     # A channel without weights keeps its bias, which the file counts in steps of the weights.
     kernel, bias = source.model.get_layer("offsets_fine").get_weights()
     assert not kernel[..., 2:].any()

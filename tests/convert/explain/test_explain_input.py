@@ -2,6 +2,7 @@
 
 import pytest
 
+from convert import tflite
 from convert.explain import __main__ as command
 from edge_runtime.detector.spec import embed
 from tests.convert.fixtures import SPEC, write_dataset
@@ -43,7 +44,7 @@ def test_a_truncated_int8_file(source, model_path, dataset, tmp_path, capsys):
 def test_bad_input_stops_before_the_model_is_loaded(
     model_path, dataset, tmp_path, capsys, monkeypatch, flags, message
 ):
-    monkeypatch.setattr(command, "load_model", lambda *_: pytest.fail("long work began"))
+    monkeypatch.setattr(tflite, "load_model", lambda *_: pytest.fail("long work began"))
     (tmp_path / "explain.json").write_text("earlier")
     assert message in fail(capsys, model_path, dataset, tmp_path, *flags)
     assert (tmp_path / "explain.json").read_text() == "earlier"

@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 
+from convert.explain.switchable_net import SwitchedNet
+from convert.quantize.bias_correction import correct_rounding
 from edge_runtime.detector.preprocess import preprocess
 from tests.convert.explain.conftest import SMALL
+from train.quantization.calibrate import measure_ranges
+from train.quantization.simulated_net import Quantization, build_int8_net
 
 
 def test_the_simulation_is_what_the_converter_exports(model, dataset, frames):
     """One net with switches stands for the nets that `python -m convert --keep-float` makes."""
-    from convert.explain.switchable_net import SwitchedNet
-    from convert.quantize.bias_correction import correct_rounding
-    from train.quantization.calibrate import measure_ranges
-    from train.quantization.simulated_net import build_int8_net
-
     quantization = correct_rounding(model, measure_ranges(model, frames, SMALL), frames, SMALL)
     images = np.concatenate([preprocess(frame, SMALL) for frame in frames[:4]])
     net = SwitchedNet(model, quantization)
@@ -31,10 +30,6 @@ def test_the_simulation_is_what_the_converter_exports(model, dataset, frames):
 
 
 def test_a_unit_alone_in_int8_gets_what_float_gives(model, frames):
-    from convert.explain.switchable_net import SwitchedNet
-    from train.quantization.calibrate import measure_ranges
-    from train.quantization.simulated_net import Quantization
-
     ranges = measure_ranges(model, frames, SMALL)
     net = SwitchedNet(model, Quantization({**ranges, "re_lu": (0.0, 0.1)}))
     images = preprocess(frames[0], SMALL)

@@ -209,6 +209,12 @@ def test_a_sink_that_fails_to_close_is_said(start, caplog):
     assert failures == []
 
 
+def test_a_sink_is_not_asked_for_its_state_before_it_is_open():
+    sink = Recorder()
+    sink.state = lambda: SinkState("asked")
+    assert SinkThread(sink, True, print).counters() == SinkCounters()
+
+
 def test_what_a_sink_counts_itself_stands_beside(start):
     sink = Recorder()
     sink.state = lambda: SinkState("unplugged", {"waiting": 7})

@@ -92,7 +92,7 @@ def test_a_listener_that_is_gone_does_not_end_the_run(monkeypatch, tmp_path):
     ("microseconds", "pid", "seconds"),
     [
         ("30000000", None, 30.0),
-        ("30000000", str(os.getpid()), 30.0),
+        pytest.param("30000000", str(os.getpid()), 30.0, id="of this process"),
         ("30000000", "1", None),  # meant for another process
         (None, None, None),
         ("0", None, None),

@@ -18,8 +18,8 @@ from tests.train.test_trainer import (  # noqa: F401
     tiny_preset,
 )
 from train.config import QAT_DEFAULTS, TrainConfig
-from train.quantization.calibrate import RANGES_MEMBER, ranges_to_json, read_ranges
 from train.quantization.fused_ops import find_units
+from train.quantization.learnt_ranges import RANGES_MEMBER, ranges_to_json, read_ranges
 from train.quantization.simulated_net import INPUT, Quantization, build_int8_net
 
 STILL = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0")

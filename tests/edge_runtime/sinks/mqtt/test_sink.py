@@ -8,9 +8,8 @@ import pytest
 
 from edge_runtime.detector.detections import Detections
 from edge_runtime.frame import Frame, Result
-from edge_runtime.pipeline.sink_thread import SinkThread
 from edge_runtime.pipeline.snapshot import ModelState, Snapshot
-from edge_runtime.sinks.base import Context
+from edge_runtime.sinks.base import Context, SinkState
 from edge_runtime.sinks.mqtt import sink as reporter
 from edge_runtime.sinks.mqtt.sink import Mqtt
 
@@ -212,11 +211,10 @@ def test_overflow_is_said_once_a_minute(run, caplog):
     assert "693 events" in caplog.records[-1].message
 
 
-def test_its_counters_stand_among_the_runners(run):
+def test_its_own_counters_and_what_ails_it(run):
     run.look(0, 0)
     run.link.error = "host:1883: Connection refused"
-    counters = SinkThread(run.sink, True, print).counters().to_json()
-    assert counters == {
-        **{"written": 0, "dropped": 0, "failed": 0, "error": "host:1883: Connection refused"},
-        **{"connected": False, "waiting": 2, "delivered": 0, "overflowed": 0},
-    }
+    assert run.sink.state() == SinkState(
+        error="host:1883: Connection refused",
+        counters={"connected": False, "waiting": 2, "delivered": 0, "overflowed": 0},
+    )

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.train.data.damaged_voc import BOX, add, add_line, make_damaged
 from tests.train.data.voc_folder import edit
-from train.data.dataset import main
+from train.data.__main__ import main
 
 
 def test_exit_status_and_output(tmp_path, capsys):
@@ -48,7 +48,7 @@ def test_report(tmp_path, capsys):
 
 
 def test_the_command_runs_without_tensorflow():
-    code = "import sys, train.data as d; d.main(['check', 'missing']); print(*sys.modules)"
+    code = "import sys, train.data.__main__ as d; d.main(['check', 'missing']); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )

@@ -14,7 +14,8 @@ from tests.train.data.damaged_voc import (
     picture_of,
     tree_digest,
 )
-from train.data.dataset import DataWarning, load_voc, main, read_image
+from train.data.__main__ import main
+from train.data.dataset import DataWarning, load_voc, read_image
 from train.data.lint.checks import check_folder
 from train.data.lint.repair import repair
 from train.data.lint.survey import survey_folder

@@ -1,18 +1,52 @@
-"""The int8 ranges inside a .tflite file, by the names of the net's units."""
+"""Quantization with the ranges of a file, read from it and put in place of measured ones."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import keras
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from convert.quantize.bias_correction import correct_rounding
 from convert.verify import read_model
-from train.quantization.calibrate import parse_ranges
+from edge_runtime.detector.spec import DetectorSpec
+from train.quantization.calibrate import measure_ranges
+from train.quantization.fake_quant import Range
+from train.quantization.fused_ops import find_units
+from train.quantization.simulated_net import INPUT, Quantization
 
 INT8 = (-128, 127)  # what an int8 number can be
 
 
-def read_tflite_ranges(path: Path, model) -> dict[str, tuple[float, float]]:
+def replace_ranges(
+    given: Mapping[str, Range],
+    model: keras.Model,
+    frames: Sequence[np.ndarray],
+    spec: DetectorSpec,
+    source: Path,
+) -> Quantization:
+    """The given ranges, others measured on frames, and the corrections for both.
+
+    Args:
+        given: (low, high) by name of the unit, read from `source`.
+        frames: (input_h, input_w, 3) uint8 each.
+
+    Raises: ValueError for a range of a layer that the model lacks.
+    """
+    measured = measure_ranges(model, frames, spec)
+    unknown = sorted(set(given) - set(measured))
+    if unknown:
+        raise ValueError(
+            f"{source}: ranges of this model's layers expected, got one of {unknown[0]!r}, which "
+            f"it lacks; its layers are {', '.join(list(measured)[:3])} and {len(measured) - 3} more"
+        )
+    return correct_rounding(model, {**measured, **given}, frames, spec)
+
+
+def read_tflite_ranges(path: Path, model: keras.Model) -> dict[str, Range]:
     """(low, high) of the input and of every unit that rounds, as an int8 file has them.
 
     The converter names a tensor after the layers that it was fused from; layers are looked for in
@@ -24,9 +58,6 @@ def read_tflite_ranges(path: Path, model) -> dict[str, tuple[float, float]]:
     Raises: ValueError for a file without int8 input, or one in which less than half of the units
         are found, as in that of another model.
     """
-    from train.quantization.fused_ops import find_units
-    from train.quantization.simulated_net import INPUT
-
     flat = read_model(path)
     graph, signature = flat.subgraphs[0], flat.signatureDefs[0]
     given = _range(graph.tensors[signature.inputs[0].tensorIndex])
@@ -54,8 +85,8 @@ def read_tflite_ranges(path: Path, model) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def _by_layer(graph) -> Mapping[str, tuple[float, float]]:
-    ranges: dict[str, tuple[float, float]] = {}
+def _by_layer(graph: schema.SubGraphT) -> Mapping[str, Range]:
+    ranges: dict[str, Range] = {}
     for operator in graph.operators:
         tensor = graph.tensors[operator.outputs[0]]
         found = _range(tensor)
@@ -72,21 +103,10 @@ def _layers(name: str) -> Iterator[str]:
             yield re.sub(r"(_folded|_range)?_\d+$", "", component)
 
 
-def _range(tensor) -> tuple[float, float] | None:
+def _range(tensor: schema.TensorT) -> Range | None:
     quantization = tensor.quantization
     if quantization is None or quantization.scale is None or len(quantization.scale) != 1:
         return None
     scale, zero = float(quantization.scale[0]), int(quantization.zeroPoint[0])
     low, high = ((end - zero) * scale for end in INT8)
     return low, high
-
-
-def read_json_ranges(path: Path) -> dict[str, tuple[float, float]]:
-    """(low, high) by name of the unit, of a JSON object, or of the "ranges" in one.
-
-    Raises: ValueError for another file; OSError.
-    """
-    try:
-        return parse_ranges(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; explain.json holds one") from error

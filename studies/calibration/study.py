@@ -1,0 +1,92 @@
+"""Calibration study: AP of the simulated int8 net by number of pictures and calibration method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from convert.quantize import calibration_data
+from convert.quantize.bias_correction import correct_rounding
+from edge_runtime.detector.postprocess import softmax
+from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.spec import DetectorSpec
+from studies.calibration.methods import METHODS, Observed, observe_all
+from studies.calibration.report import COUNTS, USUAL, Row
+from train.data.dataset import VocDataset
+from train.evaluation.coco import evaluate
+from train.quantization.simulated_net import Quantization, build_int8_net
+from train.training.callbacks import detect_all
+
+LIKELY = 0.1  # the score of anchors whose errors matter
+SCORED = 24  # pictures whose scores are compared
+
+
+def run_study(
+    model: keras.Model, spec: DetectorSpec, frames: Sequence[np.ndarray], dataset: VocDataset
+) -> list[Row]:
+    """A row for every number of pictures and every method, the float net's first.
+
+    Args:
+        frames: (input_h, input_w, 3) uint8 each, in random order; prefixes of them calibrate.
+        dataset: what AP is measured on.
+
+    Raises: ValueError where there is nothing to measure errors of.
+    """
+    observed = observe_all(model, frames, spec)
+    usual = min(USUAL, len(frames))
+    counts = [count for count in COUNTS if count <= len(frames)]
+    plan = [(count, "min-max", True) for count in counts]
+    plan += [(usual, name, True) for name in METHODS] + [(usual, "min-max", False)]
+    comparison = _AgainstFloat(model, spec, dataset)
+    first = comparison.row(model, None, "float32", None)
+    if first.score_error is None or first.ap is None:
+        raise ValueError(
+            f"boxes in split '{dataset.split}' and a detector that gives some anchor a score of "
+            f"{LIKELY} expected, got none; train longer or choose another --split"
+        )
+    rows = [first]
+    for count, method, corrected in tqdm(
+        dict.fromkeys(plan), "measuring", unit="row", leave=False, disable=None
+    ):
+        net = _int8_net(model, spec, frames[:count], observed.first(count), method, corrected)
+        rows.append(comparison.row(net, count, method, corrected))
+    return rows
+
+
+def _int8_net(
+    model: keras.Model,
+    spec: DetectorSpec,
+    frames: Sequence[np.ndarray],
+    observed: Observed,
+    method: str,
+    corrected: bool,
+) -> keras.Model:
+    ranges = METHODS[method](observed)
+    if corrected:
+        return build_int8_net(model, correct_rounding(model, ranges, frames, spec))
+    return build_int8_net(model, Quantization(ranges))
+
+
+class _AgainstFloat:
+    """Measures nets against the float one on the same pictures."""
+
+    def __init__(self, model: keras.Model, spec: DetectorSpec, dataset: VocDataset) -> None:
+        self.spec, self.dataset = spec, dataset
+        self.reference = self._scores(model)
+
+    def row(self, net: keras.Model, images: int | None, method: str, corrected: bool | None) -> Row:
+        found = detect_all(net, self.dataset, self.spec)
+        accuracy = evaluate(self.dataset.examples, found, self.spec.class_names)
+        likely = self.reference >= LIKELY
+        error = (self._scores(net) - self.reference)[likely]
+        rms = float(np.sqrt(np.mean(error**2))) if error.size else None
+        return Row(images, method, corrected, rms, accuracy.ap, accuracy.ap50)
+
+    def _scores(self, net: keras.Model) -> np.ndarray:
+        """(pictures, anchors, classes) of the first pictures."""
+        frames = calibration_data.load_frames(self.dataset.examples[:SCORED], self.spec)
+        logits = [net.predict_on_batch(preprocess(f, self.spec))["logits"][0] for f in frames]
+        return np.stack([softmax(row.astype(np.float64))[:, 1:] for row in logits])
