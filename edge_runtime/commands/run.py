@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from edge_runtime.arguments import SubParsers
+from edge_runtime.arguments import PROGRAM, SubParsers
 from edge_runtime.commands.detect import add_detector_arguments, load_detector
 from edge_runtime.pipeline.pipeline import Pipeline
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
@@ -57,14 +57,14 @@ def run(args: argparse.Namespace) -> int:
     """Run the pipeline. Returns: the exit status."""
     logging.basicConfig(
         level=logging.INFO if args.verbose else logging.WARNING,
-        format="edge-runtime: %(message)s",
+        format=f"{PROGRAM}: %(message)s",
         stream=sys.stderr,
     )
     with ExitStack() as stack:
         try:
             pipeline = _start(args, stack)
         except (OSError, ValueError, ImportError, SourceError) as error:
-            print(f"edge-runtime: {error}", file=sys.stderr)
+            print(f"{PROGRAM}: {error}", file=sys.stderr)
             return 2
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # nohup asks that the end of a terminal be ignored.
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             pipeline.run()
         except SourceError as error:
-            print(f"edge-runtime: {error}", file=sys.stderr)
+            print(f"{PROGRAM}: {error}", file=sys.stderr)
             return 1
     return 0
 

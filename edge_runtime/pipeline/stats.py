@@ -87,7 +87,7 @@ class Stats:
         )
 
     def _count(self, now: float) -> Snapshot:
-        """What `add` has counted so far."""
+        """Snapshot of what `add` has counted so far."""
         age = None if self._captured_at is None else now - self._captured_at
         return Snapshot(
             uptime_s=round(now - self._started, 1),

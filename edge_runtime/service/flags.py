@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edge_runtime.arguments import PROGRAM
 from edge_runtime.commands import run
 from edge_runtime.sinks.registry import SINKS
 from edge_runtime.sources.base import without_password
@@ -28,7 +29,7 @@ def check_flags(model: str, flags: Sequence[str]) -> argparse.Namespace:
                 "read a unit; in the file of secrets a camera's address is EDGE_RUNTIME_SOURCE, a "
                 "broker's password EDGE_RUNTIME_MQTT_PASSWORD"
             )
-    parser = argparse.ArgumentParser(prog="edge-runtime", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False)
     run.add_parser(parser.add_subparsers())
     args = parser.parse_args(["run", model, *flags])
     for sink in SINKS:
@@ -49,10 +50,10 @@ def written_folders(run_args: argparse.Namespace) -> Iterable[Path]:
 
 
 def has_sink(run_args: argparse.Namespace) -> bool:
-    """Whether results go anywhere but to the journal, line by line."""
+    """True if results go anywhere but to the journal, line by line."""
     return any(sink.is_visible(run_args) for sink in SINKS)
 
 
 def needs_network(run_args: argparse.Namespace) -> bool:
-    """Whether a flag is an address, of a camera or a broker."""
+    """True if a flag is an address, of a camera or a broker."""
     return any(isinstance(value, str) and "://" in value for value in vars(run_args).values())

@@ -15,7 +15,7 @@ STDOUT = "-"  # a value that stands for standard output instead of a file
 
 @dataclass(frozen=True)
 class SinkFlags:
-    """One sink on the command line of `run`, and in the service that runs it.
+    """Row of the registry: a sink on the command line of `run`, and in a service.
 
     Attributes:
         flag: that asks for the sink, "--web". All others that it adds are settings of it.
@@ -37,11 +37,11 @@ class SinkFlags:
     needs_display: bool = False
 
     def is_asked_for(self, args: argparse.Namespace) -> bool:
-        """Whether the flags ask for this sink."""
+        """True if the flags ask for this sink."""
         return _value(args, self.flag) not in (None, False)
 
     def is_visible(self, args: argparse.Namespace) -> bool:
-        """Whether its results go anywhere but to stdout, which is a service's journal."""
+        """True if its results go anywhere but to stdout, which is a service's journal."""
         return self.is_asked_for(args) and _value(args, self.flag) != STDOUT
 
     def check_settings(self, args: argparse.Namespace) -> None:

@@ -54,7 +54,7 @@ FLAGS = SinkFlags("--jsonl", add_arguments, create, writes=("--jsonl",))
 
 
 class JsonLinesSink(Sink):
-    """One JSON line a result, whole as soon as it is written: nothing waits in a buffer here."""
+    """Writes one JSON line a result, whole as soon as it is written: nothing waits in a buffer here."""
 
     name = "jsonl"
     _output: RotatingFile | StandardOutput  # from `open` on
@@ -209,7 +209,7 @@ class RotatingFile:
             writer.close()
 
     def _is_there(self) -> bool:
-        """Whether the open file is still the one of that name."""
+        """True if the open file is still the one of that name."""
         try:
             status = self._path.stat()
         except FileNotFoundError:

@@ -108,12 +108,12 @@ def send(*lines: str) -> bool:
 
 
 def is_listening() -> bool:
-    """Whether systemd, or something like it, started this process and waits for its words."""
+    """True if systemd, or something like it, started this process and waits for its words."""
     return _address() is not None
 
 
 def watchdog_seconds() -> float | None:
-    """How long systemd waits for the next "WATCHDOG=1"; None where it does not watch."""
+    """Seconds that systemd waits for the next "WATCHDOG=1"; None where it does not watch."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None  # it watches a parent of this process
     try:

@@ -47,7 +47,7 @@ def resolve(address: Address) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address in numbers can only be reached from this computer."""
+    """True if an address in numbers can only be reached from this computer."""
     return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 

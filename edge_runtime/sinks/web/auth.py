@@ -91,7 +91,7 @@ class Auth:
 
     @property
     def needs_token(self) -> bool:
-        """Whether there is a token, and so a login form."""
+        """True if there is a token, and so a login form."""
         return self._token is not None
 
     def check(self, headers: Headers) -> Access:
@@ -105,7 +105,7 @@ class Auth:
         return Access.ALLOWED if self._has_cookie(headers) else Access.MISSING
 
     def accepts(self, shown: str) -> bool:
-        """Whether this is the token, in a time that does not tell how much of it is right."""
+        """True if `shown` is the token, in a time that does not tell how much of it is right."""
         expected = (self._token or "").encode()
         return bool(expected) and hmac.compare_digest(shown.encode(), expected)
 

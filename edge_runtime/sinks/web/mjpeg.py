@@ -65,7 +65,7 @@ class MjpegStream:
 
     @property
     def closed(self) -> bool:
-        """Whether the stream has ended."""
+        """True if the stream has ended."""
         return self._closed
 
     @property
@@ -116,7 +116,7 @@ class MjpegStream:
         return len(self._viewers)
 
     def has_viewer(self, name: str) -> bool:
-        """Whether a stream that was asked for under this name is served."""
+        """True if a stream that was asked for under this name is served."""
         with self._changed:
             return name in self._viewers
 
