@@ -54,7 +54,7 @@ FLAGS = SinkFlags("--jsonl", add_arguments, create, writes=("--jsonl",))
 
 
 class JsonLinesSink(Sink):
-    """Writes one JSON line a result, whole as soon as it is written: nothing waits in a buffer here."""
+    """Writes one JSON line a result, whole as soon as it is written: nothing is buffered."""
 
     name = "jsonl"
     _output: RotatingFile | StandardOutput  # from `open` on

@@ -23,7 +23,7 @@ class LogLimit:
         self._text: str | None = None
 
     def is_due(self, text: str | None = None) -> bool:
-        """True if to log now; the answer True counts as logged.
+        """True if the message is to be logged now, and it then counts as logged.
 
         text: what is to be said, where another text than the last time is news and always due.
         """

@@ -26,7 +26,7 @@ def make_detector(path, classes=None):
 
 
 def test_classes_that_are_not_wanted_are_left_out(path, red_frame):
-    result = make_detector(path, ["green"]).detect(make_frame(picture=red_frame))
+    result = make_detector(path, ["green"]).detect(make_frame(image=red_frame))
     assert result.detections.names == ["green"]
     assert set(result.milliseconds) == {"preprocess", "inference", "postprocess"}
     assert result.latency > 0
@@ -39,7 +39,7 @@ def test_an_unknown_class_is_named_beside_those_it_knows(path):
 
 def test_a_small_picture_gives_boxes_in_the_whole_ones_pixels(path, red_frame):
     detector = make_detector(path)
-    whole = detector.detect(make_frame(picture=red_frame)).detections
+    whole = detector.detect(make_frame(image=red_frame)).detections
     frame = Frame((640, 1440), 0.0, 0.0, 0, small=model_input(red_frame))
     np.testing.assert_allclose(detector.detect(frame).detections.boxes, 10 * whole.boxes, rtol=1e-5)
 
@@ -84,7 +84,7 @@ def test_a_bad_new_file_leaves_the_old_at_work(path, red_frame, caplog):
     with caplog.at_level(logging.WARNING):
         for _ in range(4):
             refresh_twice(detector)
-    assert detector.detect(make_frame(picture=red_frame)).detections.names == ["red", "green"]
+    assert detector.detect(make_frame(image=red_frame)).detections.names == ["red", "green"]
     state = detector.state()
     assert (state.reloads, state.reload_failures) == (0, 1)
     assert "model" in state.reload_error
@@ -104,7 +104,7 @@ def test_damage_in_the_middle_of_a_file_is_found_before_it_is_used(path, red_fra
     path.touch()
     for _ in range(3):
         refresh_twice(detector)
-    assert detector.detect(make_frame(picture=red_frame)).detections.names == ["red", "green"]
+    assert detector.detect(make_frame(image=red_frame)).detections.names == ["red", "green"]
     assert detector.state().reload_failures == 1 and "is damaged" in detector.state().reload_error
     with pytest.raises(ValueError, match=r"is damaged \(RuntimeError: Input tensor 185"):
         ReloadingDetector(lambda: Damaged(path, 1), path)
@@ -130,4 +130,4 @@ def test_a_file_that_is_gone_for_a_moment_is_waited_for(path, tiny_models):
 def test_overwriting_the_file_in_place_does_not_reach_the_running_network(path, red_frame):
     detector = make_detector(path)
     path.write_bytes(b"\0" * 64)  # a mapped file would kill the process here
-    assert detector.detect(make_frame(picture=red_frame)).detections.names == ["red", "green"]
+    assert detector.detect(make_frame(image=red_frame)).detections.names == ["red", "green"]
