@@ -22,11 +22,11 @@ from convert.arguments import (
     add_calibration_images,
     add_model_and_data,
 )
-from convert.benchmark.report import check_writable, write_report
-from convert.errors import ConversionError, hidden_output, quiet_imports
+from convert.errors import hidden_output, quiet_imports, run_conversion
 from convert.explain.diagnosis import advise, flat_frames
 from convert.explain.tables import draw_explanation, format_explanation
 from convert.quantize import calibration_data
+from convert.report_files import check_writable, write_report
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.arguments import whole_number
 from edge_runtime.detector.detector import Detector
@@ -101,7 +101,7 @@ def _read_ranges(path: Path) -> dict[str, tuple[float, float]]:
         raise ValueError(f"{path}: {error}; explain.json holds one") from error
 
 
-def _run(args: argparse.Namespace, command: str) -> dict:
+def _explain(args: argparse.Namespace, command: str) -> dict:
     if args.model.suffix != ".keras":
         raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
     spec = read_spec(args.model)
@@ -170,26 +170,23 @@ def _detector(path: Path, spec: DetectorSpec) -> Detector | None:
             return None  # its ranges are explained all the same: they say why
 
 
+def _write(args: argparse.Namespace, command: str) -> None:
+    report = _explain(args, command)
+    write_report(args.out / "explain.json", report)
+    draw_explanation(report, args.out / "explain.png")
+    print(format_explanation(report))
+    print(args.out / "explain.json")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     given = sys.argv[1:] if arguments is None else list(map(str, arguments))
     plain_warnings()
-    try:
-        report = _run(args, shlex.join(["python", "-m", "convert.explain", *given]))
-        write_report(args.out / "explain.json", report)
-        draw_explanation(report, args.out / "explain.png")
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; the files of an earlier run are as they were", file=sys.stderr)
-        return 130
-    except ConversionError as error:
-        print(f"{error.log}\nerror: {error}", file=sys.stderr)
-        return 1
-    print(format_explanation(report))
-    print(args.out / "explain.json")
-    return 0
+    command = shlex.join(["python", "-m", "convert.explain", *given])
+    return run_conversion(
+        lambda: _write(args, command),
+        stopped="stopped; the files of an earlier run are as they were",
+    )
 
 
 if __name__ == "__main__":
