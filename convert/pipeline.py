@@ -26,7 +26,7 @@ from train.quantization.calibrate import measure_ranges
 from train.quantization.fused_ops import head_units, match_units, output_units
 from train.quantization.learnt_ranges import read_ranges
 from train.quantization.simulated_net import Quantization, build_int8_net, check_ranges
-from train.training.provenance import MEMBER as TRAINING_MEMBER
+from train.training.provenance import TRAINING_MEMBER
 
 
 @dataclass

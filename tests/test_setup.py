@@ -1,4 +1,4 @@
-"""What a newcomer meets first: the Python check, `make help`, the README's commands."""
+"""Set-up: the Python check, `make help`, `make setup`."""
 
 import importlib.util
 import re
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
 
@@ -58,48 +57,64 @@ def test_make_help_lists_every_target():
     assert set(re.findall(r"^  make ([a-z-]+) ", done.stdout, re.MULTILINE)) == phony == TARGETS
 
 
-def test_what_the_readme_links_to_exists():
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).is_file()] == []
+def test_make_from_another_folder_says_where_to_run_it(tmp_path):
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed, so it cannot be run from another folder")
+    command = ["make", "-f", str(ROOT / "Makefile"), "help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert f"make -C {ROOT}" in line
 
 
-def test_the_readme_names_targets_that_exist():
-    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
-    assert {"convert", "test"} <= named <= TARGETS
+# Of pip 23 and 25, on a terminal and in a log.
+PIP_OUTPUT = """\
+Collecting numpy==2.2.6 (from -r requirements.txt (line 1))
+  Obtaining dependency information for numpy from https://host/numpy-2.2.6.whl.metadata
+  Downloading numpy-2.2.6-cp311-cp311-linux_x86_64.whl.metadata (62 kB)
+Ignoring colorama: markers 'sys_platform == "win32"' don't match your environment
+Using cached tqdm-4.67.1-py3-none-any.whl (78 kB)
+Downloading tensorflow-2.21.0-cp311-cp311-linux_x86_64.whl (620.1 MB)
+Installing collected packages: numpy, tqdm, tensorflow
+Successfully installed numpy-2.2.6 tqdm-4.67.1 tensorflow-2.21.0
+"""
 
 
-COMMANDS = re.findall(
-    r"(?:python -m (?=train|convert|edge_runtime)|^(?:sudo ~/edge/bin/)?(?=edge-runtime ))"
-    r"([\w.-]+)([^`\n]*)",
-    README.replace("\\\n", " "),
-    re.MULTILINE,
-)
-
-
-def subcommand(module: str, rest: str) -> str:
-    """The one that edge-runtime is given; "" for modules that have none."""
-    return rest.split()[0] if module.startswith("edge") else ""
-
-
-def flags_of(*command: str) -> set[str]:
-    """Those that its help names."""
-    done = subprocess.run(
-        [sys.executable, "-m", *command, "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
+def make_setup(folder: Path, status: int) -> subprocess.CompletedProcess:
+    """`make setup` in a copy, with a Python whose pip prints PIP_OUTPUT and exits with `status`."""
+    (folder / ".ci").mkdir()
+    for name in ("Makefile", "requirements.txt", ".ci/check_python.py"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "pip.txt").write_text(PIP_OUTPUT)
+    python = folder / "python"
+    python.write_text(
+        f"""#!/bin/sh
+case "$*" in
+  "-m venv "*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+  "-m pip "*) cat pip.txt; echo "a warning" >&2; exit {status} ;;
+esac
+"""
     )
-    return set(re.findall(r"--[a-z-]+", done.stdout))
+    python.chmod(0o755)
+    command = ["make", "setup", f"PYTHON={python}"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("module", "word"), sorted({(m, subcommand(m, r)) for m, r in COMMANDS}))
-def test_the_readme_uses_flags_that_exist(module, word):
-    shown = [rest for m, rest in COMMANDS if (m, subcommand(m, rest)) == (module, word)]
-    flags = {flag for rest in shown for flag in re.findall(r"--[a-z-]+", rest)}
-    module = module.replace("-", "_")
-    known = flags_of(module, *([word] if word else []))
-    if word == "install-service":  # what stands behind MODEL are flags of run
-        known |= flags_of(module, "run")
-    assert flags <= known
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_setup_shows_each_file_that_it_downloads(tmp_path):
+    done = make_setup(tmp_path, status=0)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == [
+        "  Using cached tqdm-4.67.1-py3-none-any.whl (78 kB)",
+        "  Downloading tensorflow-2.21.0-cp311-cp311-linux_x86_64.whl (620.1 MB)",
+        "  installing, a minute or two",
+    ]
+    assert done.stderr == "a warning\n"
+    assert (tmp_path / ".venv" / "installed").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_setup_that_failed_is_tried_again(tmp_path):
+    done = make_setup(tmp_path, status=1)
+    assert done.returncode != 0
+    assert not (tmp_path / ".venv" / "installed").exists()

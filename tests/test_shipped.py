@@ -1,5 +1,6 @@
 """The models in models/: the int8 file is what `make convert` makes of the Keras file."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -141,8 +142,42 @@ def test_the_readme_table_is_the_report(report):
             line for line in readme.splitlines() if line.startswith(f"| {model['variant']} |")
         )
         cells = [cell.strip() for cell in row.strip("|").split("|")]
-        assert cells[1:4] == [
+        sizes = [f"{100 * model[f'ap_{size}']:.2f}" for size in ("small", "medium", "large")]
+        assert cells[1:] == [
             f"{model['bytes'] / 1e6:.2f}",
-            f"{100 * model['ap']:.2f}",
-            f"{100 * model['ap50']:.2f}",
+            *(f"{100 * model[key]:.2f}" for key in ("ap", "ap50", "ap75")),
+            " / ".join(sizes),
+            *(milliseconds(model["latency_ms"][key]) for key in ("inference", "end_to_end")),
         ]
+    machine = report["machine"]
+    prose = " ".join(readme.split())
+    assert "Xeon" in machine["cpu"]
+    assert f"desktop: {machine['cores']} cores of an Intel Xeon" in prose
+    assert f"{machine['interpreter']}, {machine['date'][:10]}" in prose
+
+
+def milliseconds(latency):
+    return f"{latency['median']:.2f} ({latency['p90']:.2f})"
+
+
+def test_what_is_said_of_the_training_is_in_its_logs():
+    page = (MODELS.parent / "docs" / "results.md").read_text(encoding="utf-8")
+    prose = " ".join(page.split())
+    first, second, third = (read_log(stage) for stage in ("digits_256", "digits", "digits_qat"))
+    words = (
+        f"from {point(first[-1]['val_ap50'])} to {point(second[1]['val_ap50'])} within two epochs"
+    )
+    assert words in prose
+    assert f"validation AP reached {point(max(row['val_ap'] or '0' for row in second))}" in prose
+    assert f"reached an AP of {point(max(row['val_ap'] for row in third))} on" in prose
+    assert f"{len(first)} epochs at 256" in prose and f"{len(second)} epochs at 320" in prose
+    assert f"{len(third)} epochs of quantization-aware" in prose
+
+
+def read_log(stage):
+    with (MODELS / f"{stage}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def point(number):
+    return f"{float(number):.3f}".removeprefix("0")

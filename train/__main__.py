@@ -10,13 +10,16 @@ import math
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from train.captured_output import captured_output
+from train.config import QAT_DEFAULTS, TrainConfig, add_initial_flags
+from train.data.geometry import plain_warnings
+from train.settings import add_setting_flags, setting_values
 
-def main(argv: list[str] | None = None) -> int:
-    from train.config import QAT_DEFAULTS, add_flags, add_initial_flags, from_flags
-    from train.data.dataset import plain_warnings
 
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m train",
         description="Train a MobileNetV2-SSD on a PASCAL VOC folder.",
@@ -29,67 +32,46 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     parser.add_argument("--overwrite", action="store_true", help="replace what --out names")
     parser.add_argument("--tensorboard", action="store_true", help="curves for TensorBoard, too")
-    add_flags(parser)
-    given = sys.argv[1:] if argv is None else argv
+    add_setting_flags(parser, TrainConfig)
     if "--qat" in given:
         parser.set_defaults(**QAT_DEFAULTS)
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns: the exit status, 2 after an error that the user can cure."""
+    given = sys.argv[1:] if argv is None else argv
+    arguments = _parser(given).parse_args(given)
     plain_warnings()
     try:
-        config = from_flags(arguments)
+        config = TrainConfig(**setting_values(arguments, TrainConfig))
         if arguments.out.suffix != ".keras":
             raise ValueError(f"--out is a .keras file, got {arguments.out}")
         if config.qat and not arguments.start_from:
             raise ValueError(
                 "--qat goes on from a trained float detector, got none; give --start-from FILE"
             )
-        train, initial_from_flags, hosts = _load()
-        history = train(
-            config,
-            arguments.data,
-            arguments.out,
-            initial_from_flags(arguments),
-            resume=arguments.resume,
-            overwrite=arguments.overwrite,
-            tensorboard=arguments.tensorboard,
-            command=shlex.join(["python", "-m", "train", *given]),
-            hosts=hosts,
-        )
+        history = _train(config, arguments, shlex.join(["python", "-m", "train", *given]))
     except (ValueError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ntrain: stopped; --resume goes on after the last whole epoch", file=sys.stderr)
         return 130
-    if hosts.first:
+    if history is not None:
         print(f"{_result(history)}: {arguments.out}; next: {_next_command(arguments)}")
     return 0
 
 
-def _next_command(arguments: argparse.Namespace) -> str:
-    out, data, float_model = (
-        shlex.quote(str(path)) for path in (arguments.out, arguments.data, arguments.start_from)
-    )
-    model = f"MODEL={float_model} QAT={out}" if arguments.qat else f"MODEL={out}"
-    return f"make convert {model} DATA={data}"
+def _train(
+    config: TrainConfig, arguments: argparse.Namespace, command: str
+) -> list[dict[str, float]] | None:
+    """Load Keras and its backend, then train; the log, or None where another host reports.
 
-
-def _result(history: list[dict]) -> str:
-    measured = [row for row in history if math.isfinite(row["val_ap"])]
-    if not measured:
-        return f"trained {len(history)} epochs, validated on nothing"
-    best = max(measured, key=lambda row: row["val_ap"])
-    return (
-        f"best validation AP {best['val_ap']:.4f} (AP50 {best['val_ap50']:.4f}) "
-        f"after epoch {best['epoch']} of {len(history)}"
-    )
-
-
-def _load():
-    """Keras and its backend, which take seconds and print what tells the user nothing."""
+    They are loaded here, with the arguments checked, since they take seconds and print what tells
+    the user nothing.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from train.captured_output import captured_output
-
     with captured_output():
         try:
             import keras
@@ -102,10 +84,40 @@ def _load():
         from train.trainer import train
         from train.training.distributed import join
         from train.training.initial_weights import initial_from_flags
-    hosts = join()  # before the first operation
+    cluster = join()  # before the first operation
     with captured_output():
         keras.ops.zeros(1)  # the backend greets at its first operation
-    return train, initial_from_flags, hosts
+    history = train(
+        config,
+        arguments.data,
+        arguments.out,
+        initial_from_flags(arguments),
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+        tensorboard=arguments.tensorboard,
+        command=command,
+        cluster=cluster,
+    )
+    return history if cluster.first else None
+
+
+def _next_command(arguments: argparse.Namespace) -> str:
+    out, data, float_model = (
+        shlex.quote(str(path)) for path in (arguments.out, arguments.data, arguments.start_from)
+    )
+    model = f"MODEL={float_model} QAT={out}" if arguments.qat else f"MODEL={out}"
+    return f"make convert {model} DATA={data}"
+
+
+def _result(history: list[dict[str, float]]) -> str:
+    measured = [row for row in history if math.isfinite(row["val_ap"])]
+    if not measured:
+        return f"trained {len(history)} epochs, validated on nothing"
+    best = max(measured, key=lambda row: row["val_ap"])
+    return (
+        f"best validation AP {best['val_ap']:.4f} (AP50 {best['val_ap50']:.4f}) "
+        f"after epoch {best['epoch']} of {len(history)}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
-"""What a recipe stands for: the spec, the net with its first weights, the augmentation."""
+"""Training recipe: the spec, the net and its first weights that a configuration stands for."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 import keras
 
 from edge_runtime.detector.spec import DetectorSpec
 from train.anchors.levels import load_levels
 from train.config import TrainConfig
-from train.data.augment import Augmentation
 from train.data.dataset import VocDataset
 from train.model.backbone import freeze
 from train.model.presets import PRESETS
 from train.model.ssd import build_ssd
-from train.quantization.qat import make_int8_nets, read_float_spec
-from train.training.distributed import Hosts, share_weights
+from train.quantization.qat import make_int8_views, read_float_spec
+from train.training.distributed import Cluster, share_weights
 from train.training.initial_weights import Initial
-from train.training.model_views import Nets
+from train.training.model_views import ModelViews
 
 
 def make_spec(config: TrainConfig, class_names: tuple[str, ...], initial: Initial) -> DetectorSpec:
@@ -28,29 +28,29 @@ def make_spec(config: TrainConfig, class_names: tuple[str, ...], initial: Initia
     Raises: ValueError, FileNotFoundError for anchors or a detector that do not fit.
     """
     if config.qat:
-        return read_float_spec(initial.start_from, class_names)
+        return read_float_spec(initial.detector, class_names)
     side = config.input_size
     spec = PRESETS[config.preset].spec(class_names, (side, side) if side else None)
     return replace(spec, levels=load_levels(config.anchors)) if config.anchors else spec
 
 
-def build_nets(
+def build_views(
     config: TrainConfig,
     spec: DetectorSpec,
     initial: Initial,
     training: VocDataset,
-    hosts: Hosts,
+    cluster: Cluster,
     fresh: bool,
-) -> Nets:
-    """The detector's faces before the first step. Raises: as `build_net`."""
+) -> ModelViews:
+    """The detector's views before the first step. Raises: as `build_net`."""
     if config.qat:
-        return make_int8_nets(initial.start_from, spec, training, config.seed)
-    plain = build_net(config, spec, initial, hosts, fresh)
-    return Nets(plain, plain)
+        return make_int8_views(initial.detector, spec, training, config.seed)
+    model = build_net(config, spec, initial, cluster, fresh)
+    return ModelViews(model, model)
 
 
 def build_net(
-    config: TrainConfig, spec: DetectorSpec, initial: Initial, hosts: Hosts, fresh: bool
+    config: TrainConfig, spec: DetectorSpec, initial: Initial, cluster: Cluster, fresh: bool
 ) -> keras.Model:
     """The net, of standard layers, with its first weights where it starts `fresh`.
 
@@ -61,33 +61,22 @@ def build_net(
     alpha = config.alpha or preset.alpha
     model = build_ssd(spec, alpha, preset.top_down_channels)
     if fresh:
-        share_weights(hosts, model, lambda: initial.apply(model, spec, alpha))
+        share_weights(cluster, model, lambda: initial.apply(model, spec, alpha))
     if initial.pretrained_backbone:
         freeze(model, config.frozen_blocks, config.freeze_batch_norm)
     return model
 
 
-def augmentation_of(config: TrainConfig) -> Augmentation:
-    return Augmentation(
-        horizontal_flip=config.horizontal_flip,
-        vertical_flip=config.vertical_flip,
-        crop=config.crop,
-        min_side=config.min_crop,
-        zoom_out=config.zoom_out,
-        max_zoom=config.max_zoom,
-    )
-
-
 def describe_recipe(
     config: TrainConfig, spec: DetectorSpec, initial: Initial, dataset: VocDataset
-) -> dict:
+) -> dict[str, Any]:
     """What must be the same for an interrupted training to go on, as JSON gives it back."""
     parts = {**asdict(config), "initial": initial.describe(), "data": _fingerprint(dataset)}
     return {**parts, "spec": json.loads(spec.to_json())}
 
 
 def _fingerprint(dataset: VocDataset) -> str:
-    """Of the pictures' names, in order, and their boxes; the pixels are not looked at."""
+    """Of the images' names, in order, and their boxes; the pixels are not looked at."""
     digest = hashlib.sha256()
     for example in dataset:
         digest.update(example.image_id.encode())

@@ -73,7 +73,9 @@ def test_overwriting_forgets_the_earlier_training(scenes, tmp_path, monkeypatch,
     assert read_progress(state).epochs == 1
     with monkeypatch.context() as patch:  # stopped before its first epoch has ended
         patch.setattr(
-            callbacks.Keeper, "on_epoch_end", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+            callbacks.BestCheckpoint,
+            "on_epoch_end",
+            lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
         )
         assert run(scenes, out, "--epochs=2", "--overwrite") == 130
     assert read_progress(state).epochs == 0

@@ -1,4 +1,4 @@
-"""Random changes of a training picture and, with it, of its boxes.
+"""Data augmentation: random changes of a training image and, with it, of its boxes.
 
 `image` is (H, W, 3) RGB uint8, `boxes` (M, 4) float32 xyxy in [0, 1], `class_ids` (M,) int64; M may
 be 0. Windows and places are whole pixels, so that boxes follow the pixels exactly. Nothing is
@@ -8,35 +8,37 @@ changed in place, though a result may be a view; the same generator state gives 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from edge_runtime.detector.boxes import area, intersection, iou
 from edge_runtime.detector.preprocess import resize
+from train.settings import check_settings, setting
 
-Array, Rng, HW = np.ndarray, np.random.Generator, tuple[int, int]
-Example = tuple[Array, Array, Array]  # image, boxes, class_ids
+# image, boxes, class_ids
+Sample: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 TRIALS = 50  # windows drawn for one crop, as SSD's Caffe code does
 MIN_IOUS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # the paper's, and 0 for any window
 SMALLEST_SIDE = 1e-3  # a third of a pixel of 300: nothing to see, and its log() swamps the loss
 
 
-def flip(image: Array, boxes: Array) -> tuple[Array, Array]:
+def flip(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mirror left and right."""
     x_min, y_min, x_max, y_max = boxes.T
     return image[:, ::-1], np.stack([1 - x_max, y_min, 1 - x_min, y_max], axis=1)
 
 
-def flip_upside_down(image: Array, boxes: Array) -> tuple[Array, Array]:
+def flip_upside_down(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mirror top and bottom."""
     x_min, y_min, x_max, y_max = boxes.T
     return image[::-1], np.stack([x_min, 1 - y_max, x_max, 1 - y_min], axis=1)
 
 
-def _windows(image_hw: HW, rng: Rng, min_side: float) -> Array:
+def _windows(image_hw: tuple[int, int], rng: np.random.Generator, min_side: float) -> np.ndarray:
     """Random windows with an aspect ratio in [0.5, 2]: (K, 4) int64 xyxy in pixels, K <= TRIALS."""
     image_wh = np.array(image_hw[::-1])
     side = rng.uniform(min_side, 1, (TRIALS, 2))
@@ -47,8 +49,8 @@ def _windows(image_hw: HW, rng: Rng, min_side: float) -> Array:
     return np.concatenate([low, low + side_wh], axis=1)[(ratio >= 0.5) & (ratio <= 2)]
 
 
-def _kept(boxes: Array, windows: Array, min_visible: float) -> Array:
-    """Which boxes a window keeps: (K, M) bool. Both in fractions of the picture."""
+def _kept(boxes: np.ndarray, windows: np.ndarray, min_visible: float) -> np.ndarray:
+    """Which boxes a window keeps: (K, M) bool. Both in fractions of the image."""
     center = (boxes[:, :2] + boxes[:, 2:]) / 2
     inside = (windows[:, None, :2] <= center) & (center <= windows[:, None, 2:])  # [K, M, 2]
     visible = intersection(windows, boxes) >= min_visible * area(boxes)
@@ -56,26 +58,32 @@ def _kept(boxes: Array, windows: Array, min_visible: float) -> Array:
 
 
 def random_crop(
-    image: Array, boxes: Array, class_ids: Array, rng: Rng, *, min_side=0.3, min_visible=0.4
-) -> Example:
+    image: np.ndarray,
+    boxes: np.ndarray,
+    class_ids: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    min_side: float = 0.3,
+    min_visible: float = 0.4,
+) -> Sample:
     """Cut out a window that shows at least one object (SSD, Liu et al. 2016, section 2.2).
 
     Each window drawn has its own minimum IoU with an object: one choice for the whole crop, as in
-    the paper, would leave pictures of small objects mostly uncut, since no window of this size
+    the paper, would leave images of small objects mostly uncut, since no window of this size
     reaches an IoU of even 0.1 with them. If no window will do, nothing is cut off.
 
-    `min_side` is a fraction of the picture's sides. A box stays if its centre lies in the window
-    and `min_visible` of its area: the centre alone would teach that a quarter of an object is one.
+    `min_side` is a fraction of the image's sides. A box stays if its center lies in the window
+    and `min_visible` of its area: the center alone would teach that a quarter of an object is one.
     """
     height, width = image.shape[:2]
     scale = np.array([width, height, width, height])
     windows = _windows((height, width), rng, min_side)
     fractions = windows / scale
     kept = _kept(boxes, fractions, min_visible)  # [K, M]
-    good = np.ones(len(windows), bool)
+    good: np.ndarray = np.ones(len(windows), bool)
     if len(boxes):
         wanted = rng.choice(MIN_IOUS, (len(windows), 1))
-        good = (kept & (iou(fractions, boxes) >= wanted)).any(axis=1)
+        good = np.logical_and(kept, iou(fractions, boxes) >= wanted).max(axis=1)
     if not good.any():
         return image, boxes, class_ids
     chosen = good.argmax()
@@ -86,13 +94,18 @@ def random_crop(
 
 
 def zoom_out(
-    image: Array, boxes: Array, rng: Rng, *, max_zoom: float = 2.5, canvas_hw: HW | None = None
-) -> tuple[Array, Array]:
-    """Shrink the picture by 1 to `max_zoom` onto a canvas of its mean colour.
+    image: np.ndarray,
+    boxes: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    max_zoom: float = 2.5,
+    canvas_hw: tuple[int, int] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shrink the image by 1 to `max_zoom` onto a canvas of its mean color.
 
     It makes small objects out of large ones (SSD, Liu et al. 2016, section 3.6). `canvas_hw` is the
-    size of the result, the picture's own by default; the network's input size saves a second
-    resampling, and with it blur that the device's pictures do not have.
+    size of the result, the image's own by default; the network's input size saves a second
+    resampling, and with it blur that the device's images do not have.
     """
     height, width = canvas_hw or image.shape[:2]
     zoom = rng.uniform(1, max_zoom)
@@ -107,79 +120,14 @@ def zoom_out(
     return np.asarray(canvas), moved.astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """What happens to a training picture, and how often; calling it does everything."""
-
-    horizontal_flip: float = 0.5  # probability; 0 where left and right differ, as in digits
-    vertical_flip: float = 0.0  # probability; most pictures have an up, a microscope's have none
-    crop: float = 0.5  # probability; large objects, and other surroundings
-    zoom_out: float = 0.3  # probability; what is left, a fifth, stays as the device sees it
-    color: float = 0.8  # probability of `photometric`; the rest keeps true colours in sight
-    min_side: float = 0.3  # of a crop; less shows too little of most objects, and blurs them
-    min_visible: float = 0.4  # of a box in a crop; its centre alone lets a quarter pass
-    max_zoom: float = 2.5  # the paper's 4 turns a tenth of the picture into 6 pixels of 256
-    brightness: float = 32  # levels of 255; this and the next three are those of SSD's Caffe code
-    contrast: float = 0.5
-    saturation: float = 0.5
-    hue: float = 18  # degrees
-    noise: float = 6  # levels; what a small camera adds indoors
-
-    def __post_init__(self) -> None:
-        chances = "horizontal_flip", "vertical_flip", "crop", "zoom_out", "color"
-        for name in (*chances, "min_side", "min_visible", "contrast", "saturation"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} from 0 to 1 expected, got {getattr(self, name)}")
-        if self.crop + self.zoom_out > 1:
-            got = f"got {self.crop} + {self.zoom_out}; lower one"
-            raise ValueError(f"crop + zoom_out up to 1 expected, a picture gets only one; {got}")
-        if not self.max_zoom >= 1:
-            raise ValueError(f"max_zoom of at least 1 expected, got {self.max_zoom}; 1 is none")
-
-    def geometric(
-        self, image: Array, boxes: Array, class_ids: Array, rng: Rng, input_hw: HW | None = None
-    ) -> Example:
-        """Crop or zoom out, resize to `input_hw` if given, flip; drop what is cut off or tiny."""
-        boxes = np.asarray(boxes, np.float32)
-        chance = rng.random()
-        if chance < self.crop:
-            limits = {"min_side": self.min_side, "min_visible": self.min_visible}
-            image, boxes, class_ids = random_crop(image, boxes, class_ids, rng, **limits)
-        elif chance < self.crop + self.zoom_out:
-            zoom = {"max_zoom": self.max_zoom, "canvas_hw": input_hw}
-            image, boxes = zoom_out(image, boxes, rng, **zoom)
-        if input_hw is not None:
-            image = resize(image, input_hw)
-        if rng.random() < self.horizontal_flip:
-            image, boxes = flip(image, boxes)
-        # Asked only where wanted: a draw more would change every later one of older recipes.
-        if self.vertical_flip and rng.random() < self.vertical_flip:
-            image, boxes = flip_upside_down(image, boxes)
-        solid = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_SIDE).all(axis=1)
-        return image, boxes[solid], class_ids[solid]
-
-    def photometric(self, image: Array, rng: Rng) -> Array:
-        """Other light and colours, with probability `color`; cheap on a picture resized before."""
-        if rng.random() >= self.color:
-            return image
-        strengths = "brightness", "contrast", "saturation", "hue", "noise"
-        return photometric(image, rng, **{name: getattr(self, name) for name in strengths})
-
-    def __call__(
-        self, image: Array, boxes: Array, class_ids: Array, rng: Rng, input_hw: HW | None = None
-    ) -> Example:
-        image, boxes, class_ids = self.geometric(image, boxes, class_ids, rng, input_hw)
-        return self.photometric(image, rng), boxes, class_ids
-
-
 LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B (ITU-R BT.601)
 
 
-def color_matrix(brightness: float, contrast: float, saturation: float, hue: float) -> Array:
-    """Four changes as one affine map, so that a picture is passed over only once.
+def color_matrix(brightness: float, contrast: float, saturation: float, hue: float) -> np.ndarray:
+    """Four changes as one affine map, so that an image is passed over only once.
 
-    `brightness` levels are added, `contrast` is a factor about mid grey, `saturation` one about the
-    pixel's own grey, `hue` a turn about the grey axis in degrees (Rodrigues' formula). Returns
+    `brightness` levels are added, `contrast` is a factor about mid gray, `saturation` one about the
+    pixel's own gray, `hue` a turn about the gray axis in degrees (Rodrigues' formula). Returns
     (3, 4), a row for each of R, G, B; the last column is the constant.
     """
     cosine, sine = math.cos(math.radians(hue)), math.sin(math.radians(hue))
@@ -191,8 +139,15 @@ def color_matrix(brightness: float, contrast: float, saturation: float, hue: flo
 
 
 def photometric(
-    image: Array, rng: Rng, *, brightness=32, contrast=0.5, saturation=0.5, hue=18, noise=6
-) -> Array:
+    image: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    brightness: float = 32,
+    contrast: float = 0.5,
+    saturation: float = 0.5,
+    hue: float = 18,
+    noise: float = 6,
+) -> np.ndarray:
     """Other light and another camera; each strength is the greatest change, 0 for none.
 
     Contrast and saturation of 0.5 mean factors from 0.5 to 1.5; noise is in levels, and uniform,
@@ -202,10 +157,110 @@ def photometric(
     if brightness or contrast or saturation or hue:
         factors = 1 + more * contrast, 1 + vivid * saturation
         matrix = color_matrix(add * brightness, *factors, turn * hue)
-        picture = Image.fromarray(np.ascontiguousarray(image))
-        image = np.asarray(picture.convert("RGB", tuple(matrix.ravel())))
+        canvas = Image.fromarray(np.ascontiguousarray(image))
+        image = np.asarray(canvas.convert("RGB", tuple(matrix.ravel())))
     peak = round(abs(level) * noise)
     if peak:
         grain = rng.integers(-peak, peak + 1, image.shape, dtype=np.int16)
         image = np.clip(image + grain, 0, 255).astype(np.uint8)
     return image
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """The augmentation that depends on the data, and that the flags of a training set."""
+
+    horizontal_flip: float = setting(
+        0.5, "probability; 0 where left and right matter, as in text", 0, 1
+    )
+    vertical_flip: float = setting(
+        0.0, "probability; 0.5 where there is no up, as in microscopy", 0, 1
+    )
+    # What crop and zoom_out leave, a fifth by default, stays as the device sees it.
+    crop: float = setting(0.5, "probability of a random crop, which makes objects larger", 0, 1)
+    # Less shows too little of most objects, and blurs them.
+    min_crop: float = setting(
+        0.3, "smallest side of a crop, as a fraction of the picture's", 0.05, 1
+    )
+    zoom_out: float = setting(
+        0.3, "probability of a larger canvas, which makes objects smaller", 0, 1
+    )
+    # The SSD paper's 4 turns a tenth of the image into 6 pixels of 256.
+    max_zoom: float = setting(2.5, "largest canvas side; small objects vanish above it", 1, 100)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.crop + self.zoom_out > 1:
+            raise ValueError(
+                f"--crop and --zoom-out are 1 together at most, since a picture gets one of them, "
+                f"got {self.crop} + {self.zoom_out}"
+            )
+
+
+@dataclass(frozen=True)
+class Augmentation(AugmentationSettings):
+    """All changes of a training image, and how often they happen; calling it makes them.
+
+    The strengths of brightness, contrast, saturation and hue are those of SSD's Caffe code.
+    """
+
+    color: float = setting(
+        0.8, "probability of `photometric`; the rest keeps true colors in sight", 0, 1, flag=False
+    )
+    min_visible: float = setting(
+        0.4, "of a box in a crop; its center alone lets a quarter pass", 0, 1, flag=False
+    )
+    brightness: float = setting(32, "levels of 255", 0, 255, flag=False)
+    contrast: float = setting(0.5, "greatest change of the factor", 0, 1, flag=False)
+    saturation: float = setting(0.5, "greatest change of the factor", 0, 1, flag=False)
+    hue: float = setting(18, "degrees", 0, 180, flag=False)
+    noise: float = setting(6, "levels; what a small camera adds indoors", 0, 255, flag=False)
+
+    @classmethod
+    def of(cls, settings: AugmentationSettings) -> Augmentation:
+        """The augmentation that a training's settings ask for."""
+        return cls(**{f.name: getattr(settings, f.name) for f in fields(AugmentationSettings)})
+
+    def geometric(
+        self,
+        image: np.ndarray,
+        boxes: np.ndarray,
+        class_ids: np.ndarray,
+        rng: np.random.Generator,
+        input_hw: tuple[int, int] | None = None,
+    ) -> Sample:
+        """Crop or zoom out, resize to `input_hw` if given, flip; drop what is cut off or tiny."""
+        boxes = np.asarray(boxes, np.float32)
+        chance = rng.random()
+        if chance < self.crop:
+            limits = {"min_side": self.min_crop, "min_visible": self.min_visible}
+            image, boxes, class_ids = random_crop(image, boxes, class_ids, rng, **limits)
+        elif chance < self.crop + self.zoom_out:
+            image, boxes = zoom_out(image, boxes, rng, max_zoom=self.max_zoom, canvas_hw=input_hw)
+        if input_hw is not None:
+            image = resize(image, input_hw)
+        if rng.random() < self.horizontal_flip:
+            image, boxes = flip(image, boxes)
+        # Asked only where wanted: a draw more would change every later one of older recipes.
+        if self.vertical_flip and rng.random() < self.vertical_flip:
+            image, boxes = flip_upside_down(image, boxes)
+        solid = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_SIDE).all(axis=1)
+        return image, boxes[solid], class_ids[solid]
+
+    def photometric(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Other light and colors, with probability `color`; cheap on an image resized before."""
+        if rng.random() >= self.color:
+            return image
+        strengths = "brightness", "contrast", "saturation", "hue", "noise"
+        return photometric(image, rng, **{name: getattr(self, name) for name in strengths})
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        boxes: np.ndarray,
+        class_ids: np.ndarray,
+        rng: np.random.Generator,
+        input_hw: tuple[int, int] | None = None,
+    ) -> Sample:
+        image, boxes, class_ids = self.geometric(image, boxes, class_ids, rng, input_hw)
+        return self.photometric(image, rng), boxes, class_ids

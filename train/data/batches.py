@@ -1,9 +1,10 @@
-"""Batches for `model.fit`: pictures and targets as NumPy arrays, made while the net computes."""
+"""Training batches for `model.fit`: images and SSD targets, made while the net computes."""
 
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -11,9 +12,13 @@ import numpy as np
 from edge_runtime.detector.interpreter import available_cores
 from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import DetectorSpec
+from edge_runtime.media.images import read_image
 from train.data.augment import Augmentation
-from train.data.dataset import Example, VocDataset, read_image
+from train.data.dataset import Example, VocDataset
 from train.data.targets import TargetEncoder
+
+# Images (B, H, W, 3) float32 and {"logits": (B, N) int32, "offsets": (B, N, 5) float32}.
+Batch: TypeAlias = tuple[np.ndarray, dict[str, np.ndarray]]
 
 
 class TrainingBatches(keras.utils.PyDataset):
@@ -61,17 +66,15 @@ class TrainingBatches(keras.utils.PyDataset):
         self._made_at: dict[int, float] = {}
         # Threads do: Pillow and NumPy let others run. Half the cores are left to the net.
         threads = max(1, available_cores() // 2)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pictures")
-        self._ahead, self._coming = 2 * threads, {}
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+        self._ahead = 2 * threads
+        self._coming: dict[int, Future[Batch]] = {}
 
     def __len__(self) -> int:
         return len(self.epochs) * self.steps_per_epoch
 
-    def __getitem__(self, index: int):
-        """Images (B, H, W, 3) float32 and {"logits": (B, N) int32, "offsets": (B, N, 5)}.
-
-        The next ones are begun meanwhile: Keras prefetches on TensorFlow only.
-        """
+    def __getitem__(self, index: int) -> Batch:
+        """One batch; the next ones are begun meanwhile: Keras prefetches on TensorFlow only."""
         try:
             for number in range(index, min(index + 1 + self._ahead, len(self))):
                 if number not in self._coming:
@@ -80,7 +83,7 @@ class TrainingBatches(keras.utils.PyDataset):
             return self._make(index)
         return self._coming.pop(index).result()
 
-    def _make(self, index: int):
+    def _make(self, index: int) -> Batch:
         start = time.thread_time()
         try:
             return self._batch(index)
@@ -90,7 +93,7 @@ class TrainingBatches(keras.utils.PyDataset):
         finally:
             self.cpu_seconds += time.thread_time() - start
 
-    def _batch(self, index: int):
+    def _batch(self, index: int) -> Batch:
         nth, step = divmod(index, self.steps_per_epoch)
         epoch = self.epochs[nth]
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
@@ -110,7 +113,10 @@ class TrainingBatches(keras.utils.PyDataset):
         """When a batch was ready, by time.perf_counter(); to be asked once."""
         return self._made_at.pop(index)
 
-    def _sample(self, example: Example, rng: np.random.Generator):
+    def _sample(
+        self, example: Example, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pixels as `preprocess` makes them, class targets and offset targets of one image."""
         image = read_image(example.image_path)
         image, boxes, class_ids = self.augmentation.geometric(
             image, example.boxes, example.class_ids, rng, self.spec.input_hw

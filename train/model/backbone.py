@@ -1,4 +1,4 @@
-"""ImageNet weights for the backbone: what makes a few hundred pictures enough."""
+"""MobileNetV2 backbone: ImageNet weights, which make a few hundred images enough, and freezing."""
 
 from __future__ import annotations
 

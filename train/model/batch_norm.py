@@ -1,6 +1,6 @@
-"""A faster batch normalisation for training on a CPU with TensorFlow.
+"""Fused batch normalization, faster for training on a CPU with TensorFlow.
 
-Keras composes batch normalisation of several operations; a third of the training time of a
+Keras composes batch normalization of several operations; a third of the training time of a
 MobileNet went into them. TensorFlow's fused operation computes the same.
 """
 
@@ -15,10 +15,15 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     Its moving variance is that of n - 1 values, as the operation gives it, Keras's of n.
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self,
+        inputs: keras.KerasTensor,
+        training: bool | None = None,
+        mask: keras.KerasTensor | None = None,
+    ) -> keras.KerasTensor:
         if not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
-        import tensorflow as tf
+        import tensorflow as tf  # here, since other backends do without it
 
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
@@ -42,7 +47,7 @@ def with_fused_batch_norm(model: keras.Model) -> keras.Model:
     if keras.backend.backend() != "tensorflow":
         return model
 
-    def clone(layer):
+    def clone(layer: keras.Layer) -> keras.Layer:
         kind = type(layer)
         if kind is keras.layers.BatchNormalization:
             kind = FusedBatchNormalization

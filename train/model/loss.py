@@ -1,16 +1,18 @@
-"""The SSD loss (Liu et al. 2016, section 2.2), in keras.ops, so that every backend trains it.
+"""SSD loss (Liu et al. 2016, section 2.2), in keras.ops, so that every backend trains it.
 
 Both parts are sums over a batch, divided by the number of its positive anchors.
 """
 
 from __future__ import annotations
 
-from keras import ops
+from keras import KerasTensor, ops
 
 NEGATIVES_PER_POSITIVE = 3  # the paper's hard negative mining ratio
 
 
-def class_loss(class_targets, logits, hard_negatives: bool = True):
+def class_loss(
+    class_targets: KerasTensor, logits: KerasTensor, hard_negatives: bool = True
+) -> KerasTensor:
     """Softmax cross-entropy over the positives, and negatives that count as three for each.
 
     Args:
@@ -39,12 +41,12 @@ def class_loss(class_targets, logits, hard_negatives: bool = True):
     return ops.sum(losses * weights) / ops.maximum(ops.sum(counts), 1)
 
 
-def class_loss_of_all_negatives(class_targets, logits):
+def class_loss_of_all_negatives(class_targets: KerasTensor, logits: KerasTensor) -> KerasTensor:
     """`class_loss` without mining: a function of its own, since Keras saves losses by name."""
     return class_loss(class_targets, logits, hard_negatives=False)
 
 
-def _hardest(losses, negative, wanted):
+def _hardest(losses: KerasTensor, negative: KerasTensor, wanted: KerasTensor) -> KerasTensor:
     """Weight 1 for the `wanted` (B, 1) negatives of each picture that cost most, else 0: (B, N)."""
     # Mining only chooses; no gradient runs through the choice. Positives sort to the end.
     difficulty = ops.stop_gradient(losses * negative)
@@ -53,12 +55,12 @@ def _hardest(losses, negative, wanted):
     return negative * ops.cast(difficulty >= ops.maximum(limit, 1e-9), losses.dtype)
 
 
-def _all_alike(losses, negative, wanted):
+def _all_alike(losses: KerasTensor, negative: KerasTensor, wanted: KerasTensor) -> KerasTensor:
     """Weights (B, N) of the negatives, alike in a picture, of the sum `wanted` (B, 1)."""
     return negative * wanted / ops.maximum(ops.sum(negative, axis=1, keepdims=True), 1)
 
 
-def box_loss(offset_targets, offsets):
+def box_loss(offset_targets: KerasTensor, offsets: KerasTensor) -> KerasTensor:
     """SmoothL1 of the positive anchors' offsets.
 
     Args:

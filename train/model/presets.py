@@ -1,4 +1,4 @@
-"""Which feature levels a detector has and which anchors sit on them."""
+"""Presets: a detector's feature levels, anchors, width and input size."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 
@@ -64,26 +64,26 @@ def multiply_adds(model: keras.Model) -> int:
     return total
 
 
-def _conv(x, channels: int, name: str, activate: bool = True):
+def _conv(x: KerasTensor, channels: int, name: str, activate: bool = True) -> KerasTensor:
     x = layers.Conv2D(channels, 1, use_bias=False, name=name)(x)
     x = layers.BatchNormalization(name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
 
 
-def _depthwise(x, name: str, stride: int = 1):
+def _depthwise(x: KerasTensor, name: str, stride: int = 1) -> KerasTensor:
     x = layers.DepthwiseConv2D(3, stride, padding="same", use_bias=False, name=name)(x)
     x = layers.BatchNormalization(name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
-def _extra_level(x, channels: int, name: str):
+def _extra_level(x: KerasTensor, channels: int, name: str) -> KerasTensor:
     """An inverted bottleneck at stride 2."""
     x = _conv(x, channels // 2, f"{name}_expand")
     x = _depthwise(x, f"{name}_depthwise", stride=2)
     return _conv(x, channels, f"{name}_project", activate=False)
 
 
-def _top_down(features: dict, channels: int) -> dict:
+def _top_down(features: dict[int, KerasTensor], channels: int) -> dict[int, KerasTensor]:
     """Coarse maps upsampled and added to finer ones, each then smoothed."""
     pyramid, above = {}, None
     for stride in sorted(features, reverse=True):
@@ -100,7 +100,7 @@ def _top_down(features: dict, channels: int) -> dict:
     return pyramid
 
 
-def _heads(features: dict, spec: DetectorSpec) -> dict:
+def _heads(features: dict[int, KerasTensor], spec: DetectorSpec) -> dict[str, KerasTensor]:
     """SSDLite heads on every level, rows of all levels behind one another.
 
     Classes and boxes stay separate tensors: their ranges differ, and one int8 scale for both
@@ -113,7 +113,7 @@ def _heads(features: dict, spec: DetectorSpec) -> dict:
     return outputs
 
 
-def _head(x, level: AnchorLevel, kind: str, width: int):
+def _head(x: KerasTensor, level: AnchorLevel, kind: str, width: int) -> KerasTensor:
     name = f"{kind}_{level.stride}"
     x = _depthwise(x, f"{name}_depthwise")
     x = layers.Conv2D(len(level) * width, 1, name=f"{name}_conv")(x)

@@ -1,4 +1,4 @@
-"""The int8 range of every activation, measured on pictures.
+"""Calibration: the int8 range of every activation, taken from images.
 
 Ranges are plain minima and maxima. Means of them, percentiles and least squares were tried beside
 them: none was better by more than chance on digits and blood cells, and 99.9% lost 2 to 3 AP. The
@@ -51,7 +51,7 @@ def measure_ranges(
 def observe(
     model: keras.Model, frames: Sequence[np.ndarray], spec: DetectorSpec
 ) -> Iterator[dict[str, np.ndarray]]:
-    """What every unit that rounds puts out, picture by picture, by name of the unit."""
+    """The output of every unit that rounds, image by image, by name of the unit."""
     units = [unit for unit in find_units(model)[0] if unit.rounds]
     probe = keras.Model(model.input, {unit.name: unit.layers[-1].output for unit in units})
     for frame in tqdm(frames, "calibrating", unit="picture", leave=False, disable=None):

@@ -1,10 +1,10 @@
-"""Layers that compute in float what int8 arithmetic gives (Jacob et al. 2018, section 3)."""
+"""Fake quantization: float layers that compute as int8 does (Jacob et al. 2018, section 3)."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
-from keras import ops
+from keras import KerasTensor, ops
 
 Range = tuple[float, float]
 
@@ -32,16 +32,16 @@ class FakeQuant(keras.Layer):
         super().__init__(name=f"{of}_range", trainable=learn)
         self.of, self.start = of, start
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.factors = self.add_weight(
             shape=(2,), name="factors", initializer="ones", constraint=keras.constraints.NonNeg()
         )
 
-    def ends(self):
+    def ends(self) -> tuple[KerasTensor, KerasTensor]:
         """(low, high) as tensors."""
         return self.factors[0] * self.start[0], self.factors[1] * self.start[1]
 
-    def call(self, x):
+    def call(self, x: KerasTensor) -> KerasTensor:
         return keras.quantizers.fake_quant_with_min_max_vars(x, *self.ends())
 
     def range(self) -> Range:
@@ -82,7 +82,7 @@ class FoldedConvolution(keras.Layer):
         self.channel_axis = 2 if self.depthwise else 3
         self.built = True  # with the layers it uses
 
-    def folded(self):
+    def folded(self) -> tuple[KerasTensor, KerasTensor]:
         """(kernel, bias) before rounding: those of convolution and batch norm in one."""
         kernel, bias = self.convolution.kernel, 0.0
         if self.convolution.use_bias:
@@ -96,7 +96,7 @@ class FoldedConvolution(keras.Layer):
             kernel = kernel * (factor[:, None] if self.depthwise else factor)
         return kernel, bias + self.shift
 
-    def rounded(self, kernel, bias=0.0):
+    def rounded(self, kernel: KerasTensor, bias: KerasTensor | float = 0.0) -> KerasTensor:
         """The kernel on the steps of int8; gradients pass as if it had not been rounded."""
         limit = ops.stop_gradient(self.limits(kernel, bias))
         kernel = kernel + self.nudge
@@ -107,17 +107,17 @@ class FoldedConvolution(keras.Layer):
         )
         return ops.swapaxes(kernel, 2, 3) if self.depthwise else kernel
 
-    def limits(self, kernel, bias=0.0):
+    def limits(self, kernel: KerasTensor, bias: KerasTensor | float = 0.0) -> KerasTensor:
         """(channels,): the largest weight that int8 has for each channel; the smallest is -it."""
         axes = [axis for axis in range(4) if axis != self.channel_axis]
         limit = ops.max(ops.abs(kernel), axis=axes)
         return ops.maximum(limit, NARROWEST + BIAS_PART * ops.abs(bias))
 
-    def call(self, x):
+    def call(self, x: KerasTensor) -> KerasTensor:
         return self.convolution.activation(self.convolve(x))
 
-    def convolve(self, x):
-        """What comes out before an activation of the convolution's own."""
+    def convolve(self, x: KerasTensor) -> KerasTensor:
+        """The output before an activation of the convolution's own."""
         kernel, bias = self.folded()
         if self.rounds:
             kernel = self.rounded(kernel, bias)
@@ -131,5 +131,6 @@ class FoldedConvolution(keras.Layer):
         )
         return y + bias
 
-    def compute_output_shape(self, input_shape):
-        return self.convolution.compute_output_shape(input_shape)
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        shape: tuple[int | None, ...] = self.convolution.compute_output_shape(input_shape)
+        return shape

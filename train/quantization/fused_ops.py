@@ -7,6 +7,7 @@ import fnmatch
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 from keras import layers
@@ -53,7 +54,7 @@ class Unit:
         return isinstance(self.layers[0], CONVOLUTIONS)
 
     @property
-    def batch_norm(self) -> layers.BatchNormalization | None:
+    def batch_norm(self) -> keras.layers.BatchNormalization | None:
         """The one to fold into the convolution."""
         norms = [layer for layer in self.layers if isinstance(layer, layers.BatchNormalization)]
         return norms[0] if self.convolves and norms else None
@@ -125,19 +126,19 @@ def _trace(model: keras.Model) -> tuple[list[Unit], list[int]]:
     numbers: dict[int, int] = {}
     kept, calls = [], []
 
-    def number(tensor) -> int:
+    def number(tensor: keras.KerasTensor) -> int:
         kept.append(tensor)  # so that no other tensor takes its id
         return numbers.setdefault(id(tensor), len(numbers))
 
-    def record(layer, *args, **kwargs):
+    def trace_call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         inputs = tuple(number(tensor) for tensor in keras.tree.flatten(args))
         output = layer(*args, **kwargs)
         calls.append(Unit((model.get_layer(layer.name),), inputs, number(output)))
         return output
 
-    picture = keras.Input(model.input_shape[1:])
-    number(picture)
-    copy = keras.models.clone_model(model, input_tensors=picture, call_function=record)
+    image = keras.Input(model.input_shape[1:])
+    number(image)
+    copy = keras.models.clone_model(model, input_tensors=image, call_function=trace_call)
     return calls, [number(tensor) for tensor in keras.tree.flatten(copy.output)]
 
 
@@ -156,7 +157,7 @@ def _share_ranges(units: list[Unit]) -> list[Unit]:
 SHOWN = 5  # names in an error message
 
 
-def match_units(model, patterns: Iterable[str]) -> set[str]:
+def match_units(model: keras.Model, patterns: Iterable[str]) -> set[str]:
     """Names of the units, see train/quantization/fused_ops.py, that any of the patterns means.
 
     A pattern is the name of a unit (`offsets`), what several names begin with (`block_6`, which is

@@ -1,4 +1,4 @@
-"""Quantisation-aware training (Jacob et al. 2018): a float detector learns to live with int8.
+"""Quantization-aware training (Jacob et al. 2018): a float detector learns to live with int8.
 
 The int8 net of train/quantization/simulated_net.py is trained in the float one's place: its forward
 pass rounds as the device will, gradients pass as if nothing had been rounded. Batch norm is folded
@@ -21,7 +21,7 @@ from train.quantization.calibrate import measure_ranges
 from train.quantization.fake_quant import FakeQuant
 from train.quantization.learnt_ranges import RANGES_MEMBER, ranges_to_json, read_ranges
 from train.quantization.simulated_net import Quantization, build_int8_net
-from train.training.model_views import Nets
+from train.training.model_views import ModelViews
 
 CALIBRATION_IMAGES = 64  # where the ranges begin; training moves them
 
@@ -40,7 +40,7 @@ def read_float_spec(path: Path, class_names: tuple[str, ...]) -> DetectorSpec:
     return spec
 
 
-def make_int8_nets(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: int) -> Nets:
+def make_int8_views(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: int) -> ModelViews:
     """The detector in `path` and over its variables the int8 net, with ranges to be learnt.
 
     They begin with those in the file if it has learnt some, else with those of pictures.
@@ -54,12 +54,12 @@ def make_int8_nets(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: in
         frames = [resize(read_image(example.image_path), spec.input_hw) for example in examples]
         ranges = measure_ranges(plain, frames, spec)
     net = build_int8_net(plain, Quantization(ranges), learn_ranges=True)
-    record = describe_learning(spec, dataset, seed).to_json()
+    calibration = describe_learning(spec, dataset, seed).to_json()
 
     def members() -> dict[str, str]:
-        return {RANGES_MEMBER: ranges_to_json(learnt_ranges(net)), CALIBRATION_MEMBER: record}
+        return {RANGES_MEMBER: ranges_to_json(learnt_ranges(net)), CALIBRATION_MEMBER: calibration}
 
-    return Nets(plain, net, members, True)
+    return ModelViews(plain, net, members, shared=True)
 
 
 def describe_learning(spec: DetectorSpec, dataset: VocDataset, seed: int) -> CalibrationRecord:

@@ -1,11 +1,11 @@
-"""A detector as int8 arithmetic computes it, simulated in float (Jacob et al. 2018, section 3).
+"""Simulated int8 net: a detector as int8 computes it, in float (Jacob et al. 2018, section 3).
 
 Batch norm is folded into the weights before it. Weights are rounded with one scale a channel,
 activations with one range a tensor, at the places where a TensorFlow Lite file has them: behind a
 convolution with its batch norm and activation, behind an addition, behind a concatenation. What
 only moves numbers about (padding, resizing, reshaping) keeps the range of what it gets.
 
-Calibration, quantisation-aware training and the converter share this net, so that the file gets
+Calibration, quantization-aware training and the converter share this net, so that the file gets
 what was measured or learnt.
 """
 
@@ -25,7 +25,7 @@ INPUT = "input"  # the name of the pixels' range
 
 @dataclass(frozen=True)
 class Quantization:
-    """What int8 needs to know beyond the weights.
+    """Parameters of int8 beyond the weights.
 
     Attributes:
         ranges: (low, high) of the picture (INPUT) and of each unit that rounds, by name.
@@ -66,7 +66,7 @@ def build_int8_net(
     """
     units, outputs = find_units(model)
 
-    def rounded(x, name: str):
+    def rounded(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         if name in keep_float or name not in quantization.ranges:
             return x
         learn = learn_ranges and name != INPUT  # the pixels' range is the device's

@@ -1,11 +1,13 @@
-"""What happens between epochs: validation AP, the best model, the state, log and curves."""
+"""Keras callbacks: validation AP, the best checkpoint with its state and log, and speed."""
 
 from __future__ import annotations
 
 import errno
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,8 +16,9 @@ from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.postprocess import decode_outputs
 from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import DetectorSpec
+from edge_runtime.media.images import read_image
 from train.data.batches import TrainingBatches
-from train.data.dataset import VocDataset, read_image
+from train.data.dataset import VocDataset
 from train.evaluation.coco import (
     IOU_THRESHOLD,
     MAX_DETECTIONS,
@@ -25,15 +28,15 @@ from train.evaluation.coco import (
 )
 from train.evaluation.contact_sheet import draw_contact_sheet
 from train.training.checkpoint import Progress, TrainingFiles, save_detector, save_state
-from train.training.logs import draw_curves, write_log
-from train.training.model_views import Nets
-from train.training.provenance import MEMBER, complete
+from train.training.logs import Row, draw_curves, write_log
+from train.training.model_views import ModelViews
+from train.training.provenance import TRAINING_MEMBER, provenance_to_json
 
 
 def detect_all(
     model: keras.Model, dataset: VocDataset, spec: DetectorSpec, batch_size: int = 25
 ) -> list[PictureDetections]:
-    """What a float model finds in each picture, with the thresholds of `train.evaluation.coco`."""
+    """Detections of a float model in each image, with the thresholds of `train.evaluation.coco`."""
     anchors = make_anchors(spec)
     detections = []
     for start in range(0, len(dataset), batch_size):
@@ -56,69 +59,69 @@ def detect_all(
 
 
 class Validation(keras.callbacks.Callback):
-    """Adds `val_ap` and `val_ap50` to the logs every few epochs, and after the last one.
+    """Add `val_ap` and `val_ap50` to the logs every few epochs, and after the last one.
 
     Args:
-        nets: the detector's faces; the one to be measured is.
-        dataset: None to measure nothing.
+        views: the detector's; the one for evaluation is evaluated.
+        dataset: None to evaluate nothing.
 
     Attributes:
-        detections: of the last measurement, for each picture.
+        detections: of the last evaluation, for each image.
     """
 
     def __init__(
         self,
-        nets: Nets,
+        views: ModelViews,
         dataset: VocDataset | None,
         spec: DetectorSpec,
         every: int,
         epochs: int,
     ) -> None:
         super().__init__()
-        self.nets, self.dataset, self.spec = nets, dataset, spec
+        self.views, self.dataset, self.spec = views, dataset, spec
         self.every, self.epochs = every, epochs
         self.detections: list[PictureDetections] = []
 
-    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+    def on_epoch_end(self, epoch: int, logs: Row) -> None:
         if self.dataset and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
-            self.nets.sync(self.model)
-            self.detections = detect_all(self.nets.measured, self.dataset, self.spec)
+            self.views.sync(self.model)
+            self.detections = detect_all(self.views.evaluation, self.dataset, self.spec)
             accuracy = evaluate(self.dataset.examples, self.detections, self.spec.class_names)
             logs |= {"val_ap": accuracy.ap or 0.0, "val_ap50": accuracy.ap50 or 0.0}
 
 
-class Keeper(keras.callbacks.Callback):
-    """Keeps the best model and, after every epoch, the state to resume from, log and curves.
+class BestCheckpoint(keras.callbacks.Callback):
+    """Keep the best model and, after every epoch, the state to resume from, log and curves.
 
     Without a validation split the last epoch's model is the one to keep. The log is written from
     the state's own history: an epoch that a power cut took away is in neither, and none is there
     twice.
 
     Args:
-        nets: the detector's faces; the plain one is saved.
+        views: the detector's; the one for export is saved.
         validation: has run before, at every epoch's end.
         start: where the training begins.
-        record: what the model's file says of its training, see train/training/provenance.py.
+        provenance: what the model's file says of its training, see train/training/provenance.py.
     """
 
     def __init__(
         self,
-        nets: Nets,
+        views: ModelViews,
         validation: Validation,
         files: TrainingFiles,
         start: Progress,
-        record: dict,
+        provenance: Mapping[str, Any],
     ) -> None:
         super().__init__()
-        self.nets, self.validation, self.files = nets, validation, files
-        self.progress, self.record = start, record
+        self.views, self.validation, self.files = views, validation, files
+        self.progress, self.provenance = start, provenance
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: Row | None = None) -> None:
         self.last = time.perf_counter()
         if not self.progress.epochs:  # so that until the end there is something to resume from
             save_state(self.files.state, self.model, self.progress)
 
-    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+    def on_epoch_end(self, epoch: int, logs: Row) -> None:
         if not math.isfinite(logs["loss"]):
             raise ValueError(
                 f"a loss that is a number expected, got {logs['loss']} in epoch {epoch + 1}; start "
@@ -129,7 +132,7 @@ class Keeper(keras.callbacks.Callback):
         except OSError as error:
             raise _explained(error, self.files.state, self.progress.epochs) from error
 
-    def _keep(self, epoch: int, logs: dict) -> None:
+    def _keep(self, epoch: int, logs: Row) -> None:
         best, now = self.progress.best_ap, time.perf_counter()
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
         for name in ("val_ap", "val_ap50"):  # measured or not: the log is a table
@@ -145,11 +148,14 @@ class Keeper(keras.callbacks.Callback):
         self.progress = progress
         self.write_history()
 
-    def _save(self, history: list[dict]) -> None:
-        self.nets.sync(self.model)
+    def _save(self, history: list[Row]) -> None:
+        self.views.sync(self.model)
         spec, dataset = self.validation.spec, self.validation.dataset
-        members = {MEMBER: complete(self.record, history), **self.nets.members()}
-        save_detector(self.nets.plain, spec, self.files.model, members)
+        members = {
+            TRAINING_MEMBER: provenance_to_json(self.provenance, history),
+            **self.views.members(),
+        }
+        save_detector(self.views.export, spec, self.files.model, members)
         if dataset:
             found = self.validation.detections
             draw_contact_sheet(dataset.examples, found, spec.class_names, self.files.sheet)
@@ -161,18 +167,18 @@ class Keeper(keras.callbacks.Callback):
 
 def _explained(error: OSError, state: Path, epochs: int) -> OSError:
     """The same error with what is left, since it comes hours after the command was typed."""
-    cure = {errno.ENOSPC: "free some space", errno.EDQUOT: "free some of your quota"}
+    cures = {errno.ENOSPC: "free some space", errno.EDQUOT: "free some of your quota"}
+    cure = cures.get(error.errno or 0, "make room or rights")
     kept = f"{state} still holds epoch {epochs}"
     what = error.strerror or str(error)
     return OSError(
         error.errno,
-        f"{what} while writing beside {state}; {kept}: "
-        f"{cure.get(error.errno, 'make room or rights')} and go on with --resume",
+        f"{what} while writing beside {state}; {kept}: {cure} and go on with --resume",
     )
 
 
 class Speed(keras.callbacks.Callback):
-    """Adds `images_per_second`, `waiting`, `pipeline` and `learning_rate` to the logs.
+    """Add `images_per_second`, `waiting`, `pipeline` and `learning_rate` to the logs.
 
     `waiting` is a share of the epoch's time in [0, 1]: of each step, how long after the end of the
     last one its batch was still being made. `pipeline` is how many cores were busy with pictures.
@@ -184,23 +190,24 @@ class Speed(keras.callbacks.Callback):
         super().__init__()
         self.batches = batches
         self.steps = 0  # of this run of the training, all epochs
+        self.counted, self.waited = -1, 0.0  # steps of this epoch without its first; seconds
+        self.start = self.last = self.busy = 0.0  # of this epoch, from the end of its first step
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.start = self.last = None
-        self.counted, self.waited = 0, 0.0
+    def on_epoch_begin(self, epoch: int, logs: Row | None = None) -> None:
+        self.counted, self.waited = -1, 0.0
 
-    def on_train_batch_end(self, batch: int, logs: dict) -> None:
+    def on_train_batch_end(self, batch: int, logs: Row) -> None:
         now = time.perf_counter()
-        if self.start is None:
+        self.counted += 1
+        if not self.counted:
             self.start, self.busy = now, self.batches.cpu_seconds
         else:
-            self.counted += 1
             self.waited += max(0.0, self.batches.made_at(self.steps) - self.last)
             logs["images_per_second"] = self._rate(now)
         self.steps += 1
         self.last = now
 
-    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+    def on_epoch_end(self, epoch: int, logs: Row) -> None:
         seconds = self.last - self.start
         logs["images_per_second"] = self._rate(self.last)
         busy = self.batches.cpu_seconds - self.busy

@@ -1,4 +1,4 @@
-"""Saving a trained detector, and the state from which an interrupted training goes on."""
+"""Checkpoints: a trained detector, and the state from which an interrupted training goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from edge_runtime.detector.spec import DetectorSpec, embed, read_spec
 from edge_runtime.media.atomic import atomic_path, remove_leftovers
 from train.config import TrainConfig
+from train.training.logs import Row
 
 
 def save_detector(
@@ -89,11 +90,11 @@ class Progress:
 
     epochs: int
     best_ap: float
-    recipe: dict
-    history: list[dict]
+    recipe: dict[str, Any]
+    history: list[Row]
 
 
-def begin(recipe: dict, files: TrainingFiles, resume: bool, overwrite: bool) -> Progress:
+def begin(recipe: dict[str, Any], files: TrainingFiles, resume: bool, overwrite: bool) -> Progress:
     """Where a training begins: at its start, or where it was interrupted.
 
     Raises: ValueError rather than lose an earlier result or mix two trainings.

@@ -1,4 +1,4 @@
-"""Several processes that train one net together, each feeding its part of every batch."""
+"""Distributed training: several processes train one net, each on its part of every batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import keras
 import numpy as np
@@ -29,8 +29,8 @@ FAREWELL_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Hosts:
-    """The processes of a training, and which of them this one is.
+class Cluster:
+    """The processes of a training, called hosts, and which of them this one is.
 
     Attributes:
         count: processes. index: of this one, from 0; the first validates and writes the files.
@@ -44,8 +44,8 @@ class Hosts:
         return self.index == 0
 
     @contextmanager
-    def all_or_none(self) -> Iterator[None]:
-        """Waits at the end of the block for all hosts; raises ValueError if one of them failed.
+    def barrier(self) -> Iterator[None]:
+        """Wait at the end of the block for all hosts; raises ValueError if one of them failed.
 
         Else the others would wait for ever in the next step for a host that has given up.
         """
@@ -60,9 +60,9 @@ class Hosts:
                 f"all {self.count} hosts are needed, host {gave_up[0]} gave up; see its message"
             )
 
-    def from_first(self, make: Callable[[], bytes]) -> bytes:
-        """What `make` returns on the first host, on all of them. Raises: as `all_or_none`."""
-        with self.all_or_none():
+    def broadcast(self, make: Callable[[], bytes]) -> bytes:
+        """What `make` returns on the first host, on all of them. Raises: as `barrier`."""
+        with self.barrier():
             value = make() if self.first else b""
         if self.count == 1:
             return value
@@ -70,11 +70,12 @@ class Hosts:
 
         size = int(broadcast_one_to_all(np.int32(len(value))))
         sent = np.frombuffer(value, np.uint8) if self.first else np.zeros(size, np.uint8)
-        return broadcast_one_to_all(sent).tobytes()
+        received: bytes = broadcast_one_to_all(sent).tobytes()
+        return received
 
     @contextmanager
-    def in_step(self) -> Iterator[None]:
-        """For a block in which the hosts compute together: ConnectionError if another one is lost.
+    def report_lost_host(self) -> Iterator[None]:
+        """Raise ConnectionError if another host is lost in a block in which all compute together.
 
         The backend says it in the words of its transport only, and this process must then leave at
         once, without waiting for the others.
@@ -95,35 +96,37 @@ class Hosts:
             return np.zeros(1, bool)  # the one host raises its own error
         from jax.experimental.multihost_utils import process_allgather
 
-        return process_allgather(np.array([failed]), tiled=True)
+        gathered: np.ndarray = process_allgather(np.array([failed]), tiled=True)
+        return gathered
 
 
-ALONE = Hosts()
+SINGLE = Cluster()
 
 
-def join() -> Hosts:
-    """Meet the other processes that Keras's environment variables name; `ALONE` without them.
+def join() -> Cluster:
+    """Meet the other processes that Keras's environment variables name; `SINGLE` without them.
 
     To be called before the backend's first operation. Waits until all have come; where they have
     not after five minutes, JAX ends the process.
 
     Raises: ValueError for settings that do not fit each other or the backend.
     """
-    hosts = from_environment(os.environ)
-    if hosts.count > 1:
+    cluster = from_environment(os.environ)
+    if cluster.count > 1:
         if keras.backend.backend() != "jax":
             raise ValueError(
                 f"several hosts train on JAX, got the backend {keras.backend.backend()}; set "
                 f"KERAS_BACKEND=jax, or unset {COUNT}"
             )
         print(
-            f"host {hosts.index} of {hosts.count}: meeting at {os.environ[ADDRESSES]}", flush=True
+            f"host {cluster.index} of {cluster.count}: meeting at {os.environ[ADDRESSES]}",
+            flush=True,
         )
         keras.distribution.initialize()
         # JAX catches it to tell of a coming end; it would be lost, since nothing here asks.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         atexit.register(_farewell)
-    return hosts
+    return cluster
 
 
 def _farewell() -> None:
@@ -141,12 +144,12 @@ def _leave() -> None:
     os._exit(2)
 
 
-def from_environment(environment: Mapping[str, str]) -> Hosts:
+def from_environment(environment: Mapping[str, str]) -> Cluster:
     """Raises: ValueError where one of the three variables is missing or wrong."""
     names = (ADDRESSES, COUNT, INDEX)
     missing = [name for name in names if not environment.get(name)]
     if len(missing) == len(names):
-        return ALONE
+        return SINGLE
     if missing:
         raise ValueError(f"{', '.join(names)} go together, got no {missing[0]}; set it or no other")
     try:
@@ -158,11 +161,11 @@ def from_environment(environment: Mapping[str, str]) -> Hosts:
             f"{COUNT} expected to be a number above 0 and {INDEX} one below it, from 0, got "
             f"{environment[COUNT]!r} and {environment[INDEX]!r}; number the hosts 0, 1, …"
         )
-    return Hosts(count, index)
+    return Cluster(count, index)
 
 
-def spread(batch_size: int) -> keras.distribution.DataParallel | None:
-    """Lays every batch over the devices of all hosts; None where there is only one device.
+def data_parallel(batch_size: int) -> keras.distribution.DataParallel | None:
+    """Lay every batch over the devices of all hosts; None where there is only one device.
 
     Raises: ValueError for a batch that cannot be laid out evenly.
     """
@@ -192,24 +195,26 @@ def replicated(model: keras.Model, seed: int) -> keras.Model:
     return copy
 
 
-def share_progress(hosts: Hosts, recipe: dict, make: Callable[[], Progress]) -> Progress:
+def share_progress(
+    cluster: Cluster, recipe: Mapping[str, Any], make: Callable[[], Progress]
+) -> Progress:
     """Where the first host begins, which alone needs to have the state of an interrupted training.
 
     Raises: ValueError on all hosts if one was given another recipe, or if `make` raises it.
     """
-    sent = hosts.from_first(lambda: json.dumps(vars(make())).encode())
+    sent = cluster.broadcast(lambda: json.dumps(vars(make())).encode())
     start = Progress(**json.loads(sent))
-    with hosts.all_or_none():
+    with cluster.barrier():
         different = sorted(name for name in recipe if recipe[name] != start.recipe.get(name))
         if different:
             raise ValueError(
-                f"host {hosts.index} expected to train what the first host trains, got other "
+                f"host {cluster.index} expected to train what the first host trains, got other "
                 f"{different}; give every host the same flags and data"
             )
     return start
 
 
-def share_weights(hosts: Hosts, model: keras.Model, load: Callable[[], None]) -> None:
+def share_weights(cluster: Cluster, model: keras.Model, load: Callable[[], None]) -> None:
     """Run `load`, which fills `model`, on the first host only, and give its weights to the others.
 
     So the others need no file of weights and no download.
@@ -221,13 +226,13 @@ def share_weights(hosts: Hosts, model: keras.Model, load: Callable[[], None]) ->
         np.savez(file, *model.get_weights())
         return file.getvalue()
 
-    if hosts.count == 1:
+    if cluster.count == 1:
         load()
         return
-    with np.load(io.BytesIO(hosts.from_first(loaded))) as weights:
+    with np.load(io.BytesIO(cluster.broadcast(loaded))) as weights:
         model.set_weights(list(weights.values()))
 
 
-def share_file(hosts: Hosts, path: Path) -> Path | BinaryIO:
+def share_file(cluster: Cluster, path: Path) -> Path | BinaryIO:
     """A file of the first host, for reading on all of them."""
-    return path if hosts.count == 1 else io.BytesIO(hosts.from_first(path.read_bytes))
+    return path if cluster.count == 1 else io.BytesIO(cluster.broadcast(path.read_bytes))

@@ -1,4 +1,4 @@
-"""Where the first weights of a training come from."""
+"""Initial weights: ImageNet's, those of a trained detector, or random ones."""
 
 from __future__ import annotations
 
@@ -35,6 +35,13 @@ class Initial:
         """True where the backbone has seen more than the data set will show it."""
         return not (self.start_from or self.from_scratch)
 
+    @property
+    def detector(self) -> Path:
+        """The detector to go on from. Raises: ValueError where there is none."""
+        if self.start_from is None:
+            raise ValueError("a trained detector to go on from expected, got none")
+        return self.start_from
+
     def describe(self) -> str:
         """For the recipe that an interrupted training must go on with."""
         path = self.start_from or self.backbone_weights
@@ -49,4 +56,5 @@ class Initial:
 
 
 def initial_from_flags(arguments: argparse.Namespace) -> Initial:
+    """The initial weights that the flags of `train.config.add_initial_flags` ask for."""
     return Initial(arguments.start_from, arguments.backbone_weights, arguments.from_scratch)

@@ -1,4 +1,4 @@
-"""The log of a training: a CSV table and a picture of its curves."""
+"""Training log: a CSV table, its curves as a PNG, and events for TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import csv
 import math
 import time
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure  # the object interface needs no display
+from matplotlib.ticker import MaxNLocator
 
 from edge_runtime.media.atomic import atomic_path
 from train.captured_output import captured_output
 
+# A figure of each column after an epoch; nan where it was not measured.
+Row: TypeAlias = dict[str, float]
 
-def write_log(history: list[dict], path: Path) -> None:
+
+def write_log(history: list[Row], path: Path) -> None:
     """One CSV line an epoch; a cell that was not measured stays blank."""
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, history[0])
@@ -23,10 +29,8 @@ def write_log(history: list[dict], path: Path) -> None:
             writer.writerow({k: "" if math.isnan(v) else v for k, v in row.items()})
 
 
-def draw_curves(history: list[dict], path: Path) -> None:
+def draw_curves(history: list[Row], path: Path) -> None:
     """Loss (logarithmic), learning rate and, where measured, validation AP by epoch, as a PNG."""
-    from matplotlib.figure import Figure  # the object interface needs no display
-
     columns = {name: np.array([row[name] for row in history]) for name in history[0]}
     epochs = columns["epoch"]
     measured = np.isfinite(columns["val_ap"])
@@ -43,7 +47,7 @@ def draw_curves(history: list[dict], path: Path) -> None:
             axes.plot(epochs[measured], columns[name][measured], marker=".", label=label)
         axes.set(ylim=(0, 1), xlabel="epoch", title="validation accuracy")
     for axes in (losses, rate, *accuracy):
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
     with atomic_path(path) as temporary:
@@ -51,6 +55,16 @@ def draw_curves(history: list[dict], path: Path) -> None:
 
 
 INSTALL = "pip install tensorboard"
+
+
+class ScalarWriter(Protocol):
+    """TensorBoard's writer of curves."""
+
+    def add_scalar(self, tag: str, data: float, step: int) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def check_installed() -> None:
@@ -62,28 +76,29 @@ def check_installed() -> None:
             raise ValueError(f"--tensorboard needs TensorBoard ({error}); {INSTALL}") from error
 
 
-def open_writer(folder: Path):
+def open_writer(folder: Path) -> ScalarWriter:
     """A writer into a new run below `folder`; every run starts with the whole history."""
     from tensorboard.summary import Writer
 
-    return Writer(str(folder / time.strftime("%Y%m%d-%H%M%S")))
+    writer: ScalarWriter = Writer(str(folder / time.strftime("%Y%m%d-%H%M%S")))
+    return writer
 
 
 class EventLog(keras.callbacks.Callback):
-    """Hands every column of the log to TensorBoard; stands behind those that fill the logs.
+    """Hand every column of the log to TensorBoard; stands behind those that fill the logs.
 
     Args:
         writer: from `open_writer`.
         history: rows of the epochs before this run.
     """
 
-    def __init__(self, writer, history: list[dict]) -> None:
+    def __init__(self, writer: ScalarWriter, history: list[Row]) -> None:
         super().__init__()
         self.writer = writer
         for row in history:
-            self._write(row["epoch"], row)
+            self._write(int(row["epoch"]), row)
 
-    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+    def on_epoch_end(self, epoch: int, logs: Row) -> None:
         try:
             self._write(epoch + 1, logs)
             self.writer.flush()
@@ -94,10 +109,10 @@ class EventLog(keras.callbacks.Callback):
                 "room and go on with --resume",
             ) from error
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: Row | None = None) -> None:
         self.writer.close()
 
-    def _write(self, epoch: int, row: dict) -> None:
+    def _write(self, epoch: int, row: Row) -> None:
         for name, value in row.items():
             if name != "epoch" and math.isfinite(value):
                 group = "validation" if name.startswith("val_") else "training"

@@ -1,4 +1,4 @@
-"""A detector's faces while it is trained: what learns, what is measured, what is saved."""
+"""Model views: the trained, evaluated and exported side of one detector."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ import keras
 
 
 @dataclass(frozen=True)
-class Nets:
-    """One detector three times; `sync` brings the latter two up to what was learnt.
+class ModelViews:
+    """One detector as three models; `sync` brings the latter two up to what was learnt.
+
+    The trained one is not among them: it may lie on several devices.
 
     Attributes:
-        plain: of standard layers, what is saved. It is not spread over devices and predicts
+        export: of standard layers, what is saved. It is not spread over devices and predicts
             without the help of other hosts.
-        measured: what validation looks at: the plain net, or the int8 net that it will become.
+        evaluation: what validation looks at: the export view, or the int8 net it will become.
         members: what the training adds to the saved file, by name.
-        shared: whether the trained net has the very variables of the plain one.
+        shared: whether the trained model has the very variables of the export view.
     """
 
-    plain: keras.Model
-    measured: keras.Model
+    export: keras.Model
+    evaluation: keras.Model
     members: Callable[[], dict[str, str]] = field(default=dict)
     shared: bool = False
 
     def sync(self, trained: keras.Model) -> None:
+        """Take over the weights of the trained model."""
         if not self.shared:
-            self.plain.set_weights(trained.get_weights())
+            self.export.set_weights(trained.get_weights())

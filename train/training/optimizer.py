@@ -1,4 +1,4 @@
-"""How the weights move: Adam with warm-up, cosine decay and a slower pretrained backbone."""
+"""Optimizer: Adam with warm-up, cosine decay and a slower pretrained backbone."""
 
 from __future__ import annotations
 
@@ -39,12 +39,21 @@ class SlowerBackboneAdam(keras.optimizers.Adam):
     """
 
     def __init__(
-        self, learning_rate, backbone: list[str], rate: float, weight_decay: float = 0.0
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        backbone: list[str],
+        rate: float,
+        weight_decay: float = 0.0,
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay or None)
         self.backbone, self.rate = frozenset(backbone), rate
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self,
+        gradient: keras.KerasTensor,
+        variable: keras.Variable,
+        learning_rate: keras.KerasTensor,
+    ) -> None:
         # TensorFlow hands over its own variable, whose name is Keras's path.
         path = getattr(variable, "path", variable.name)
         slow = path.split("/")[-2] in self.backbone

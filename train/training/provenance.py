@@ -1,13 +1,16 @@
-"""Where a model comes from, written into its file: command, data, commit, hardware, minutes."""
+"""Provenance of a model, written into its file: command, data, commit, hardware, minutes.
+
+Read without Keras, since the converter and the benchmark pass it on.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from edge_runtime.detector.spec import read_member
 from edge_runtime.system.machine import describe_hardware
@@ -15,21 +18,23 @@ from train.config import SHAPE, TrainConfig
 from train.data.dataset import VocDataset
 from train.model.presets import PRESETS
 
-MEMBER = "training.json"
+TRAINING_MEMBER = "training.json"
 
 
 def describe_training(
-    config: TrainConfig, dataset: VocDataset, command: str, start_from: Path | None = None
-) -> dict:
+    config: TrainConfig,
+    dataset: VocDataset,
+    command: str,
+    software: Mapping[str, str],
+    start_from: Path | None = None,
+) -> dict[str, Any]:
     """What a reader needs to do it again, as it is when a training starts.
 
     Args:
         command: as typed.
+        software: what computes, name → version.
         start_from: the detector that goes on learning; --qat needs it.
     """
-    import keras  # here, since the converter reads records before it chooses a backend
-
-    backend = keras.backend.backend()
     return {
         "command": command,
         "commit": _commit(),
@@ -38,20 +43,20 @@ def describe_training(
         "data": Path(dataset.root).resolve().name,
         "split": dataset.split,
         "images": len(dataset),
-        "keras": keras.__version__,
-        # Not by the package's name: TensorFlow comes under several.
-        "backend": f"{backend} {getattr(sys.modules.get(backend), '__version__', '')}".strip(),
+        **software,
         "machine": describe_hardware(),
     }
 
 
-def _settings(config: TrainConfig, start_from: Path | None) -> dict:
+def _settings(config: TrainConfig, start_from: Path | None) -> dict[str, Any]:
     """Every number of the recipe, the preset's in the place of a 0 that stands for it.
 
-    With --qat the net's shape is that of `start_from`: as its record has it, None where it has not.
+    With --qat the net's shape is that of `start_from`: as its provenance says, None where it does
+    not.
     """
     if config.qat:
-        earlier = (read_training(start_from) or {}).get("settings", {})
+        origin = read_training(start_from) if start_from else None
+        earlier = (origin or {}).get("settings", {})
         return {**asdict(config), **{name: earlier.get(name) for name in SHAPE}}
     preset = PRESETS[config.preset]
     alpha = config.alpha or preset.alpha
@@ -59,16 +64,21 @@ def _settings(config: TrainConfig, start_from: Path | None) -> dict:
     return {**asdict(config), "alpha": alpha, "input_size": side}
 
 
-def complete(record: dict, history: Sequence[dict]) -> str:
-    """The record with the epochs and minutes of a log, resumed or not, as JSON."""
+def provenance_to_json(
+    provenance: Mapping[str, Any], history: Sequence[Mapping[str, float]]
+) -> str:
+    """The provenance with the epochs and minutes of a log, resumed or not, as JSON."""
     minutes = round(sum(row["seconds"] for row in history) / 60, 1)
-    return json.dumps({**record, "epochs": len(history), "minutes": minutes}, indent=1)
+    return json.dumps({**provenance, "epochs": len(history), "minutes": minutes}, indent=1)
 
 
-def read_training(path: Path) -> dict | None:
-    """The record in a model file; None for a file without it. "settings" came later than it."""
-    text = read_member(path, MEMBER)
-    return None if text is None else json.loads(text)
+def read_training(path: Path) -> dict[str, Any] | None:
+    """The provenance in a model file; None for a file without it. Early ones lack "settings"."""
+    text = read_member(path, TRAINING_MEMBER)
+    if text is None:
+        return None
+    provenance: dict[str, Any] = json.loads(text)
+    return provenance
 
 
 def _commit() -> str | None:

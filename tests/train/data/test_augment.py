@@ -23,7 +23,7 @@ def generator(seed=7):
 
 
 def scene(seed, height=90, width=160):
-    """A grey picture with up to three rectangles that do not touch, their boxes and class ids."""
+    """A gray picture with up to three rectangles that do not touch, their boxes and class ids."""
     rng = generator(seed)
     image = np.full((height, width, 3), 128, np.uint8)
     boxes, class_ids = [], rng.permutation(3)[: rng.integers(1, 4)]
@@ -133,7 +133,7 @@ def test_zoom_out_sizes_and_border():
     for seed in range(50):
         result, moved = zoom_out(image, boxes, generator(seed), max_zoom=3)
         assert result.shape == image.shape
-        assert (result == (200, 100, 50)).all()  # the border has the mean colour
+        assert (result == (200, 100, 50)).all()  # the border has the mean color
         side = moved[0, 2:] - moved[0, :2]
         assert ((side >= 1 / 3 - 0.02) & (side <= 1)).all()
     same, unmoved = zoom_out(*scene(1)[:2], generator(), max_zoom=1)
@@ -190,10 +190,10 @@ def test_no_strength_is_the_identity():
     ("strengths", "pixel", "expected"),
     [
         ((20, 1, 1, 0), (10, 100, 200), (30, 120, 220)),
-        ((0, 0.5, 1, 0), (28, 128, 228), (78, 128, 178)),  # mid grey stays
-        ((0, 1, 0, 0), (255, 0, 0), (76.245,) * 3),  # grey of BT.601's brightness
+        ((0, 0.5, 1, 0), (28, 128, 228), (78, 128, 178)),  # mid gray stays
+        ((0, 1, 0, 0), (255, 0, 0), (76.245,) * 3),  # gray of BT.601's brightness
         ((0, 1, 1, 120), (255, 0, 0), (0, 255, 0)),  # a third of a turn: red to green
-        ((0, 1.5, 0.5, 77), (128, 128, 128), (128, 128, 128)),  # grey has no colour to change
+        ((0, 1.5, 0.5, 77), (128, 128, 128), (128, 128, 128)),  # gray has no color to change
     ],
 )
 def test_color_matrix_by_hand(strengths, pixel, expected):
@@ -201,9 +201,9 @@ def test_color_matrix_by_hand(strengths, pixel, expected):
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(ValueError, match=r"horizontal_flip from 0 to 1 expected, got 1\.5"):
+    with pytest.raises(ValueError, match=r"--horizontal-flip is 0 to 1, got 1\.5"):
         Augmentation(horizontal_flip=1.5)
-    with pytest.raises(ValueError, match="only one"):
+    with pytest.raises(ValueError, match="gets one of them"):
         Augmentation(crop=0.7, zoom_out=0.4)
-    with pytest.raises(ValueError, match=r"at least 1 expected, got 0\.5"):
+    with pytest.raises(ValueError, match=r"--max-zoom is 1 to 100, got 0\.5"):
         Augmentation(max_zoom=0.5)

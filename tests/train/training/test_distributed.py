@@ -26,13 +26,13 @@ from train.training import distributed as hosts_module
 from train.training.checkpoint import read_progress, save_detector
 from train.training.distributed import (
     ADDRESSES,
-    ALONE,
     COUNT,
     INDEX,
-    Hosts,
+    SINGLE,
+    Cluster,
+    data_parallel,
     from_environment,
     join,
-    spread,
 )
 
 RECIPE = ["--preset=digits", "--batch-size=4", "--validate-every=1", "--epochs=3"]
@@ -224,9 +224,9 @@ GOOD = {ADDRESSES: "10.0.0.1:1234", COUNT: "2", INDEX: "1"}
 
 
 def test_hosts_come_from_the_environment():
-    assert from_environment({}) == ALONE
-    assert from_environment(GOOD) == Hosts(2, 1)
-    assert ALONE.first and not Hosts(2, 1).first
+    assert from_environment({}) == SINGLE
+    assert from_environment(GOOD) == Cluster(2, 1)
+    assert SINGLE.first and not Cluster(2, 1).first
 
 
 @pytest.mark.parametrize(
@@ -255,4 +255,4 @@ def test_a_batch_must_lie_evenly_on_all_devices(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0", "gpu:1", "gpu:2"])
     with pytest.raises(ValueError, match=r"multiple of the 3 devices .* got 32; give 33"):
-        spread(32)
+        data_parallel(32)

@@ -8,12 +8,19 @@ import pytest
 from train.config import SHAPE, TrainConfig
 from train.data.dataset import VocDataset
 from train.model.presets import PRESETS
-from train.training.provenance import MEMBER, complete, describe_training, read_training
+from train.training.provenance import (
+    TRAINING_MEMBER,
+    describe_training,
+    provenance_to_json,
+    read_training,
+)
+
+SOFTWARE = {"keras": "3.12.0", "backend": "tensorflow 2.21.0"}
 
 
-def written(path, record):
+def written(path, provenance):
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(MEMBER, complete(record, [{"seconds": 90}]))
+        archive.writestr(TRAINING_MEMBER, provenance_to_json(provenance, [{"seconds": 90}]))
     return path
 
 
@@ -24,25 +31,31 @@ def dataset_fixture(tmp_path):
 
 def test_settings_are_what_the_preset_made_of_them(dataset, tmp_path):
     config = TrainConfig(preset="digits", epochs=5, seed=3)
-    record = read_training(written(tmp_path / "a.keras", describe_training(config, dataset, "")))
-    settings = record["settings"]
+    provenance = read_training(
+        written(tmp_path / "a.keras", describe_training(config, dataset, "", SOFTWARE))
+    )
+    settings = provenance["settings"]
     assert (settings["epochs"], settings["seed"], settings["preset"]) == (5, 3, "digits")
     digits = PRESETS["digits"]
     assert (settings["alpha"], settings["input_size"]) == (digits.alpha, digits.input_hw[0])
-    assert record["minutes"] == 1.5
+    assert provenance["minutes"] == 1.5
 
 
 def test_settings_that_were_given_stay(dataset):
     config = TrainConfig(preset="digits", alpha=0.75, input_size=224)
-    settings = describe_training(config, dataset, "")["settings"]
+    settings = describe_training(config, dataset, "", SOFTWARE)["settings"]
     assert (settings["alpha"], settings["input_size"]) == (0.75, 224)
     json.dumps(settings)
 
 
 def test_with_qat_the_shape_is_that_of_the_net_it_starts_from(dataset, tmp_path):
-    float_record = describe_training(TrainConfig(preset="digits", alpha=0.75), dataset, "")
-    path = written(tmp_path / "float.keras", float_record)
-    settings = describe_training(TrainConfig(qat=True, seed=9), dataset, "", path)["settings"]
+    float_provenance = describe_training(
+        TrainConfig(preset="digits", alpha=0.75), dataset, "", SOFTWARE
+    )
+    path = written(tmp_path / "float.keras", float_provenance)
+    settings = describe_training(TrainConfig(qat=True, seed=9), dataset, "", SOFTWARE, path)[
+        "settings"
+    ]
     assert {name: settings[name] for name in SHAPE} == {
         **{"preset": "digits", "anchors": "", "alpha": 0.75},
         "input_size": PRESETS["digits"].input_hw[0],
@@ -50,8 +63,8 @@ def test_with_qat_the_shape_is_that_of_the_net_it_starts_from(dataset, tmp_path)
     assert (settings["seed"], settings["qat"]) == (9, True)
 
 
-def test_an_older_record_leaves_the_shape_open(dataset, tmp_path):
-    older = describe_training(TrainConfig(), dataset, "typed")
+def test_an_older_provenance_leaves_the_shape_open(dataset, tmp_path):
+    older = describe_training(TrainConfig(), dataset, "typed", SOFTWARE)
     del older["settings"]
     path = written(tmp_path / "older.keras", older)
     assert read_training(path)["command"] == "typed"
@@ -59,5 +72,7 @@ def test_an_older_record_leaves_the_shape_open(dataset, tmp_path):
     with zipfile.ZipFile(bare, "w"):
         pass
     for start in (path, bare):
-        settings = describe_training(TrainConfig(qat=True), dataset, "", start)["settings"]
+        settings = describe_training(TrainConfig(qat=True), dataset, "", SOFTWARE, start)[
+            "settings"
+        ]
         assert [settings[name] for name in SHAPE] == [None] * len(SHAPE)
