@@ -243,6 +243,12 @@ _LAYOUT = ("Annotations", "JPEGImages", "ImageSets/Main")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".JPG", ".JPEG", ".PNG", ".BMP")
 
 
+def make_layout(root: Path) -> None:
+    """Make the empty folders of a VOC folder."""
+    for name in _LAYOUT:
+        (root / name).mkdir(parents=True)
+
+
 def check_layout(root: Path) -> None:
     """Raises: ValueError, naming a sub-folder that looks right, where `root` is no VOC folder."""
     missing = [name for name in _LAYOUT if not (root / name).is_dir()]

@@ -1,24 +1,23 @@
-"""A repaired copy of a VOC folder, with a log of all that is different in it."""
+"""Repair of a VOC folder: a mended copy, with a log of all that is different in it."""
 
 from __future__ import annotations
 
 import csv
 import os
 import shutil
-import tempfile
-import xml.etree.ElementTree as ET  # changes only; reading goes through voc_xml
+import xml.etree.ElementTree as ET  # changes only; reading goes through train.data.voc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from train.atomic_folder import atomic_folder
 from train.data.geometry import Box, Placement, by, clip_box, describe_box
 from train.data.lint.checks import exif_kind
 from train.data.lint.findings import Change
 from train.data.lint.leaks import Leak
 from train.data.lint.survey import Record, Survey
-from train.data.voc import VocObject, corner_text, read_tree, split_path, write_tree
+from train.data.voc import VocObject, corner_text, make_layout, read_tree, split_path, write_tree
 
 LOG_NAME = "changes.csv"
 _JPEG_QUALITY = 95  # of pictures turned upright; a JPEG cannot be turned without coding it again
@@ -35,9 +34,8 @@ def repair(survey: Survey, out: str | Path) -> list[Change]:
     """
     out = Path(out)
     check_free(out, survey.root)
-    with new_folder(out) as folder:
-        for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
-            (folder / name).mkdir(parents=True)
+    with atomic_folder(out) as folder:
+        make_layout(folder)
         done = {LOG_NAME}  # files that are written otherwise or left out, not copied
         changes = [
             *_repair_annotations(survey, folder, done),
@@ -282,21 +280,3 @@ def check_free(out: Path, source: Path) -> None:
             f"{out}: expected a free place or an empty folder, got one that holds something; "
             "choose another folder"
         )
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out` that becomes `out` when the block ends without an error.
-
-    `out` is free, see `check_free`. After an error there is no trace of it.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        yield folder
-        folder.chmod(0o755)  # mkdtemp's 0700 is for secrets, not for results
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
