@@ -1,6 +1,6 @@
-"""Pictures from disk, and the boxes of their annotations brought to the same pixels.
+"""Annotation geometry: image sizes and EXIF orientations, and boxes brought to upright pixels.
 
-A camera may store a picture on its side with a note, the EXIF orientation, of how to turn it. Here
+A camera may store an image on its side with a note, the EXIF orientation, of how to turn it. Here
 a picture is always turned upright: that is how nearly all labelling tools show it and how the
 device's camera delivers it. A tool that ignored the note drew its boxes on the picture as stored;
 the size in its annotation tells, and those boxes are turned along.
@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from edge_runtime.media.images import check_depth
-from train.data.voc import VocAnnotation, VocObject
+from train.data.voc import Box, VocAnnotation, VocObject
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -30,7 +31,7 @@ class DataWarning(UserWarning):
 def plain_warnings() -> None:
     """Print warnings as one line each: for commands, whose users did not write the code."""
 
-    def one_line(message, *_args, **_kwargs) -> str:
+    def one_line(message: Warning | str, *_args: object, **_kwargs: object) -> str:
         return f"warning: {message}\n"
 
     warnings.formatwarning = one_line
@@ -77,7 +78,7 @@ def place_boxes(
     Raises: as `read_image`.
     """
     placement = find_placement(annotation.size_wh, *read_header(image_path))
-    if placement.contradicted:
+    if placement.contradicted and annotation.size_wh:
         _warn(
             f"{annotation.path}: says {by(annotation.size_wh)}, but {image_path.name} is "
             f"{by(placement.size_wh)}; taking the picture's size"
@@ -98,8 +99,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, DataWarning, stacklevel=2)
 
 
-Turn = Callable[[float, float], tuple[float, float]]
-Box = tuple[float, float, float, float]
+Turn: TypeAlias = Callable[[float, float], tuple[float, float]]
 # EXIF orientations that swap width and height: where a stored point (x, y) in [0, 1] comes to lie.
 _TURNS: dict[int, Turn] = {
     5: lambda x, y: (y, x),
@@ -142,9 +142,14 @@ class Placement:
         """A box in pixels of the picture it was drawn on → in pixels of the upright one."""
         if self.turn is None:
             return box_px
-        box = self.fractions(box_px)
-        sides = self.size_wh * 2
-        return tuple(round(part * side, 6) for part, side in zip(box, sides, strict=True))
+        x_min, y_min, x_max, y_max = self.fractions(box_px)
+        width, height = self.size_wh
+        return (
+            round(x_min * width, 6),
+            round(y_min * height, 6),
+            round(x_max * width, 6),
+            round(y_max * height, 6),
+        )
 
 
 def find_placement(

@@ -1,4 +1,4 @@
-"""A data set at a glance, as a picture: classes, box sizes against anchors, samples."""
+"""Report of a data set as a picture: classes, box sizes against anchors, samples."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from matplotlib.ticker import NullLocator
 from PIL import Image
 
 from edge_runtime.detector.anchors import make_anchors
-from edge_runtime.detector.boxes import cxcywh_to_xyxy, iou
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.draw import class_color
 from edge_runtime.media.images import read_image
 from train.data.geometry import clip_box
 from train.data.lint.leaks import main_splits
 from train.data.lint.survey import Record, Survey
+from train.data.targets import MATCH_IOU, best_anchor_iou
 from train.model.presets import PRESETS
 
-REACH = 0.5  # IoU from which an anchor counts as an answer for a box, as in train/data/targets.py
-_MOST_BOXES = 20000  # more take minutes and look the same
+_MOST_BOXES = 20000  # more look the same
 _MOST_CLASSES = 20
 _IN_REACH, _OUT_OF_REACH, _ANCHOR = "#3b7dbd", "#e4572e", "#222222"
 _SHADES = ("#264653", "#2a9d8f", "#8ab17d", "#e9c46a", "#f4a261", "#b56576")
@@ -33,7 +32,7 @@ _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """wh: (N, 2) box sides as fractions of the picture. reached: (N,) bool, best IoU >= REACH.
+    """wh: (N, 2) box sides as fractions of the picture. reached: (N,) bool, best IoU >= MATCH_IOU.
 
     total: boxes of which the N are a fair share. anchors_wh: (K, 2) different anchor sides.
     """
@@ -56,7 +55,7 @@ def draw_report(survey: Survey, preset: str, path: str | Path) -> None:
     boxes = _boxes(survey)
     if not len(boxes):
         raise ValueError(f"{survey.root}: expected boxes to draw, got none that can be used")
-    sizes = measure_sizes(boxes, preset)
+    sizes = box_sizes(boxes, preset)
     figure = Figure(figsize=(15, 15), layout="constrained", facecolor="white")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # inches; else labels touch the rim
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
@@ -70,16 +69,14 @@ def draw_report(survey: Survey, preset: str, path: str | Path) -> None:
         figure.savefig(temporary, dpi=100)
 
 
-def measure_sizes(boxes: np.ndarray, preset: str) -> Sizes:
-    """How well a preset's anchors fit boxes (N, 4) xyxy in [0, 1] of their pictures."""
+def box_sizes(boxes: np.ndarray, preset: str) -> Sizes:
+    """Sides of boxes against a preset's anchors, (N, 4) xyxy in [0, 1] of their pictures."""
     total = len(boxes)
     boxes = boxes[:: -(-total // _MOST_BOXES)]
-    anchors = make_anchors(PRESETS[preset].spec(["object"]))
-    corners = cxcywh_to_xyxy(anchors)
-    parts = np.array_split(boxes, -(-len(boxes) // 128))  # all at once would take gigabytes
-    best = np.concatenate([iou(part, corners).max(axis=1) for part in parts])
-    different = np.unique(anchors[:, 2:].round(4), axis=0)
-    return Sizes(boxes[:, 2:] - boxes[:, :2], best >= REACH, total, different)
+    spec = PRESETS[preset].spec(["object"])
+    different = np.unique(make_anchors(spec)[:, 2:].round(4), axis=0)
+    reached = best_anchor_iou(boxes, spec) >= MATCH_IOU
+    return Sizes(boxes[:, 2:] - boxes[:, :2], reached, total, different)
 
 
 def _boxes(survey: Survey) -> np.ndarray:
@@ -144,7 +141,7 @@ def _draw_areas(axes, sizes: Sizes, preset: str) -> None:
     edges = np.geomspace(low, max(1, anchor_side.max() * 1.05), 41)
     groups = [side[sizes.reached], side[~sizes.reached]]
     share = np.mean(~sizes.reached)
-    labels = [f"best anchor IoU ≥ {REACH}", f"below {REACH}: {share:.1%}"]
+    labels = [f"best anchor IoU ≥ {MATCH_IOU}", f"below {MATCH_IOU}: {share:.1%}"]
     axes.hist(groups, edges, stacked=True, color=[_IN_REACH, _OUT_OF_REACH], label=labels)
     for number, at in enumerate(anchor_side):
         label = f"anchors of {preset}" if not number else None
