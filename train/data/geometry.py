@@ -67,38 +67,6 @@ def _orientation(image: Image.Image) -> int:
     return image.getexif().get(_EXIF_ORIENTATION, 1)
 
 
-def place_boxes(
-    annotation: VocAnnotation, image_path: Path
-) -> tuple[tuple[int, int], np.ndarray, list[VocObject]]:
-    """The upright picture's (width, height), its boxes and the objects that they belong to.
-
-    boxes: (N, 4) float32 xyxy in [0, 1]. Objects without an area or outside the picture are
-    skipped and others clipped to it, each with a DataWarning.
-
-    Raises: as `read_image`.
-    """
-    placement = find_placement(annotation.size_wh, *read_header(image_path))
-    if placement.contradicted and annotation.size_wh:
-        _warn(
-            f"{annotation.path}: says {by(annotation.size_wh)}, but {image_path.name} is "
-            f"{by(placement.size_wh)}; taking the picture's size"
-        )
-    boxes, kept = [], []
-    for item in annotation.objects:
-        flaw, box_px = clip_box(item.box_px, placement.drawn_wh)
-        if flaw:
-            said = describe_box(item, flaw, placement.drawn_wh)
-            _warn(f"{annotation.path}: {said}; {'clipped' if box_px else 'skipped'}")
-        if box_px:
-            boxes.append(placement.fractions(box_px))
-            kept.append(item)
-    return placement.size_wh, np.array(boxes, np.float32).reshape(-1, 4), kept
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, DataWarning, stacklevel=2)
-
-
 Turn: TypeAlias = Callable[[float, float], tuple[float, float]]
 # EXIF orientations that swap width and height: where a stored point (x, y) in [0, 1] comes to lie.
 _TURNS: dict[int, Turn] = {
@@ -193,3 +161,35 @@ def describe_box(
 def by(size_wh: tuple[int, int]) -> str:
     """A (width, height) for a message: "640x480"."""
     return f"{size_wh[0]}x{size_wh[1]}"
+
+
+def place_boxes(
+    annotation: VocAnnotation, image_path: Path
+) -> tuple[tuple[int, int], np.ndarray, list[VocObject]]:
+    """The upright picture's (width, height), its boxes and the objects that they belong to.
+
+    boxes: (N, 4) float32 xyxy in [0, 1]. Objects without an area or outside the picture are
+    skipped and others clipped to it, each with a DataWarning.
+
+    Raises: as `read_image`.
+    """
+    placement = find_placement(annotation.size_wh, *read_header(image_path))
+    if placement.contradicted and annotation.size_wh:
+        _warn(
+            f"{annotation.path}: says {by(annotation.size_wh)}, but {image_path.name} is "
+            f"{by(placement.size_wh)}; taking the picture's size"
+        )
+    boxes, kept = [], []
+    for item in annotation.objects:
+        flaw, box_px = clip_box(item.box_px, placement.drawn_wh)
+        if flaw:
+            said = describe_box(item, flaw, placement.drawn_wh)
+            _warn(f"{annotation.path}: {said}; {'clipped' if box_px else 'skipped'}")
+        if box_px:
+            boxes.append(placement.fractions(box_px))
+            kept.append(item)
+    return placement.size_wh, np.array(boxes, np.float32).reshape(-1, 4), kept
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DataWarning, stacklevel=2)
