@@ -7,6 +7,9 @@ So is the level of TensorFlow's log.
 import os
 import sys
 
+from edge_runtime import moved
+
+moved.install(__name__)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "tensorflow"

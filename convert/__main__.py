@@ -23,7 +23,6 @@ from convert.arguments import (
     add_calibration_draw,
     add_calibration_images,
     add_model_and_data,
-    whole_number,
 )
 from convert.benchmark.html import write_results
 from convert.benchmark.report import format_report
@@ -31,9 +30,11 @@ from convert.benchmark.run import COMPARED, run_benchmark
 from convert.errors import ConversionError, VerificationError, quiet_imports
 from convert.quantize import calibration_data
 from convert.variants import CALIBRATED_HERE, VARIANTS, check_installed
+from edge_runtime.arguments import whole_number
 from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import load_voc, plain_warnings
+from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import read_training
 
 
@@ -114,8 +115,6 @@ def _check_qat(qat: Path, model: Path, spec: DetectorSpec) -> None:
             f"a detector with the spec of {model} expected, got another in {qat}; "
             "train it with --qat --start-from that model"
         )
-    with quiet_imports():
-        from train.quantization.learnt_ranges import read_ranges
     if read_ranges(qat) is None:
         raise ValueError(f"{qat} has learnt no int8 ranges; train it with --qat")
 

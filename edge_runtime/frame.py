@@ -1,8 +1,9 @@
-"""What travels from a source to the sinks."""
+"""Frame and Result: what a source hands to the detector, and the detector to the sinks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,16 +12,16 @@ from edge_runtime.detector.detections import Detections
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of a source, whole, or only at the network's size, or both.
+    """One image of a source, whole, or only at the network's size, or both.
 
     Attributes:
-        hw: (height, width) of the whole picture; boxes are in its pixels.
+        hw: (height, width) of the whole image; boxes are in its pixels.
         captured_at: seconds of `time.monotonic()`, the same clock in every process.
         time: seconds since 1970 (Unix time) at capture.
         number: counted by the source from 0; gaps are frames that it dropped.
         image: (H, W, 3) RGB uint8; None where no sink shows it and the camera's own processor
             delivers `small`.
-        small: (input_h, input_w, 3) RGB uint8, the whole picture stretched to the network's input
+        small: (input_h, input_w, 3) RGB uint8, the whole image stretched to the network's input
             by the camera's own processor; None where that is left to `preprocess`.
         name: of the file it comes from, or None.
 
@@ -42,7 +43,9 @@ class Frame:
     @property
     def for_detector(self) -> np.ndarray:
         """The cheaper one to look at: (h, w, 3) RGB uint8."""
-        return self.image if self.small is None else self.small
+        wanted = self.image if self.small is None else self.small
+        assert wanted is not None  # __post_init__ refuses a frame with neither
+        return wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +63,11 @@ class Result:
     milliseconds: dict[str, float] = field(default_factory=dict)
     latency: float = 0.0
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """JSON-ready: time (Unix seconds), frame, image (a file's name), width, height, ms,
         latency_ms, detections as `Detections.to_dicts`."""
         height, width = self.frame.hw
-        line = {"time": round(self.frame.time, 3), "frame": self.frame.number}
+        line: dict[str, Any] = {"time": round(self.frame.time, 3), "frame": self.frame.number}
         if self.frame.name is not None:
             line["image"] = self.frame.name
         return line | {

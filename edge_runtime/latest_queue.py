@@ -1,4 +1,4 @@
-"""Hand over from one thread to another: the newest wins, or nothing is lost."""
+"""Latest queue: hand-over between threads in which the newest wins, or nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ClosedError(Exception):
     """No item is left, and none will come."""
 
 
-class Mailbox(Generic[T]):
+class LatestQueue(Generic[T]):
     """A bounded queue between threads that never makes a live sender wait.
 
     Attributes:
@@ -46,7 +46,7 @@ class Mailbox(Generic[T]):
     def get(self, timeout: float | None = None) -> T | None:
         """The oldest item; None after `timeout` seconds without one.
 
-        Raises: ClosedError where the mailbox is closed and empty.
+        Raises: ClosedError where the queue is closed and empty.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed, timeout)

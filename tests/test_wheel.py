@@ -70,6 +70,7 @@ def test_wheel_holds_the_runtime_only(wheel):
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "edge_runtime").rglob("*.py")}
     assert modules <= set(names)
     assert {"edge_runtime/sinks/web/page.html", "edge_runtime/sinks/web/login.html"} <= set(names)
+    assert "edge_runtime/py.typed" in names  # a caller's type checker reads our annotations
 
 
 def installed(python, wheel, extra, folder) -> Path:

@@ -15,8 +15,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from convert.arguments import LATENCY_RUNS, whole_number
+from convert.arguments import LATENCY_RUNS
 from convert.benchmark.report import check_writable, format_report, write_report
+from edge_runtime.arguments import whole_number
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,7 +21,6 @@ from convert.arguments import (
     add_calibration_draw,
     add_calibration_images,
     add_model_and_data,
-    whole_number,
 )
 from convert.benchmark.report import check_writable, write_report
 from convert.errors import ConversionError, hidden_output, quiet_imports
@@ -29,10 +28,12 @@ from convert.explain.diagnosis import advise, flat_frames
 from convert.explain.tables import draw_explanation, format_explanation
 from convert.quantize import calibration_data
 from convert.variants import VARIANT_MEMBER, VARIANTS
+from edge_runtime.arguments import whole_number
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import VocDataset, load_voc, plain_warnings
+from train.quantization.learnt_ranges import parse_ranges, read_ranges
 
 MIN_PICTURES = 8  # for errors: below, chance cannot be told from a finding
 
@@ -89,6 +90,17 @@ def _check_variant(path: Path) -> None:
         )
 
 
+def _read_ranges(path: Path) -> dict[str, tuple[float, float]]:
+    """(low, high) by name of the unit, of a JSON object, or of the "ranges" in one.
+
+    Raises: ValueError for another file; OSError.
+    """
+    try:
+        return parse_ranges(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; explain.json holds one") from error
+
+
 def _run(args: argparse.Namespace, command: str) -> dict:
     if args.model.suffix != ".keras":
         raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
@@ -97,19 +109,25 @@ def _run(args: argparse.Namespace, command: str) -> dict:
     if args.int8:
         _check_variant(args.int8)
     detector = _detector(args.int8, spec) if args.int8 else None
+    given = _read_ranges(args.ranges) if args.ranges else None
     calibration, dataset = _datasets(args, spec)
     chosen = calibration_data.choose(calibration, args.calibration_images, args.seed)
     frames = calibration_data.load_frames(chosen, spec)
     with quiet_imports():
         from convert.explain.layer_errors import explain
-        from convert.explain.quantization import choose_quantization, read_json_ranges
+        from convert.explain.quantization import read_tflite_ranges, replace_ranges
+        from convert.pipeline import find_quantization
         from convert.tflite import load_model
-    if args.ranges:
-        read_json_ranges(args.ranges)  # found wanting before the model is loaded
     model = load_model(args.model, spec)
-    quantization, source = choose_quantization(
-        args.model, model, frames, spec, args.int8, args.ranges
-    )
+    if args.int8:
+        given = read_tflite_ranges(args.int8, model)
+    file = args.int8 or args.ranges
+    if given is None:
+        source = "measured" if read_ranges(args.model) is None else "learnt by training"
+        quantization = find_quantization(args.model, model, frames, spec)
+    else:
+        source = str(file)
+        quantization = replace_ranges(given, model, frames, spec, file)
     examples = dataset.examples
     measured = explain(model, spec, quantization, examples, args.limit, args.ap_limit, detector)
     report = {

@@ -22,10 +22,9 @@ from convert.explain.output_errors import SCORE_THRESHOLD, OutputErrors, Outputs
 from convert.explain.switchable_net import SwitchedNet
 from convert.quantize import calibration_data
 from edge_runtime.detector.detector import Detector
-from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.preprocess import pixel_range, preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from train.data.dataset import Example
-from train.quantization.calibrate import pixel_range
 from train.quantization.fused_ops import group
 from train.quantization.simulated_net import INPUT, Quantization
 

@@ -1,4 +1,4 @@
-"""The quantization that is explained: measured, learnt, or with the ranges of a file."""
+"""Quantization with the ranges of a file, read from it and put in place of measured ones."""
 
 from __future__ import annotations
 
@@ -10,41 +10,32 @@ import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from convert.pipeline import find_quantization
 from convert.quantize.bias_correction import correct_rounding
 from convert.verify import read_model
 from edge_runtime.detector.spec import DetectorSpec
 from train.quantization.calibrate import measure_ranges
+from train.quantization.fake_quant import Range
 from train.quantization.fused_ops import find_units
-from train.quantization.learnt_ranges import parse_ranges, read_ranges
 from train.quantization.simulated_net import INPUT, Quantization
 
 INT8 = (-128, 127)  # what an int8 number can be
 
 
-def choose_quantization(
-    path: Path,
+def replace_ranges(
+    given: Mapping[str, Range],
     model: keras.Model,
     frames: Sequence[np.ndarray],
     spec: DetectorSpec,
-    int8: Path | None = None,
-    ranges: Path | None = None,
-) -> tuple[Quantization, str]:
-    """Ranges and corrections, and where the ranges come from, in words.
+    source: Path,
+) -> Quantization:
+    """The given ranges, others measured on frames, and the corrections for both.
 
     Args:
-        path: of the .keras file that `model` was loaded from.
-        frames: (input_h, input_w, 3) uint8 each, to calibrate on.
-        int8: an int8 .tflite file whose ranges are taken.
-        ranges: a JSON file whose ranges are taken; others are measured. Neither: as convert does.
+        given: (low, high) by name of the unit, read from `source`.
+        frames: (input_h, input_w, 3) uint8 each.
 
-    Raises: ValueError for a file without ranges of this model's layers; OSError.
+    Raises: ValueError for a range of a layer that the model lacks.
     """
-    source = int8 or ranges
-    if source is None:
-        words = "measured" if read_ranges(path) is None else "learnt by training"
-        return find_quantization(path, model, frames, spec), words
-    given = read_tflite_ranges(source, model) if int8 else read_json_ranges(source)
     measured = measure_ranges(model, frames, spec)
     unknown = sorted(set(given) - set(measured))
     if unknown:
@@ -52,10 +43,10 @@ def choose_quantization(
             f"{source}: ranges of this model's layers expected, got one of {unknown[0]!r}, which "
             f"it lacks; its layers are {', '.join(list(measured)[:3])} and {len(measured) - 3} more"
         )
-    return correct_rounding(model, {**measured, **given}, frames, spec), str(source)
+    return correct_rounding(model, {**measured, **given}, frames, spec)
 
 
-def read_tflite_ranges(path: Path, model: keras.Model) -> dict[str, tuple[float, float]]:
+def read_tflite_ranges(path: Path, model: keras.Model) -> dict[str, Range]:
     """(low, high) of the input and of every unit that rounds, as an int8 file has them.
 
     The converter names a tensor after the layers that it was fused from; layers are looked for in
@@ -94,8 +85,8 @@ def read_tflite_ranges(path: Path, model: keras.Model) -> dict[str, tuple[float,
     return ranges
 
 
-def _by_layer(graph: schema.SubGraphT) -> Mapping[str, tuple[float, float]]:
-    ranges: dict[str, tuple[float, float]] = {}
+def _by_layer(graph: schema.SubGraphT) -> Mapping[str, Range]:
+    ranges: dict[str, Range] = {}
     for operator in graph.operators:
         tensor = graph.tensors[operator.outputs[0]]
         found = _range(tensor)
@@ -112,21 +103,10 @@ def _layers(name: str) -> Iterator[str]:
             yield re.sub(r"(_folded|_range)?_\d+$", "", component)
 
 
-def _range(tensor: schema.TensorT) -> tuple[float, float] | None:
+def _range(tensor: schema.TensorT) -> Range | None:
     quantization = tensor.quantization
     if quantization is None or quantization.scale is None or len(quantization.scale) != 1:
         return None
     scale, zero = float(quantization.scale[0]), int(quantization.zeroPoint[0])
     low, high = ((end - zero) * scale for end in INT8)
     return low, high
-
-
-def read_json_ranges(path: Path) -> dict[str, tuple[float, float]]:
-    """(low, high) by name of the unit, of a JSON object, or of the "ranges" in one.
-
-    Raises: ValueError for another file; OSError.
-    """
-    try:
-        return parse_ranges(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; explain.json holds one") from error

@@ -44,31 +44,30 @@ def run(args: argparse.Namespace) -> int:
 
 def all_checks(model: str | None) -> list[tuple[str, Callable[[], Check]]]:
     """(name, check) in the order of the report."""
-    from edge_runtime.doctor import board_checks as board
-    from edge_runtime.doctor import software_checks as software
+    from edge_runtime.doctor import board_checks, software_checks
 
     return [
-        ("Python", software.check_python),
-        ("numpy", software.check_numpy),
-        ("interpreter", software.check_interpreter),
-        ("model", lambda: software.check_model(model)),
-        ("OpenCV", software.check_opencv),
-        ("paho-mqtt", software.check_mqtt),
-        ("colours", software.check_colors),
-        ("picamera2", software.check_picamera2),
-        ("Pi camera", software.check_pi_cameras),
-        ("camera colours", software.check_camera_colors),
-        ("USB camera", board.check_usb_cameras),
-        ("group video", board.check_group),
-        ("board", board.check_board),
-        ("cores", board.check_cores),
-        ("governor", board.check_governor),
-        ("temperature", board.check_temperature),
-        ("throttling", board.check_throttling),
-        ("memory", board.check_memory),
-        ("disk", lambda: board.check_disk(model)),
-        ("clock", board.check_clock),
-        ("service", board.check_service),
+        ("Python", software_checks.check_python),
+        ("numpy", software_checks.check_numpy),
+        ("interpreter", software_checks.check_interpreter),
+        ("model", lambda: software_checks.check_model(model)),
+        ("OpenCV", software_checks.check_opencv),
+        ("paho-mqtt", software_checks.check_mqtt),
+        ("colours", software_checks.check_colors),
+        ("picamera2", software_checks.check_picamera2),
+        ("Pi camera", software_checks.check_pi_cameras),
+        ("camera colours", software_checks.check_camera_colors),
+        ("USB camera", board_checks.check_usb_cameras),
+        ("group video", board_checks.check_group),
+        ("board", board_checks.check_board),
+        ("cores", board_checks.check_cores),
+        ("governor", board_checks.check_governor),
+        ("temperature", board_checks.check_temperature),
+        ("throttling", board_checks.check_throttling),
+        ("memory", board_checks.check_memory),
+        ("disk", lambda: board_checks.check_disk(model)),
+        ("clock", board_checks.check_clock),
+        ("service", board_checks.check_service),
     ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge_runtime.arguments import SubParsers
 from edge_runtime.media.atomic import atomic_path
-from edge_runtime.service.accounts import Account, find_account, stranger_to
+from edge_runtime.service.accounts import Account, find_account, first_unreadable
 from edge_runtime.service.flags import (
     check_flags,
     has_sink,
@@ -121,7 +121,7 @@ def make_unit(args: argparse.Namespace, run_args: argparse.Namespace) -> Unit:
         raise ValueError("only root may install a service; put sudo before the command, or --user")
     read = (python, python.resolve(), Path(__file__), model, Path.cwd(), *read_files(run_args))
     for path in read:
-        barrier = stranger_to(account, path)
+        barrier = first_unreadable(account, path)
         if barrier is not None:
             raise ValueError(
                 f"{path}: user {account.name} may not enter or read {barrier}; move it, change "

@@ -1,8 +1,8 @@
 """Calibration record: where a file's int8 ranges come from, and a check of this device against it.
 
-An int8 file works only while the device prepares pictures as the calibration did. The file
-therefore carries a record: which pictures its ranges were measured on, a digest of the spec they
-were prepared by, and what that preparation made of a picture which every machine can draw. The
+An int8 file works only while the device prepares images as the calibration did. The file
+therefore carries a record: which images its ranges were measured on, a digest of the spec they
+were prepared by, and what that preparation made of an image which every machine can draw. The
 device does the same and compares; a difference says which side is wrong.
 """
 
@@ -53,18 +53,18 @@ TOLERANCES = np.array([0.01] * len(ENDS) + [1.0] * (len(NAMES) - len(ENDS)))
 
 @dataclass(frozen=True)
 class CalibrationRecord:
-    """What an int8 file says of its calibration.
+    """An int8 file's account of its own calibration.
 
     Attributes:
-        images: number of pictures that the ranges were measured on.
+        images: number of images that the ranges were measured on.
         data, split: name of the data set's folder, and of its part.
         seed: of the draw.
-        boxes: of each class in those pictures.
+        boxes: of each class in those images.
         method: in words, for people.
-        spec_digest: `digest` of the spec that the pictures were prepared by.
+        spec_digest: `digest` of the spec that the images were prepared by.
         fingerprint: what that preparation does, see the function `fingerprint`.
         pillow, numpy: the versions that did it.
-        version: of this format and of the fingerprint's pictures.
+        version: of this format and of the fingerprint's images.
     """
 
     images: int
@@ -140,7 +140,7 @@ class CalibrationRecord:
 
 
 def digest(spec: DetectorSpec) -> str:
-    """Of everything in a spec: 16 hexadecimal digits."""
+    """Digest of everything in a spec: 16 hexadecimal digits."""
     canonical = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -162,8 +162,8 @@ def read_calibration(path: str | Path) -> CalibrationRecord | None:
         ) from error
 
 
-def synthetic_picture(input_hw: tuple[int, int]) -> np.ndarray:
-    """An RGB picture (H, W, 3) uint8, about 1.5 times as high and twice as wide as the input.
+def synthetic_image(input_hw: tuple[int, int]) -> np.ndarray:
+    """An RGB image (H, W, 3) uint8, about 1.5 times as high and twice as wide as the input.
 
     Larger, since ways to resize differ most where they shrink. By integers alone, so that every
     machine gets the same one.
@@ -179,10 +179,10 @@ def synthetic_picture(input_hw: tuple[int, int]) -> np.ndarray:
 
 
 def fingerprint(spec: DetectorSpec) -> tuple[float, ...]:
-    """Numbers in the network's units, one for each of NAMES."""
+    """Fingerprint of the preprocessing: numbers in the network's units, one for each of NAMES."""
     flat = [np.full((2, 3, 3), level, np.uint8) for level in (0, 255)]
     ends = [float(preprocess(frame, spec).mean(dtype=np.float64)) for frame in flat]
-    (tensor,) = preprocess(synthetic_picture(spec.input_hw), spec).astype(np.float64)
+    (tensor,) = preprocess(synthetic_image(spec.input_hw), spec).astype(np.float64)
     height, width = spec.input_hw
     numbers = []
     # The halves share the middle row or column of an odd size, so that none is empty.

@@ -50,7 +50,7 @@ class Detector:
             max_detections: in a frame, at least 1.
 
         Raises: FileNotFoundError; SpecError if the file has no spec, does not fit it, or was
-            calibrated on pictures prepared otherwise than here; ValueError for other files and for
+            calibrated on images prepared otherwise than here; ValueError for other files and for
             arguments out of range; ImportError without an interpreter.
         """
         if num_threads is not None:
@@ -119,7 +119,7 @@ class Detector:
     def postprocess(
         self, raw: tuple[np.ndarray, np.ndarray], frame_hw: tuple[int, int]
     ) -> Detections:
-        """What `invoke` returned → `Detections` in a frame of height and width `frame_hw`."""
+        """Outputs of `invoke` → `Detections` in a frame of height and width `frame_hw`."""
         boxes, scores, class_ids = decode_outputs(
             *raw,
             self._anchors,

@@ -31,9 +31,9 @@ def decode_outputs(
     logits_quantization: tuple[float, int] = FLOAT,
     offsets_quantization: tuple[float, int] = FLOAT,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Decode one picture's outputs and merge duplicates: the best one's score, all their boxes.
+    """Decode one image's outputs and merge duplicates: the best one's score, all their boxes.
 
-    An anchor may stand for several classes at once, as in SSD. Boxes are clipped to the picture;
+    An anchor may stand for several classes at once, as in SSD. Boxes are clipped to the image;
     those without area are dropped. Of the candidates, the best max(1000, 10 * max_detections)
     enter the suppression.
 
@@ -56,6 +56,34 @@ def decode_outputs(
             f"logits ({count}, C + 1) and offsets ({count}, 4) expected for {count} anchors, "
             f"got {logits.shape} and {offsets.shape}; pass one picture, without the batch dimension"
         )
+    candidates = _candidates(
+        logits,
+        offsets,
+        anchors,
+        variances,
+        score_threshold,
+        logits_quantization,
+        offsets_quantization,
+    )
+    most = max(MIN_CANDIDATES, CANDIDATES_PER_DETECTION * max_detections)
+    best = np.argsort(-candidates[1], kind="stable")[:most]
+    boxes, scores, class_ids = (values[best] for values in candidates)
+    keep = box_ops.nms(boxes, scores, class_ids, iou_threshold, max_detections)
+    voted = box_ops.vote(boxes, scores, class_ids, keep, iou_threshold)
+    # A mean of boxes in the image may leave it by a rounding.
+    return np.clip(voted, 0, 1), scores[keep], class_ids[keep].astype(np.int64)
+
+
+def _candidates(
+    logits: np.ndarray,
+    offsets: np.ndarray,
+    anchors: np.ndarray,
+    variances: tuple[float, float],
+    score_threshold: float,
+    logits_quantization: tuple[float, int],
+    offsets_quantization: tuple[float, int],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes (M, 4), scores (M,) and class ids (M,) at the threshold or above, by anchor."""
     rows = _possible_rows(logits, score_threshold, logits_quantization[0])
     row_scores = softmax(dequantize(logits[rows], logits_quantization))[:, 1:].astype(np.float32)
     boxes = box_ops.decode(
@@ -66,14 +94,7 @@ def decode_outputs(
     wanted = (row_scores >= float(score_threshold)) & has_area[:, None]
 
     picked, class_ids = np.nonzero(wanted)
-    scores = row_scores[picked, class_ids]
-    most = max(MIN_CANDIDATES, CANDIDATES_PER_DETECTION * max_detections)
-    best = np.argsort(-scores, kind="stable")[:most]
-    boxes, scores, class_ids = boxes[picked[best]], scores[best], class_ids[best]
-    keep = box_ops.nms(boxes, scores, class_ids, iou_threshold, max_detections)
-    voted = box_ops.vote(boxes, scores, class_ids, keep, iou_threshold)
-    # A mean of boxes in the picture may leave it by a rounding.
-    return np.clip(voted, 0, 1), scores[keep], class_ids[keep].astype(np.int64)
+    return boxes[picked], row_scores[picked, class_ids], class_ids
 
 
 def dequantize(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:

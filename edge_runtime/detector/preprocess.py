@@ -45,7 +45,7 @@ def resize(frame: np.ndarray, input_hw: tuple[int, int]) -> np.ndarray:
 def pixel_table(
     spec: DetectorSpec, dtype: DTypeLike = np.float32, quantization: tuple[float, int] | None = None
 ) -> np.ndarray:
-    """What each of the 256 pixel values becomes at the network's input: (256,) of `dtype`.
+    """Lookup table of the network's input for the 256 pixel values: (256,) of `dtype`.
 
     Args:
         quantization: (scale, zero point) of an integer input; None for a float one.
@@ -82,7 +82,7 @@ def pixel_quantization(spec: DetectorSpec, dtype: DTypeLike = np.int8) -> tuple[
 def holds_pixels(
     quantization: tuple[float, int] | None, spec: DetectorSpec, dtype: DTypeLike = np.int8
 ) -> bool:
-    """Whether an integer input's (scale, zero point) are those of the spec's pixels.
+    """True if an integer input's (scale, zero point) are those of the spec's pixels.
 
     If not, pixels are clipped, or several share an integer: it was calibrated on others.
     """

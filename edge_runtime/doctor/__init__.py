@@ -1,1 +1,1 @@
-"""What can be wrong on a board, one small check each, for `edge-runtime doctor`."""
+"""Checks of `edge-runtime doctor`: board, software, cameras."""

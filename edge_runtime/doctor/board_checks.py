@@ -1,4 +1,4 @@
-"""What `edge-runtime doctor` looks at: the board, its cameras, its clock, the service on it."""
+"""Board checks of `edge-runtime doctor`: processor, memory, disk, cameras, clock, service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GROUP_CURE = "sudo usermod -aG video $USER, then log in again"
 
 
 def check_board() -> Check:
-    """Which one it is."""
+    """Name of the board, and its platform."""
     hardware = describe_hardware()
     name = hardware["board"] or hardware["cpu"] or "unknown"
     return Check("board", OK, f"{name}, {hardware['platform']}")
@@ -56,7 +56,7 @@ def check_usb_cameras() -> Check:
 
 
 def check_group() -> Check:
-    """Whether this user is in the group that may use cameras."""
+    """Membership of this user in the group that may use cameras."""
     import grp
 
     try:
@@ -73,7 +73,7 @@ def check_group() -> Check:
 
 
 def check_cores() -> Check:
-    """Those that the interpreter may use."""
+    """CPU cores that the interpreter may use."""
     usable, there = available_cores(), os.cpu_count() or 1
     if usable < there:
         cure = "start it without taskset, CPUAffinity= or a container's limit"
@@ -82,7 +82,7 @@ def check_cores() -> Check:
 
 
 def check_governor() -> Check:
-    """Whether the processor may go at full speed."""
+    """CPU governor: the processor may go at full speed."""
     governor = _read(_CPUFREQ / "scaling_governor")
     if not governor:
         return Check("governor", NONE, "this system does not say")
@@ -94,7 +94,7 @@ def check_governor() -> Check:
 
 
 def check_temperature() -> Check:
-    """Of the processor."""
+    """Temperature of the processor."""
     degrees = board.read_temperature()
     if degrees is None:
         return Check("temperature", NONE, "this system does not say")
@@ -107,7 +107,7 @@ def check_temperature() -> Check:
 
 
 def check_throttling() -> Check:
-    """Whether the firmware slows the processor down, or had to since the board started."""
+    """Throttling by the firmware, now or since the board started."""
     state = board.read_throttling()
     if state is None:
         return Check("throttling", NONE, "this system does not say")
@@ -120,7 +120,7 @@ def check_throttling() -> Check:
 
 
 def check_memory() -> Check:
-    """What is free."""
+    """Free memory."""
     memory = board.read_memory()
     if memory is None:
         return Check("memory", NONE, "this system does not say")
@@ -131,7 +131,7 @@ def check_memory() -> Check:
 
 
 def check_disk(model: str | None) -> Check:
-    """Where the model, or else the current folder lies, and where the service keeps its state."""
+    """Free disk space beside the model (else here) and where the service keeps its state."""
     places = [Path.cwd() if model is None else Path(model).absolute().parent]
     if STATE_FOLDER.is_dir():
         places.append(STATE_FOLDER)
@@ -148,7 +148,7 @@ def check_disk(model: str | None) -> Check:
 
 
 def check_clock() -> Check:
-    """Whether it is set; events and files are named by it."""
+    """The clock is set: events and files are named by it."""
     now = time.strftime("%Y-%m-%d %H:%M %Z")
     cure = "connect it to the network, sudo timedatectl set-ntp true; or fit a clock with a battery"
     if time.localtime().tm_year < FIRST_SANE_YEAR:
@@ -160,7 +160,7 @@ def check_clock() -> Check:
 
 
 def check_service() -> Check:
-    """How the unit of `install-service` does, if it is there."""
+    """State of the unit that `install-service` made, if there is one."""
     names = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "StatusText")
     for scope in ([], ["--user"]):
         said = _ask("systemctl", *scope, "show", SERVICE, f"--property={','.join(names)}")
@@ -191,7 +191,7 @@ def _power_or_heat(state: dict[str, list[str]]) -> str:
 
 
 def _ask(*command: str) -> str | None:
-    """What a program prints; None where it is missing or fails."""
+    """Output of a program; None where it is missing or fails."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=ASK_SECONDS, check=True

@@ -1,4 +1,4 @@
-"""A look at picamera2 and one picture, as a process of its own: a sick camera hangs or crashes.
+"""Camera probe: picamera2 tried in a process of its own, since a sick camera hangs or crashes.
 
 Prints one JSON line: {"version", "cameras": [model, …], "order": "RGB", "BGR" or null, "error"}.
 """
@@ -9,7 +9,9 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,9 +20,11 @@ PROBE_SECONDS = 30.0  # imports, start, exposure: on a Pi Zero 2 well over ten
 SKIPPED_FRAMES = 10  # until exposure and white balance have settled
 SIZE_WH = (640, 480)
 SMALL_WH = (320, 240)
+# Of 255, on average over an image. Below, the order cannot be told from noise.
+FAINT = 3.0
 
 
-def probe() -> dict:
+def probe() -> dict[str, Any]:
     """Ask a child process, and end it when it takes too long. "error" says what went wrong."""
     command = [sys.executable, "-m", "edge_runtime.doctor.camera_probe"]
     try:
@@ -36,6 +40,7 @@ def probe() -> dict:
 
 
 def main() -> None:
+    """Work of the child process: prints what was found as one line of JSON."""
     from picamera2 import Picamera2
 
     try:
@@ -43,7 +48,7 @@ def main() -> None:
     except metadata.PackageNotFoundError:
         version = "unknown"
     cameras = [str(info.get("Model", "?")) for info in Picamera2.global_camera_info()]
-    seen = {"version": version, "cameras": cameras, "order": None, "error": None}
+    seen: dict[str, Any] = {"version": version, "cameras": cameras, "order": None, "error": None}
     if cameras:
         try:
             seen["order"] = _order(Picamera2)
@@ -52,7 +57,7 @@ def main() -> None:
     print(json.dumps(seen), flush=True)
 
 
-def _order(camera_class) -> str | None:
+def _order(camera_class: Any) -> str | None:
     """The order of the channels of what `run` asks for as RGB: picamera2's "BGR888"."""
     camera = camera_class(0)
     try:
@@ -72,32 +77,28 @@ def _order(camera_class) -> str | None:
             camera.capture_request().release()
         request = camera.capture_request()
         try:
-            picture, yuv = request.make_array("main"), request.make_array("lores")
+            image, yuv = request.make_array("main"), request.make_array("lores")
         finally:
             request.release()
-        return order_of(picture, *planes(yuv, streams["lores"]["size"]))
+        return order_of(image, *planes(yuv, streams["lores"]["size"]))
     finally:
         camera.close()
 
 
-# Of 255, on average over a picture. Below, the order cannot be told from noise.
-FAINT = 3.0
-
-
-def order_of(picture: np.ndarray, u: np.ndarray, v: np.ndarray) -> str | None:
-    """Which order a picture's channels have, judged by the same picture in YUV.
+def order_of(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> str | None:
+    """Channel order of an image, judged by the same image in YUV.
 
     U and V say how blue and how red a pixel is, and nobody mixes them up.
 
     Args:
-        picture: (2h, 2w, 3) uint8 or larger, a multiple of h and w.
+        image: (2h, 2w, 3) uint8 or larger, a multiple of h and w.
         u, v: (h, w) uint8 each, 128 in the middle.
 
-    Returns: "RGB", "BGR", or None for a picture without colour.
+    Returns: "RGB", "BGR", or None for an image without color.
     """
     height, width = u.shape
-    rows, columns = picture.shape[0] // height, picture.shape[1] // width
-    blocks = picture[: height * rows, : width * columns].reshape(height, rows, width, columns, 3)
+    rows, columns = image.shape[0] // height, image.shape[1] // width
+    blocks = image[: height * rows, : width * columns].reshape(height, rows, width, columns, 3)
     first_minus_last = blocks.mean(axis=(1, 3))[..., 0] - blocks.mean(axis=(1, 3))[..., 2]
     # R - Y = 1.402 (V - 128) and B - Y = 1.772 (U - 128), in BT.601.
     red_minus_blue = 1.402 * (v.astype(float) - 128) - 1.772 * (u.astype(float) - 128)
@@ -119,27 +120,27 @@ def planes(yuv420: np.ndarray, size_wh: tuple[int, int]) -> tuple[np.ndarray, np
     return u, v
 
 
-def keeps_red(encode) -> bool:
-    """Whether a red RGB picture is red again after `encode` made a JPEG of it."""
+def keeps_red(encode: Callable[[np.ndarray], bytes]) -> bool:
+    """True if a red RGB image is red again after `encode` made a JPEG of it."""
     red = np.zeros((32, 32, 3), np.uint8)
     red[..., 0] = 255
-    with Image.open(io.BytesIO(encode(red))) as image:
-        means = np.asarray(image.convert("RGB")).mean(axis=(0, 1))
+    with Image.open(io.BytesIO(encode(red))) as decoded:
+        means = np.asarray(decoded.convert("RGB")).mean(axis=(0, 1))
     return bool(means[0] > 200 and means[2] < 60)
 
 
-def encode_pillow(picture: np.ndarray) -> bytes:
+def encode_pillow(image: np.ndarray) -> bytes:
     """(H, W, 3) RGB uint8 → a JPEG."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG")
+    Image.fromarray(image).save(file, "JPEG")
     return file.getvalue()
 
 
-def encode_opencv(picture: np.ndarray) -> bytes:
+def encode_opencv(image: np.ndarray) -> bytes:
     """(H, W, 3) RGB uint8 → a JPEG, by OpenCV, which wants BGR. Raises: ImportError without it."""
     import cv2
 
-    return cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes()
+    return cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]))[1].tobytes()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What one look at the system found, and how to cure it."""
+"""Check: one finding of `edge-runtime doctor`, and its cure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `edge-runtime doctor` looks at: Python, packages, the model, colours."""
+"""Software checks of `edge-runtime doctor`: Python, packages, the model, channel order."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.interpreter import check_runtime_version, find_runtime
 from edge_runtime.detector.latency import timed_detect
 from edge_runtime.doctor import camera_probe
-from edge_runtime.doctor import camera_probe as color_order
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, failed
-from edge_runtime.system import optional_imports as extras
+from edge_runtime.system import optional_imports
 
 OLDEST_PYTHON = (3, 10)
 
@@ -28,9 +27,9 @@ def check_python() -> Check:
     """Version, width and environment."""
     bits = 64 if sys.maxsize > 2**32 else 32
     where = "no venv"
-    if extras.in_venv():
-        where = "a venv that sees" if extras.venv_sees_system() else "a venv that does not see"
-        where += " the system's packages"
+    if optional_imports.in_venv():
+        sees = "sees" if optional_imports.venv_sees_system() else "does not see"
+        where = f"a venv that {sees} the system's packages"
     found = f"{platform.python_version()}, {bits} bits, {where} ({sys.prefix})"
     if sys.version_info < OLDEST_PYTHON:
         return Check("Python", FAIL, found, "Raspberry Pi OS Bookworm or newer has 3.11 or newer")
@@ -46,7 +45,7 @@ def check_numpy() -> Check:
 
 
 def check_interpreter() -> Check:
-    """Which one runs models."""
+    """TFLite interpreter: the one that runs models."""
     try:
         return Check("interpreter", OK, str(find_runtime()))
     except ImportError as error:
@@ -54,7 +53,7 @@ def check_interpreter() -> Check:
 
 
 def check_model(path: str | None) -> Check:
-    """Whether the interpreter is new enough for it, loads it and runs it once."""
+    """The model: the interpreter is new enough for it, loads it and runs it."""
     if path is None:
         return Check("model", NONE, "none named", "edge-runtime doctor MODEL tries it")
     try:
@@ -76,9 +75,9 @@ def check_model(path: str | None) -> Check:
 
 
 def check_opencv() -> Check:
-    """Whether it is there, and can open windows."""
+    """OpenCV: installed, and able to open windows."""
     try:
-        cv2 = extras.require("cv2", "opencv")
+        cv2 = optional_imports.require("cv2", "opencv")
     except ImportError as error:
         check = failed("OpenCV", error, WARN)
         if "is not installed" not in check.found:
@@ -95,20 +94,20 @@ def check_opencv() -> Check:
 
 
 def check_picamera2() -> Check:
-    """Whether it is there and loads; asked in a process of its own."""
+    """picamera2: installed and loadable, tried in a process of its own."""
     if not _is_there("picamera2"):
-        cure = extras.cure("camera")
-        if extras.is_raspberry_pi_os():
+        cure = optional_imports.cure("camera")
+        if optional_imports.is_raspberry_pi_os():
             return Check("picamera2", WARN, "not installed; the Pi's own camera needs it", cure)
         return Check("picamera2", NONE, "not installed", cure)
     seen = _probe()
     if "version" not in seen:
-        return Check("picamera2", FAIL, seen["error"], extras.cure("camera"))
+        return Check("picamera2", FAIL, seen["error"], optional_imports.cure("camera"))
     return Check("picamera2", OK, seen["version"])
 
 
 def check_pi_cameras() -> Check:
-    """What picamera2 finds."""
+    """Cameras that picamera2 finds."""
     seen = _probe() if _is_there("picamera2") else {}
     if "cameras" not in seen:
         return Check("Pi camera", NONE, "not looked for: picamera2 is not in order")
@@ -122,7 +121,7 @@ def check_pi_cameras() -> Check:
 
 
 def check_camera_colors() -> Check:
-    """Whether a picture of the Pi's camera is RGB where this project takes it for RGB."""
+    """Channel order: the Pi's camera delivers RGB where this project takes it for RGB."""
     name = "camera colours"
     seen = _probe() if _is_there("picamera2") else {}
     if not seen.get("cameras"):
@@ -140,11 +139,11 @@ def check_camera_colors() -> Check:
 
 
 def check_colors() -> Check:
-    """Whether the libraries that write and read pictures leave red and blue in their places."""
-    ways = {"Pillow": color_order.encode_pillow}
+    """Channel order: the libraries that write and read images keep red and blue apart."""
+    ways = {"Pillow": camera_probe.encode_pillow}
     if _is_there("cv2"):
-        ways["OpenCV"] = color_order.encode_opencv
-    wrong = [name for name, encode in ways.items() if not color_order.keeps_red(encode)]
+        ways["OpenCV"] = camera_probe.encode_opencv
+    wrong = [name for name, encode in ways.items() if not camera_probe.keeps_red(encode)]
     if wrong:
         cure = f"{sys.executable} -m pip install --force-reinstall pillow opencv-python"
         return Check("colours", FAIL, f"{' and '.join(wrong)}: red does not stay red", cure)
@@ -152,14 +151,15 @@ def check_colors() -> Check:
 
 
 def check_mqtt() -> Check:
-    """Whether paho-mqtt is there, in a version that will do."""
+    """paho-mqtt: installed, in a version that will do."""
+    cure = optional_imports.cure("mqtt")
     try:
-        extras.require("paho.mqtt.client", "mqtt")
+        optional_imports.require("paho.mqtt.client", "mqtt")
         version = metadata.version("paho-mqtt")
     except (ImportError, metadata.PackageNotFoundError):
-        return Check("paho-mqtt", NONE, "not installed; --mqtt needs it", extras.cure("mqtt"))
+        return Check("paho-mqtt", NONE, "not installed; --mqtt needs it", cure)
     if int(version.split(".")[0]) < 2:
-        return Check("paho-mqtt", WARN, f"{version}, 2.0 expected by --mqtt", extras.cure("mqtt"))
+        return Check("paho-mqtt", WARN, f"{version}, 2.0 expected by --mqtt", cure)
     return Check("paho-mqtt", OK, version)
 
 

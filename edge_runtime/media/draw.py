@@ -1,9 +1,10 @@
-"""Boxes with labels on a picture."""
+"""Drawing: labeled boxes on an image."""
 
 from __future__ import annotations
 
 import colorsys
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +14,8 @@ from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.preprocess import check_frame
 
 Color = tuple[int, int, int]
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+PixelBox = tuple[int, int, int, int]  # left, top, right, bottom, all inside
 
 LINE_SHARE = 1 / 200  # of the shorter side; 1 pixel at 240, 10 at 2000
 TEXT_SHARE = 1 / 28  # of the shorter side
@@ -21,10 +24,10 @@ GOLDEN_RATIO = 0.618034  # steps of it around the colour circle never come close
 
 
 def draw_detections(frame: np.ndarray, detections: Detections) -> np.ndarray:
-    """A copy of a frame with a labelled box for each detection.
+    """A copy of a frame with a labeled box for each detection.
 
-    Lines and letters grow with the picture. Labels stand above their box where there is room and
-    never leave the picture; better detections lie on top.
+    Lines and letters grow with the image. Labels stand above their box where there is room and
+    never leave the image; better detections lie on top.
 
     Args:
         frame: (H, W, 3) RGB uint8.
@@ -55,10 +58,11 @@ def draw_detections(frame: np.ndarray, detections: Detections) -> np.ndarray:
 
 
 def class_color(class_id: int) -> Color:
-    """A colour of its own for each class, the same in every picture: RGB, 0 to 255."""
+    """A color of its own for each class, the same in every image: RGB, 0 to 255."""
     hue = (0.33 + class_id * GOLDEN_RATIO) % 1  # starts with green
     value = (1.0, 0.75)[class_id // 8 % 2]  # hues crowd after eight: go on darker
-    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, value))
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, value)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def _luminance(color: Color) -> float:
@@ -66,15 +70,15 @@ def _luminance(color: Color) -> float:
     return (0.299 * red + 0.587 * green + 0.114 * blue) / 255
 
 
-def _pixel_box(box: np.ndarray, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Corners of the outermost pixels inside the box, within the picture."""
+def _pixel_box(box: np.ndarray, size_wh: tuple[int, int]) -> PixelBox:
+    """Corners of the outermost pixels inside the box, within the image."""
     x_min, y_min, x_max, y_max = (round(float(side)) for side in box)
     width, height = size_wh
     left, top = min(max(x_min, 0), width - 1), min(max(y_min, 0), height - 1)
     return left, top, min(max(x_max - 1, left), width - 1), min(max(y_max - 1, top), height - 1)
 
 
-def _draw_box(canvas: ImageDraw.ImageDraw, box: tuple, color: Color, line: int) -> None:
+def _draw_box(canvas: ImageDraw.ImageDraw, box: PixelBox, color: Color, line: int) -> None:
     left, top, right, bottom = box
     if line > 1:  # a dark rim keeps the line visible on a ground of its own colour
         canvas.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=(0, 0, 0))
@@ -114,7 +118,7 @@ def text_mask(text: str, height: int) -> Image.Image:
 
 
 @lru_cache(maxsize=8)  # reading a font takes longer than drawing with it
-def _font(height: int, ascii_text: bool):
+def _font(height: int, ascii_text: bool) -> tuple[Font, int, bool]:
     """A font, by which factor to enlarge it, and whether it has no more than ASCII."""
     if not ascii_text:
         try:
@@ -128,10 +132,12 @@ def _font(height: int, ascii_text: bool):
         return ImageFont.load_default(), max(1, round(height / MIN_TEXT)), True
 
 
-def _places(sizes: list, boxes: list, size_wh: tuple[int, int]) -> list[tuple[int, int]]:
-    """Top left corner of each label: the first spot that is in the picture and free."""
-    taken: list[tuple] = []
-    places = []
+def _places(
+    sizes: Sequence[tuple[int, int]], boxes: Sequence[PixelBox], size_wh: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Top left corner of each label: the first spot that is in the image and free."""
+    taken: list[PixelBox] = []
+    places: list[tuple[int, int]] = []
     for (width, height), (left, top, right, bottom) in zip(sizes, boxes, strict=True):
         # Above, inside at the top, below, inside at the bottom, inside at the right.
         spots = [(left, top - height), (left, top), (left, bottom + 1), (left, bottom - height + 1)]
@@ -147,9 +153,9 @@ def _places(sizes: list, boxes: list, size_wh: tuple[int, int]) -> list[tuple[in
     return places
 
 
-def _rectangle(place: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _rectangle(place: tuple[int, int], size: tuple[int, int]) -> PixelBox:
     return place[0], place[1], place[0] + size[0] - 1, place[1] + size[1] - 1
 
 
-def _overlap(one: tuple, other: tuple) -> bool:
+def _overlap(one: PixelBox, other: PixelBox) -> bool:
     return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]

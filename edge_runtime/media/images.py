@@ -1,4 +1,4 @@
-"""Picture files ↔ frames."""
+"""Image files ↔ (H, W, 3) RGB uint8 arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JPEG_QUALITY = 90  # thin lines and small letters fray visibly below
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """A picture file as an upright frame: EXIF orientation applied, alpha dropped.
+    """An image file as an upright frame: EXIF orientation applied, alpha dropped.
 
     Returns: (H, W, 3) RGB uint8.
     Raises: FileNotFoundError; ValueError, naming the file, if it is not a whole picture.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from edge_runtime.frame import Frame, Result
-from edge_runtime.latest_queue import ClosedError, Mailbox
+from edge_runtime.latest_queue import ClosedError, LatestQueue
 from edge_runtime.pipeline.reloading_detector import Model
 from edge_runtime.pipeline.sink_thread import SinkRunner
 from edge_runtime.pipeline.stats import Stats
@@ -48,7 +48,7 @@ class Pipeline:
         self._stop = threading.Event()
         self._ended = threading.Event()
         self._error: BaseException | None = None
-        self._frames: Mailbox[Frame] = Mailbox(wait=not source.live)
+        self._frames: LatestQueue[Frame] = LatestQueue(wait=not source.live)
         self._runners = [SinkRunner(sink, source.live, self._fail) for sink in sinks]
         self._workers = [
             threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from edge_runtime.frame import Result
-from edge_runtime.latest_queue import ClosedError, Mailbox
+from edge_runtime.latest_queue import ClosedError, LatestQueue
 from edge_runtime.sinks.base import Sink, SinkClosedError
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class SinkRunner:
         self._broken = False  # whether that was said, so that the cure is too
         self._fail = fail
         size = 1 if sink.newest_only else QUEUE
-        self._box: Mailbox[Result] = Mailbox(size, wait=not live and not sink.newest_only)
+        self._box: LatestQueue[Result] = LatestQueue(size, wait=not live and not sink.newest_only)
         self._thread = threading.Thread(target=self._work, name=f"sink {sink.name}", daemon=True)
 
     def start(self) -> None:

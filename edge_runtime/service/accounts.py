@@ -55,7 +55,7 @@ def find_account(name: str | None = None) -> Account:
     return Account(name, entry.pw_uid, entry.pw_gid, frozenset(groups), names)
 
 
-def stranger_to(account: Account, path: Path) -> Path | None:
+def first_unreadable(account: Account, path: Path) -> Path | None:
     """The first folder or file on the way to `path` that the account may not enter or read."""
     for step in (*reversed(path.parents), path):
         status = step.stat()

@@ -1,4 +1,4 @@
-"""The interface of every source, and which one a text on the command line means."""
+"""Source: the interface of cameras, streams, video files and folders of images."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class SourceError(RuntimeError):
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What the rest of the pipeline wants of a source.
+    """Options of a source: what the rest of the pipeline wants of it.
 
     Attributes:
         input_hw: (height, width) of the network's input.
-        needs_image: whether a sink shows the whole picture; if not, a camera whose processor can
+        needs_image: whether a sink shows the whole image; if not, a camera whose processor can
             shrink need not deliver it.
-        size_wh: of a camera's picture; None for the source's own default.
+        size_wh: of a camera's image; None for the source's own default.
         max_fps: frames a second that are wanted at most; None for all.
         loop: begin again where a file ends.
         realtime: deliver a video file at its own pace, as a camera would.
@@ -53,7 +53,6 @@ class Source:
             frames all count, and wait for the reader.
         fps: frames a second of a recording, once it is open, so that frame N belongs to second
             N / fps of it; 1 for pictures. None for a live source, whose frames come when they come.
-        dropped: frames that the source itself left out.
         restarts: how often a camera was opened again after it failed or stalled.
         state: "closed", "starting", "running", "stalled", "waiting" (for a camera to come back) or
             "ended".
@@ -61,7 +60,6 @@ class Source:
 
     live = False
     fps: float | None = None
-    dropped = 0
     restarts = 0
     state = "closed"
 
@@ -69,6 +67,12 @@ class Source:
         """`text`: what the user wrote. Raises: ValueError for options that do not fit."""
         self.text = text
         self.options = options
+        self._dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        """Frames that the source itself left out."""
+        return self._dropped
 
     def open(self) -> None:
         """Raises: SourceError; ImportError with the line that installs what is missing."""

@@ -1,4 +1,4 @@
-"""Why a camera or stream gives no picture, and what to do about it."""
+"""Diagnosis of a camera or stream that gives no picture, and the cure."""
 
 from __future__ import annotations
 

@@ -1,59 +1,151 @@
-"""Source factory: from a text on the command line to the source it means, and its flags."""
+"""Source factory: a table of the kinds of source, from a text on the command line to its class."""
 
 from __future__ import annotations
 
 import argparse
+import glob
 import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 
 from edge_runtime.arguments import positive_number, size_wh
 from edge_runtime.sources.base import Source, SourceOptions, without_password
+from edge_runtime.sources.images import is_image
+
+
+def _like(pattern: str) -> Callable[[str], bool]:
+    return lambda text: re.fullmatch(pattern, text) is not None
+
+
+def _is_video_file(text: str) -> bool:
+    path = Path(text)
+    return path.is_file() and not is_image(path)
+
+
+def _is_images(text: str) -> bool:
+    return Path(text).exists() or glob.has_magic(text)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of source.
+
+    Attributes:
+        written: how the user names one, for messages.
+        recognizes: whether a text on the command line means this kind.
+        made_by: "module:class" of edge_runtime.sources; imported when a source is made.
+        live: whether frames come at their own pace; then it runs in a process of its own, which
+            can be killed when it hangs.
+        sizable: whether --size applies.
+        valid: a pattern that a recognized text must match in full.
+        expected: for the message where it does not.
+    """
+
+    written: str
+    recognizes: Callable[[str], bool]
+    made_by: str
+    live: bool = False
+    sizable: bool = False
+    valid: str = r"(?s).*"
+    expected: str = ""
+
+    def make(self, text: str, options: SourceOptions) -> Source:
+        """The source, in this process and not yet opened. Raises: as `Source`."""
+        module, name = self.made_by.split(":")
+        source: Source = getattr(import_module(f"edge_runtime.sources.{module}"), name)(
+            text, options
+        )
+        return source
+
+
+# The first that recognizes a text has it.
+KINDS = (
+    Kind(
+        "picamera2[:N]",
+        _like(r"picamera2(:.*)?"),
+        "picamera:PiCamera",
+        live=True,
+        sizable=True,
+        valid=r"picamera2(:\d*)?",
+        expected="picamera2:N expected, N the camera's number from 0",
+    ),
+    Kind(
+        "usb:N",
+        _like(r"usb(:.*)?"),
+        "opencv:OpenCvCamera",
+        live=True,
+        sizable=True,
+        valid=r"usb:\d+",
+        expected="usb:N expected, N the camera's number from 0",
+    ),
+    # Below /dev/v4l/by-id/ a camera has a name that outlives replugging.
+    Kind(
+        "/dev/videoN",
+        _like(r"/dev/(video|v4l/).*"),
+        "opencv:OpenCvCamera",
+        live=True,
+        sizable=True,
+    ),
+    Kind("rtsp://…", _like(r"rtsps?://.*"), "opencv:OpenCvCamera", live=True),
+    Kind("http://…", _like(r"https?://.*"), "opencv:OpenCvCamera", live=True),  # MJPEG
+    Kind("a video file", _is_video_file, "video:Video"),
+    Kind(
+        "a picture, a folder of pictures, or a pattern like 'folder/*.jpg' in quotes",
+        _is_images,
+        "images:Images",
+    ),
+)
 
 
 def open_source(text: str, options: SourceOptions) -> Source:
-    """The source that `text` means, not yet opened.
-
-    "picamera2" or "picamera2:N"; "usb:N", "/dev/videoN" or "/dev/v4l/by-id/…", a name that outlives
-    replugging; "rtsp://…", "http://…" (MJPEG); a video file; a picture, a folder or a glob of
-    pictures. Cameras and streams run in a process of their own, which can be killed when it hangs.
+    """The source that `text` means (see KINDS), not yet opened.
 
     Raises: ValueError for options that do not fit, FileNotFoundError for a path that is not there.
     """
-    from edge_runtime.sources.images import open_files
-    from edge_runtime.sources.isolated.supervisor import ProcessSource
+    if text.startswith("~/"):  # in quotes no shell has done it
+        text = str(Path(text).expanduser())
+    kind = kind_of(text)
+    _check_options(text, kind, options)
+    if kind is None:
+        known = ", ".join(kind.written for kind in KINDS)
+        raise FileNotFoundError(f"no file or folder {without_password(text)}; a source is {known}")
+    if kind.live:
+        from edge_runtime.sources.isolated.supervisor import SupervisedSource
 
-    _check_options(text, options)
-    if is_camera(text):
-        return ProcessSource(text, options)
-    return open_files(text, options)
+        return SupervisedSource(text, options)
+    return kind.make(text, options)
 
 
 def open_here(text: str, options: SourceOptions) -> Source:
-    """A camera or stream in this very process: what the capture process runs."""
-    if text.split(":")[0] == "picamera2":
-        from edge_runtime.sources.picamera import PiCamera
+    """A live source in this very process: what the camera's own process runs.
 
-        return PiCamera(text, options)
-    from edge_runtime.sources.opencv import OpenCvCamera
-
-    return OpenCvCamera(text, options)
-
-
-def is_camera(text: str) -> bool:
-    """Whether `text` means a live source. Raises: ValueError for a number that is none."""
-    kind, _, number = text.partition(":")
-    if kind in ("picamera2", "usb"):
-        if (kind == "usb" or number) and not number.isdecimal():
-            raise ValueError(f"{kind}:N expected, N the camera's number from 0, got {text!r}")
-        return True
-    streams = ("rtsp://", "rtsps://", "http://", "https://")
-    return text.startswith((*streams, "/dev/video", "/dev/v4l/"))
+    Raises: ValueError for a text that means none.
+    """
+    kind = kind_of(text)
+    if kind is None or not kind.live:
+        raise ValueError(f"a camera or stream expected, got {without_password(text)}")
+    return kind.make(text, options)
 
 
-def _check_options(text: str, options: SourceOptions) -> None:
-    if is_camera(text) and (options.loop or options.realtime):
+def kind_of(text: str) -> Kind | None:
+    """The kind of source that `text` means; None for a path that is not there.
+
+    Raises: ValueError for a camera's number that is none.
+    """
+    kind = next((kind for kind in KINDS if kind.recognizes(text)), None)
+    if kind is not None and not re.fullmatch(kind.valid, text):
+        raise ValueError(f"{kind.expected}, got {text!r}")
+    return kind
+
+
+def _check_options(text: str, kind: Kind | None, options: SourceOptions) -> None:
+    if kind is not None and kind.live and (options.loop or options.realtime):
         flag = "--loop" if options.loop else "--realtime"
         raise ValueError(f"{flag} is for files, got {without_password(text)}; leave it out")
-    if options.size_wh is not None and ("://" in text or not is_camera(text)):
+    if options.size_wh is not None and not (kind is not None and kind.sizable):
         raise ValueError(
             f"--size is for picamera2 and usb:N, got {without_password(text)}; files and streams "
             "have the size that they were made with"

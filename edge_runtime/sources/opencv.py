@@ -1,4 +1,4 @@
-"""Webcams and network cameras, through OpenCV."""
+"""OpenCV sources: webcams and network cameras, and the base that video files share."""
 
 from __future__ import annotations
 
@@ -19,8 +19,17 @@ from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
 from edge_runtime.sources.pacing import next_wanted
 from edge_runtime.system.optional_imports import require
 
+log = logging.getLogger(__name__)
 
-def retrieve(cv2: ModuleType, capture, rotate: int) -> np.ndarray | None:
+USUAL_SIZE_WH = (1280, 720)
+# In all less than the capture process is given for its first frame: a reason beats a kill.
+OPEN_SECONDS = 8.0  # some network cameras wake up first
+READ_SECONDS = 8.0  # a stream is entered between two whole pictures, which may be far apart
+ASK_SECONDS = 2.0  # why it does not open
+MOST_DAMAGED = 10  # frames in a row; a webcam's first ones often are
+
+
+def retrieve(cv2: ModuleType, capture: Any, rotate: int) -> np.ndarray | None:
     """The frame that was grabbed last, as (H, W, 3) RGB uint8 of its own memory.
 
     rotate: 0 or 180 degrees. Returns: None where the frame is damaged.
@@ -29,15 +38,19 @@ def retrieve(cv2: ModuleType, capture, rotate: int) -> np.ndarray | None:
         whole, bgr = capture.retrieve()
         if not whole:
             return None
-        picture = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     except cv2.error:  # what a webcam sends over a bad cable is not always a JPEG
         return None
-    return cv2.rotate(picture, cv2.ROTATE_180) if rotate == 180 else picture
+    image: np.ndarray = cv2.rotate(rgb, cv2.ROTATE_180) if rotate == 180 else rgb
+    return image
 
 
 class OpenCvSource(Source):
-    """`open` sets `_capture`; the iteration takes it, and alone releases it: OpenCV crashes when
-    that happens under a read. `close` only says so."""
+    """A source that reads a `cv2.VideoCapture`.
+
+    `open` sets `_capture`; the iteration takes it, and alone releases it: OpenCV crashes when that
+    happens under a read. `close` only says so.
+    """
 
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
@@ -61,20 +74,10 @@ class OpenCvSource(Source):
         self.state = "closed" if self._closing.is_set() else "ended"
 
 
-log = logging.getLogger(__name__)
-
-USUAL_SIZE_WH = (1280, 720)
-# In all less than the capture process is given for its first frame: a reason beats a kill.
-OPEN_SECONDS = 8.0  # some network cameras wake up first
-READ_SECONDS = 8.0  # a stream is entered between two whole pictures, which may be far apart
-ASK_SECONDS = 2.0  # why it does not open
-MOST_DAMAGED = 10  # frames in a row; a webcam's first ones often are
-
-
 class OpenCvCamera(OpenCvSource):
     """usb:N, /dev/videoN, rtsp:// and http:// (MJPEG).
 
-    It always delivers the whole picture: only a camera's own processor shrinks for nothing.
+    It always delivers the whole image: only a camera's own processor shrinks for nothing.
     A read that hangs cannot be ended by `close`: run it in a process that can be killed.
     """
 
@@ -87,7 +90,7 @@ class OpenCvCamera(OpenCvSource):
     def open(self) -> None:
         """Returns after the first frame, for which a stream may take OPEN_SECONDS + READ_SECONDS.
 
-        Raises: SourceError, which leaves it to `ProcessSource` to say whose fault it is;
+        Raises: SourceError, which leaves it to `SupervisedSource` to say whose fault it is;
             ImportError.
         """
         self._cv2 = require("cv2", "opencv")
@@ -95,13 +98,13 @@ class OpenCvCamera(OpenCvSource):
         is_stream = "://" in self.text
         capture = self._open_stream() if is_stream else self._open_device()
         # isOpened() is true of devices that cannot deliver: only a frame tells.
-        picture = self._first(capture) if capture.isOpened() else None
-        if picture is None:
+        image = self._first(capture) if capture.isOpened() else None
+        if image is None:
             capture.release()
             self.state = "closed"
             why = why_no_stream(self.text, ASK_SECONDS) if is_stream else why_no_device(self.text)
             raise SourceError(why)
-        self._check_size(picture)
+        self._check_size(image)
         self._capture = capture
         self.state = "running"
 
@@ -119,19 +122,20 @@ class OpenCvCamera(OpenCvSource):
                 now = time.monotonic()
                 if now < due:  # taken from the camera all the same: else its buffer would age
                     continue
-                picture = retrieve(self._cv2, capture, self.options.rotate)
-                if picture is None:
-                    self.dropped += 1
+                image = retrieve(self._cv2, capture, self.options.rotate)
+                if image is None:
+                    self._dropped += 1
                     damaged += 1
                     continue
                 damaged = 0
                 due = next_wanted(due, now, interval)
-                yield Frame(picture.shape[:2], now, time.time(), number, picture)
+                height, width = image.shape[:2]
+                yield Frame((height, width), now, time.time(), number, image)
                 number += 1
         finally:
             self._let_go(capture)
 
-    def _open_device(self):
+    def _open_device(self) -> Any:
         cv2 = self._cv2
         capture = cv2.VideoCapture()
         kind, _, number = self.text.partition(":")
@@ -146,7 +150,7 @@ class OpenCvCamera(OpenCvSource):
             capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)
         return capture
 
-    def _open_stream(self):
+    def _open_stream(self) -> Any:
         cv2 = self._cv2
         if self.text.startswith("rtsp"):  # over UDP, pictures smear with every packet lost
             os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
@@ -157,20 +161,21 @@ class OpenCvCamera(OpenCvSource):
         capture.open(self.text, cv2.CAP_FFMPEG, limits)
         return capture
 
-    def _first(self, capture) -> np.ndarray | None:
+    def _first(self, capture: Any) -> np.ndarray | None:
         for _ in range(MOST_DAMAGED):
             if not capture.grab():
                 break
-            picture = retrieve(self._cv2, capture, self.options.rotate)
-            if picture is not None:
-                return picture
+            image = retrieve(self._cv2, capture, self.options.rotate)
+            if image is not None:
+                return image
         return None
 
-    def _check_size(self, picture: np.ndarray) -> None:
-        height, width = picture.shape[:2]
+    def _check_size(self, image: np.ndarray) -> None:
+        height, width = image.shape[:2]
         log.info("%s delivers %dx%d", self._name, width, height)
-        if self.options.size_wh not in (None, (width, height)):
+        wanted = self.options.size_wh
+        if wanted is not None and wanted != (width, height):
             log.warning(
                 "%s does not offer %dx%d, it delivers %dx%d",
-                *(self._name, *self.options.size_wh, width, height),
+                *(self._name, *wanted, width, height),
             )

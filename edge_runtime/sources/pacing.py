@@ -1,4 +1,4 @@
-"""When the frames of a video that plays at its own pace are due."""
+"""Pacing: when the frames of a video that plays in real time are due."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROUNDING = 1e-6  # seconds
 
 
 def next_wanted(wanted: float, came: float, interval: float) -> float:
-    """When the frame after this one is wanted, for a rate of at most 1 / interval.
+    """Time at which the next frame is wanted, for a rate of at most 1 / interval.
 
     wanted: when this one was. came: when it came, not before. What it was late is made up for, so
     that the rate is kept between frames that do not come at multiples of the interval, but a pause
@@ -48,29 +48,33 @@ class Pace:
         self._position = None
 
     def wants(self, position: float, step: float) -> bool:
-        """Wait until the frame is due. position: its seconds in the file. step: the usual seconds
-        from a frame to the next."""
-        self._advance(position, step)
-        if self._due < self._next_wanted - ROUNDING:
+        """True if the frame is to be shown; waits until it is due.
+
+        position: its seconds in the file. step: the usual seconds from a frame to the next.
+        """
+        due = self._advance(position, step)
+        if due < self._next_wanted - ROUNDING:
             return False
         now = self._clock()
-        if self._due < now - step and now - self._shown_at < LONGEST_GAP:
+        if due < now - step and now - self._shown_at < LONGEST_GAP:
             self.late += 1
             return False
-        self._wait(max(0.0, self._due - now))
-        self._next_wanted = next_wanted(self._next_wanted, self._due, self._interval)
+        self._wait(max(0.0, due - now))
+        self._next_wanted = next_wanted(self._next_wanted, due, self._interval)
         return True
 
     def shown(self) -> None:
         """The reader has done with the frame and asks for another."""
         self._shown_at = self._clock()
 
-    def _advance(self, position: float, step: float) -> None:
+    def _advance(self, position: float, step: float) -> float:
+        """Time at which the next frame is due, by the clock."""
         if self._due is None:
-            self._due = self._clock()
+            due = self._clock()
         elif self._position is None:  # what a lap is late is not made up for in the next
-            self._due = max(self._due + step, self._clock())
+            due = max(self._due + step, self._clock())
         else:
             passed = position - self._position
-            self._due += passed if 0 < passed <= LONGEST_STEP else step
-        self._position = position
+            due = self._due + (passed if 0 < passed <= LONGEST_STEP else step)
+        self._due, self._position = due, position
+        return due

@@ -1,9 +1,9 @@
-"""The Raspberry Pi's camera, through picamera2."""
+"""picamera2 source: the Raspberry Pi's camera, and its pixel formats as RGB."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +15,7 @@ from edge_runtime.frame import Frame
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.system.optional_imports import require
 
-# The camera's own processor scales to it, so it costs nothing where no sink shows the picture; and
+# The camera's own processor scales to it, so it costs nothing where no sink shows the image; and
 # where one does, this is what a page shows well and a Pi still compresses in time.
 DEFAULT_SIZE_WH = (1280, 720)
 BUFFERS = 4  # one held here, the others being filled; each costs memory that only cameras may use
@@ -24,12 +24,24 @@ SLOWEST_FPS = 5.0  # below, automatic exposure and white balance take ages to fo
 DARKEST_FPS = 10.0  # how far the camera may slow down by itself, to see more in the dark
 OLDEST_SECONDS = 10.0  # a time stamp that says older than this is of another clock
 
+# name → bytes of a pixel, and which of them are red, green and blue
+PACKED = {
+    "BGR888": (3, slice(0, 3)),
+    "RGB888": (3, slice(2, None, -1)),
+    "XBGR8888": (4, slice(0, 3)),
+    "XRGB8888": (4, slice(2, None, -1)),
+}
+FORMATS = (*PACKED, "YUV420", "NV12")
+
+# libcamera's YcbcrEncoding → what red and blue weigh in Y
+WEIGHTS = {"Rec601": (0.299, 0.114), "Rec709": (0.2126, 0.0722), "Rec2020": (0.2627, 0.0593)}
+
 
 class PiCamera(Source):
     """ "picamera2" or "picamera2:N". Belongs into a process of its own: it may hang for ever.
 
-    Where no picture is needed only the "lores" stream is read, which the camera's processor makes
-    of the network's size: the same view as the picture's, stretched as `preprocess` does.
+    Where no image is needed only the "lores" stream is read, which the camera's processor makes
+    of the network's size: the same view as the image's, stretched as `preprocess` does.
     """
 
     live = True
@@ -38,7 +50,7 @@ class PiCamera(Source):
         super().__init__(text, options)
         self._number = int(text.partition(":")[2] or 0)
         self._camera: Any = None
-        self._config: dict = {}
+        self._config: dict[str, Any] = {}
 
     def open(self) -> None:
         picamera2 = require("picamera2", "camera")
@@ -75,7 +87,7 @@ class PiCamera(Source):
             with suppress(Exception):
                 camera.close()
 
-    def _wanted(self, libcamera: Any) -> dict:
+    def _wanted(self, libcamera: Any) -> Any:
         """A configuration to ask for."""
         camera, options = self._camera, self.options
         width, height = options.size_wh or DEFAULT_SIZE_WH
@@ -96,9 +108,9 @@ class PiCamera(Source):
             queue=False,  # the next frame to come, not one that waited
         )
 
-    def _controls(self, libcamera: Any) -> dict:
+    def _controls(self, libcamera: Any) -> dict[str, Any]:
         known = self._camera.camera_controls
-        controls = {}
+        controls: dict[str, Any] = {}
         if "FrameDurationLimits" in known:
             fps = max(self.options.max_fps or DEFAULT_FPS, SLOWEST_FPS)
             slowest = min(fps, DARKEST_FPS)
@@ -159,7 +171,7 @@ def _open(picamera2: Any, number: int) -> Any:
 def _sensor_size(sensor_wh: tuple[int, int], main_wh: tuple[int, int]) -> tuple[int, int]:
     """(width, height) that the sensor shall read out: all that it sees, halved if that suffices.
 
-    Left alone, the library takes the mode closest to the picture's size, and small modes show the
+    Left alone, the library takes the mode closest to the image's size, and small modes show the
     middle only: two thirds of the Camera Module 3's view at 1280x720.
     """
     width, height = sensor_wh
@@ -175,7 +187,7 @@ def colors(space: Any) -> tuple[str, bool]:
     return encoding, space.range.name == "Full"
 
 
-def sensor_age(metadata: dict) -> float:
+def sensor_age(metadata: Mapping[str, Any]) -> float:
     """Seconds since the sensor began with a frame; 0 where its time stamp makes no sense."""
     stamp = metadata.get("SensorTimestamp")
     if stamp is None:
@@ -185,7 +197,7 @@ def sensor_age(metadata: dict) -> float:
 
 
 def reasons(error: BaseException) -> str:
-    """What an error says, and those behind it: the library's own says only that it failed."""
+    """Messages of an error and of those behind it: the library's own says only that it failed."""
     texts: list[str] = []
     seen: BaseException | None = error
     while seen is not None:
@@ -196,19 +208,6 @@ def reasons(error: BaseException) -> str:
     return ": ".join(texts)
 
 
-# name → bytes of a pixel, and which of them are red, green and blue
-PACKED = {
-    "BGR888": (3, slice(0, 3)),
-    "RGB888": (3, slice(2, None, -1)),
-    "XBGR8888": (4, slice(0, 3)),
-    "XRGB8888": (4, slice(2, None, -1)),
-}
-FORMATS = (*PACKED, "YUV420", "NV12")
-
-# libcamera's YcbcrEncoding → what red and blue weigh in Y
-WEIGHTS = {"Rec601": (0.299, 0.114), "Rec709": (0.2126, 0.0722), "Rec2020": (0.2627, 0.0593)}
-
-
 def to_rgb(
     buffer: np.ndarray,
     pixel_format: str,
@@ -217,12 +216,12 @@ def to_rgb(
     encoding: str = "Rec601",
     full_range: bool = True,
 ) -> np.ndarray:
-    """One picture.
+    """A stream's buffer as an image.
 
     Args:
         buffer: (n,) uint8, as `CompletedRequest.make_buffer` gives it; rows may end in padding.
         pixel_format: one of `FORMATS`.
-        size_wh: of the picture, even for YUV420 and NV12.
+        size_wh: (width, height) of the image, even for YUV420 and NV12.
         stride: bytes from one row to the next; half of it for the U and V of YUV420.
         encoding, full_range: of YUV420 and NV12: one of `WEIGHTS`; Y in 0 … 255 or in 16 … 235.
 

@@ -1,4 +1,4 @@
-"""Video files."""
+"""Video files as a source, as fast as they are read or in real time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from edge_runtime.frame import Frame
 from edge_runtime.sources.base import SourceError, SourceOptions
@@ -35,11 +36,11 @@ class Video(OpenCvSource):
         self.live = options.realtime
         self._pace = Pace(options.max_fps, self._closing.wait) if options.realtime else None
         self._number = 0
-        self._damaged = 0
 
     @property
     def dropped(self) -> int:
-        return self._damaged + (self._pace.late if self._pace else 0)
+        """Frames that were damaged, or whose time had passed."""
+        return self._dropped + (self._pace.late if self._pace else 0)
 
     def open(self) -> None:
         """Raises: SourceError, naming the file, where it gives no frame; ImportError."""
@@ -60,7 +61,7 @@ class Video(OpenCvSource):
         finally:
             self._let_go(capture)
 
-    def _begin(self):
+    def _begin(self) -> Any:
         """The file, with its first frame grabbed. Raises: SourceError."""
         # FFmpeg takes what stands before a colon for a protocol, unless a slash comes first.
         path = str(Path(self.text).absolute())
@@ -74,15 +75,15 @@ class Video(OpenCvSource):
         capture.set(self._cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         return capture
 
-    def _frame_rate(self, capture) -> float:
-        fps = capture.get(self._cv2.CAP_PROP_FPS)
+    def _frame_rate(self, capture: Any) -> float:
+        fps = float(capture.get(self._cv2.CAP_PROP_FPS))
         return fps if math.isfinite(fps) and fps > 0 else USUAL_FPS
 
-    def _lap(self, capture) -> Iterator[Frame]:
+    def _lap(self, capture: Any) -> Iterator[Frame]:
         """The frames from the one that is grabbed to the end of the file."""
         fps = self._frame_rate(capture)
         length = capture.get(self._cv2.CAP_PROP_FRAME_COUNT) / fps
-        first, damaged = self._number, self._damaged
+        first, damaged = self._number, self._dropped
         if self._pace:
             self._pace.begin_lap()
         more = True
@@ -94,7 +95,7 @@ class Video(OpenCvSource):
             more = capture.grab()
         if more:  # closed
             return
-        if self._damaged - damaged == self._number - first:
+        if self._dropped - damaged == self._number - first:
             raise SourceError(f"{self.text}: not one frame can be decoded; is the file damaged?")
         end = position + 1 / fps
         if first == 0 and length - end > max(CUT_OFF * length, 2 / fps):
@@ -102,12 +103,13 @@ class Video(OpenCvSource):
                 "%s ends after %.1f of %.1f seconds: cut off or damaged", self.text, end, length
             )
 
-    def _frame(self, capture) -> Iterator[Frame]:
-        picture = retrieve(self._cv2, capture, self.options.rotate)
-        if picture is None:
-            self._damaged += 1
+    def _frame(self, capture: Any) -> Iterator[Frame]:
+        image = retrieve(self._cv2, capture, self.options.rotate)
+        if image is None:
+            self._dropped += 1
             return
         now = time.monotonic()
-        yield Frame(picture.shape[:2], now, time.time(), self._number, picture)
+        height, width = image.shape[:2]
+        yield Frame((height, width), now, time.time(), self._number, image)
         if self._pace:
             self._pace.shown()

@@ -1,4 +1,4 @@
-"""How the board is: temperature, throttling, memory. None where the system does not say."""
+"""Board state: temperature, throttling, memory. None where the system does not say."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_throttling() -> dict[str, list[str]] | None:
 
 
 def decode_throttling(bits: int) -> dict[str, list[str]]:
-    """What the firmware's number says."""
+    """The firmware's bits as names: {"now": […], "since_boot": […]}."""
     return {
         "now": [name for bit, name in THROTTLE_BITS.items() if bits >> bit & 1],
         "since_boot": [

@@ -1,4 +1,4 @@
-"""What the numbers were measured on. Without it a latency says nothing."""
+"""Description of the machine: without it a latency says nothing."""
 
 from __future__ import annotations
 

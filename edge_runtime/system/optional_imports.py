@@ -1,4 +1,4 @@
-"""Packages that only some commands need, imported when they are used."""
+"""Optional imports: packages of an extra, imported when they are used, and how to install them."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ def _camera_cure() -> str:
 
 
 def in_venv() -> bool:
-    """Whether this Python is that of a virtual environment."""
+    """True in a virtual environment."""
     return sys.prefix != sys.base_prefix
 
 
 def venv_sees_system() -> bool:
-    """Whether the environment was made with --system-site-packages."""
+    """True if the environment was made with --system-site-packages."""
     try:
         lines = (Path(sys.prefix) / "pyvenv.cfg").read_text().lower().splitlines()
     except OSError:
@@ -91,5 +91,5 @@ def venv_sees_system() -> bool:
 
 
 def is_raspberry_pi_os() -> bool:
-    """Whether the packages of Raspberry Pi OS are to be had: it leaves a file of its own."""
+    """True on Raspberry Pi OS, which leaves a file of its own."""
     return Path("/etc/rpi-issue").exists()

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.arguments import add_calibration_draw, add_model_and_data, whole_number
+from convert.arguments import add_calibration_draw, add_model_and_data
 from convert.benchmark.report import check_writable, write_report
 from convert.errors import ConversionError, quiet_imports
 from convert.quantize import calibration_data
+from edge_runtime.arguments import whole_number
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from edge_runtime.system.machine import describe_machine
 from studies.calibration.report import COUNTS, USUAL, StudyReport, draw_study, format_study

@@ -7,6 +7,7 @@ documentation of picamera2 and libcamera:
 
 - a format's name is its bits from high to low: "BGR888" has red first in memory, "RGB888" blue;
 - rows are padded to a multiple of 64 bytes, and `stride` in `camera_configuration()` says so;
+  `make_array` cuts the padding off packed pixels, and leaves it in YUV420;
 - lores YUV420 is one buffer: h rows of Y, then h/2 half rows of U, then of V, in the colour space
   of the configuration, and lores may not exceed main;
 - sizes must be even, and `configure` may adjust size and format: `camera_configuration()` tells;
@@ -24,6 +25,7 @@ process of the camera: a JSON object of
                     number, modulo 256; "halves": white above black
     fps             how fast frames come; None for as fast as they are taken
     main_format, lores_format, size, colour_space    what `configure` adjusts
+    swapped         whether red and blue of packed pixels are
     stamp           the SensorTimestamp of every frame (that of now)
     controls        names of those that are advertised
     stall_after, die_after, fail_after    frames, then: hang, end at once, raise
@@ -48,6 +50,7 @@ SETTINGS = {
     "cameras": 1,
     "busy": False,
     "scene": "bars",
+    "swapped": False,
     "fps": 100,
     "controls": ["FrameDurationLimits", "AfMode"],
 }
@@ -269,8 +272,19 @@ class CompletedRequest:
                 scene = scene[:, ::-1]
             if config["transform"].vflip:
                 scene = scene[::-1]
+            if self.picam2.settings["swapped"] and BYTES.get(config[name]["format"], 1) > 1:
+                scene = scene[:, :, ::-1]
             cache[name, key] = _encode(scene, config[name], config["colour_space"])
         return cache[name, key].copy()
+
+    def make_array(self, name):
+        stream = self.picam2.camera_config[name]
+        rows = self.make_buffer(name).reshape(-1, stream["stride"])
+        if stream["format"] in ("YUV420", "NV12"):
+            return rows
+        (width, height), count = stream["size"], BYTES[stream["format"]]
+        pixels = np.ascontiguousarray(rows[:, : width * count]).reshape(height, width, count)
+        return pixels
 
     def _alive(self):
         if self.ref_count == 0:

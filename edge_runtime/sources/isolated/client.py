@@ -1,4 +1,4 @@
-"""The parent's side of a camera's process."""
+"""Worker client: the parent's side of a camera's process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sys
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,11 @@ from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.isolated.shared_frames import Layout
 
 POLL_SECONDS = 0.1
-ENDING_SECONDS = 0.5  # for a child to close its camera, a little more than it gives itself
+ENDING_SECONDS = 0.5  # for a worker to close its camera, a little more than it gives itself
 DYING_SECONDS = 0.3  # a killed process is gone at once, unless the kernel itself hangs in a driver
 
 
-class Child:
+class WorkerClient:
     """A running `edge_runtime.sources.isolated.worker`, and the memory shared with it.
 
     `receive` belongs to one thread; the caller keeps `free`, `read` and `close` apart.
@@ -52,10 +53,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def receive(self) -> list[dict]:
-        """What it announced: frames' messages; [] when nothing came for `POLL_SECONDS`.
+    def receive(self) -> list[dict[str, Any]]:
+        """Messages that it announced, one a frame; [] when nothing came for `POLL_SECONDS`.
 
-        Raises: SourceError or ImportError with the child's reason when it failed or died.
+        Raises: SourceError or ImportError with the worker's reason when it failed or died.
         """
         try:
             data = self._channel.recv(1 << 16)
@@ -77,13 +78,14 @@ class Child:
         return messages
 
     def read(self, slot: int) -> tuple[tuple[int, int], np.ndarray | None, np.ndarray | None]:
-        """(hw, picture, small) of a slot that was announced; copies."""
+        """(hw, image, small) of a slot that was announced; copies."""
+        assert self._layout is not None and self._memory is not None  # "ready" comes first
         views = self._layout.views(self._memory, slot)
-        picture, small = (None if view is None else view.copy() for view in views)
-        return self._layout.hw, picture, small
+        image, small = (None if view is None else view.copy() for view in views)
+        return self._layout.hw, image, small
 
     def free(self, slot: int) -> None:
-        """Let the child write into a slot again."""
+        """Let the worker write into a slot again."""
         self._send(slot)
 
     def end(self, at_once: bool) -> bool:
@@ -130,7 +132,7 @@ class Child:
         return f"the camera's process ended with status {status}"
 
 
-def _start(channel: int, memory: int) -> subprocess.Popen:
+def _start(channel: int, memory: int) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
         "-m",

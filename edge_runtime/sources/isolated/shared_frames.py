@@ -1,9 +1,10 @@
-"""Memory that a camera's process shares with this one: a few frames, each in a slot of its own."""
+"""Shared frames: memory in common with a camera's process, a few slots of one frame each."""
 
 from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,12 @@ SLOTS = 4  # one that is written, the newest, one that is read, and one to spare
 
 @dataclass(frozen=True)
 class Layout:
-    """What a slot holds; the same for every frame of a camera.
+    """Layout of a slot; the same for every frame of a camera.
 
     Attributes:
-        hw: (height, width) of the whole picture.
-        has_image: whether the picture itself is in the slot, first.
-        small_hw: (height, width) of the small picture behind it, or None.
+        hw: (height, width) of the whole image.
+        has_image: whether the image itself is in the slot, first.
+        small_hw: (height, width) of the small image behind it, or None.
         slots: how many.
     """
 
@@ -32,11 +33,13 @@ class Layout:
     def of(cls, frame: Frame) -> Layout:
         """The layout that holds frames like this one."""
         height, width = map(int, frame.hw)
-        small_hw = None if frame.small is None else frame.small.shape[:2]
+        small_hw = None
+        if frame.small is not None:
+            small_hw = (frame.small.shape[0], frame.small.shape[1])
         return cls((height, width), frame.image is not None, small_hw)
 
     @classmethod
-    def from_dict(cls, values: dict) -> Layout:
+    def from_dict(cls, values: dict[str, Any]) -> Layout:
         """From what `dataclasses.asdict` became on its way through JSON."""
         small_hw = values["small_hw"]
         return cls(
@@ -55,12 +58,12 @@ class Layout:
         return self.slots * self.slot_bytes
 
     def views(self, memory: mmap.mmap, slot: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """(picture, small) of a slot: (h, w, 3) uint8 in the shared memory itself, or None."""
-        picture_hw = self.hw if self.has_image else None
+        """(image, small) of a slot: (h, w, 3) uint8 in the shared memory itself, or None."""
+        image_hw = self.hw if self.has_image else None
         start = slot * self.slot_bytes
         return (
-            _view(memory, start, picture_hw),
-            _view(memory, start + _bytes(picture_hw), self.small_hw),
+            _view(memory, start, image_hw),
+            _view(memory, start + _bytes(image_hw), self.small_hw),
         )
 
 

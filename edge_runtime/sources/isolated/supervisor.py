@@ -1,4 +1,4 @@
-"""A camera in a process of its own, which is ended and started again when it stalls or fails."""
+"""Supervisor: a live source in a process of its own, started again when it stalls or fails."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from edge_runtime.frame import Frame
 from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
-from edge_runtime.sources.isolated.client import Child
+from edge_runtime.sources.isolated.client import WorkerClient
 
 log = logging.getLogger(__name__)
+
+Message = dict[str, Any]  # of a frame, as `worker` announces it
 
 FIRST_FRAME_SECONDS = 20.0  # imports, the camera's start and its exposure: slow on a small board
 FIRST_PAUSE = 0.5  # seconds before a camera is started again, doubled each time that does not help
 LONGEST_PAUSE = 30.0
 STEADY_SECONDS = 60.0  # of frames, after which pauses are short again
-CLOSING_SECONDS = 2.0  # above what a thread needs to end the worst child
+CLOSING_SECONDS = 2.0  # above what a thread needs to end the worst worker
 
 
-class ProcessSource(Source):
+class SupervisedSource(Source):
     """Frames of a camera or stream; the newest wins.
 
     A thread follows the process: it takes what is announced, gives slots back, notices a stall by
@@ -35,13 +38,13 @@ class ProcessSource(Source):
         self._changed = threading.Condition()  # guards all below
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        self._child: Child | None = None
-        self._newest: dict | None = None  # announced and not yet read
+        self._worker: WorkerClient | None = None
+        self._newest: Message | None = None  # announced and not yet read
         self._opened = False
         self._tried = False  # whether the first attempt has come to an end
         self._failure: BaseException | None = None
         self._next_number = self._first_number = 0
-        self._dropped_before = 0  # up to the start of this child
+        self._dropped_before = 0  # up to the start of this worker
         self._superseded = 0
         self._outage: tuple[str, float] | None = None  # why, and since when
 
@@ -78,6 +81,7 @@ class ProcessSource(Source):
                     return
                 if self._failure is not None:
                     raise self._failure
+                assert self._newest is not None  # else the wait goes on
                 frame = self._read(self._newest)
             yield frame
 
@@ -89,12 +93,13 @@ class ProcessSource(Source):
             self._thread.join(CLOSING_SECONDS)
         self.state = "closed"
 
-    def _read(self, message: dict) -> Frame:
-        hw, picture, small = self._child.read(message["slot"])
-        self._child.free(message["slot"])
+    def _read(self, message: Message) -> Frame:
+        assert self._worker is not None  # `_newest` goes before its worker does
+        hw, image, small = self._worker.read(message["slot"])
+        self._worker.free(message["slot"])
         self._newest = None
         number = self._first_number + message["number"]
-        return Frame(hw, message["captured_at"], message["time"], number, picture, small)
+        return Frame(hw, message["captured_at"], message["time"], number, image, small)
 
     def _guard(self) -> None:
         try:
@@ -122,13 +127,13 @@ class ProcessSource(Source):
 
     def _run_once(self) -> None:
         """One process from start to end. Raises: why it ended, unless the source is closed."""
-        child = Child(self.text, self.options)
+        worker = WorkerClient(self.text, self.options)
         stalled = False
         try:
             with self._changed:
-                self._child = child
+                self._worker = worker
                 self._first_number = self._next_number
-            self._follow(child)
+            self._follow(worker)
         except StalledError:
             stalled = True
             raise
@@ -136,36 +141,36 @@ class ProcessSource(Source):
             with self._changed:
                 if self._newest is not None:
                     self._newest = None
-                    self.dropped += 1
-                self._dropped_before = self.dropped
+                    self._dropped += 1
+                self._dropped_before = self._dropped
                 self._superseded = 0
-            if not child.end(at_once=stalled):  # a stalled camera ignores everything else
-                log.error("%s: process %d hangs in the kernel", self._name, child.pid)
+            if not worker.end(at_once=stalled):  # a stalled camera ignores everything else
+                log.error("%s: process %d hangs in the kernel", self._name, worker.pid)
             with self._changed:
-                self._child = None
-                child.close()
+                self._worker = None
+                worker.close()
 
-    def _follow(self, child: Child) -> None:
+    def _follow(self, worker: WorkerClient) -> None:
         last, patience = time.monotonic(), FIRST_FRAME_SECONDS
         while not self._closing.is_set():
-            messages = child.receive()
+            messages = worker.receive()
             now = time.monotonic()
             for message in messages:
-                self._take(child, message)
+                self._take(worker, message)
             if messages:
                 last, patience = now, self.options.stall_after
             elif now - last > patience:
                 self.state = "stalled" if self._opened else "starting"
                 raise StalledError(f"no frame for {patience:g} s")
 
-    def _take(self, child: Child, message: dict) -> None:
+    def _take(self, worker: WorkerClient, message: Message) -> None:
         with self._changed:
             if self._newest is not None:
-                child.free(self._newest["slot"])
+                worker.free(self._newest["slot"])
                 self._superseded += 1
             self._newest = message
             self._next_number = self._first_number + message["number"] + 1
-            self.dropped = self._dropped_before + self._superseded + message["dropped"]
+            self._dropped = self._dropped_before + self._superseded + message["dropped"]
             if self.state != "running":
                 self._say_running()
             self._changed.notify_all()

@@ -1,7 +1,7 @@
-"""The process of a camera: `python -m edge_runtime.sources.isolated.worker SOCKET MEMORY`.
+"""Worker: the process of a live source.
 
-Started by `child.Child`, never by hand. SOCKET and MEMORY are file descriptors. Lines of JSON come
-and go through the socket, and none of them holds a picture:
+Started by `client.WorkerClient`, never by hand: `python -m` this module, with SOCKET and MEMORY,
+two file descriptors. Lines of JSON come and go through the socket; none of them holds an image:
 
     from the parent  {"source": …, "options": {…}}, then the number of each slot that it has read
     to the parent    {"ready": layout}, {"slot", "number", "captured_at", "time", "dropped"} for
@@ -23,7 +23,7 @@ import traceback
 from collections import deque
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TextIO
+from typing import Any, TextIO
 
 from edge_runtime.frame import Frame
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
@@ -53,7 +53,7 @@ class Writer:
         """A slot comes back. From any thread."""
         self._free.append(slot)
 
-    def send(self, message: dict) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         self._channel.sendall(json.dumps(message).encode() + b"\n")
 
     def write(self, frame: Frame, dropped: int) -> None:
@@ -62,9 +62,8 @@ class Writer:
         dropped: by the source itself. Raises: SourceError if the frame's size is another.
         """
         layout = Layout.of(frame)
-        if self._layout is None:
-            self._allocate(layout)
-        if layout != self._layout:
+        memory = self._memory or self._allocate(layout)
+        if self._layout is not None and layout != self._layout:
             raise SourceError(f"the picture's size changed from {self._layout.hw} to {layout.hw}")
         try:
             slot = self._free.popleft()
@@ -72,7 +71,7 @@ class Writer:
             self.dropped += 1
             return
         for target, pixels in zip(
-            layout.views(self._memory, slot), (frame.image, frame.small), strict=True
+            layout.views(memory, slot), (frame.image, frame.small), strict=True
         ):
             if target is not None:
                 target[...] = pixels
@@ -86,13 +85,14 @@ class Writer:
             }
         )
 
-    def _allocate(self, layout: Layout) -> None:
+    def _allocate(self, layout: Layout) -> mmap.mmap:
         # Not ftruncate: where memory is short this says so, instead of killing at the first write.
         os.posix_fallocate(self._file, 0, layout.total_bytes)
-        self._memory = mmap.mmap(self._file, layout.total_bytes)
+        memory = self._memory = mmap.mmap(self._file, layout.total_bytes)
         self._layout = layout
         self._free.extend(range(layout.slots))
         self.send({"ready": asdict(layout)})
+        return memory
 
 
 def main() -> None:
@@ -111,12 +111,12 @@ def main() -> None:
     os._exit(0)
 
 
-def _capture(setup: dict, lines: TextIO, writer: Writer) -> None:
+def _capture(setup: dict[str, Any], lines: TextIO, writer: Writer) -> None:
     ended = threading.Event()
     threading.Thread(target=_listen, args=(lines, writer, ended), daemon=True).start()
     source: Source | None = None
     try:
-        options = {
+        options: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in setup["options"].items()
         }

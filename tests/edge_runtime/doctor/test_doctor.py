@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -29,16 +28,11 @@ def fresh_probe():
 
 
 @pytest.fixture
-def camera(tmp_path, monkeypatch):
-    """Installs the stand-in for picamera2, in a given mood."""
-    shutil.copy(ROOT / "tests" / "fake_picamera2.py", tmp_path / "picamera2.py")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def choose(mode):
-        monkeypatch.setenv("FAKE_CAMERA", mode)
-
-    return choose
+def camera(camera_double, monkeypatch):
+    """The double of picamera2, in the process of the probe as well."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "doubles"), str(ROOT)]))
+    camera_double()
+    return camera_double
 
 
 def camera_checks() -> list[Check]:
@@ -162,25 +156,26 @@ def test_missing_and_broken_packages(monkeypatch):
 
 
 def test_a_pi_camera_whose_red_is_red(camera):
-    camera("right")
+    camera(scene="bars")
     package, found, colors = camera_checks()
     assert [package.status, found.status, colors.status] == [OK, OK, OK]
-    assert found.found == "imx708"
+    assert found.found == "imx219"
 
 
 @pytest.mark.parametrize(
-    ("mode", "statuses", "said"),
+    ("settings", "statuses", "said"),
     [
-        ("swapped", [OK, OK, FAIL], "red and blue are swapped"),
-        ("grey", [OK, OK, WARN], "too grey"),
-        ("nv12", [OK, OK, WARN], "it gives NV12"),
-        ("busy", [OK, OK, WARN], "did not complete"),
-        ("none", [OK, WARN, NONE], "no Pi camera"),
-        ("crash", [FAIL, NONE, NONE], "no Pi camera"),
+        ({"swapped": True}, [OK, OK, FAIL], "red and blue are swapped"),
+        ({"scene": "halves"}, [OK, OK, WARN], "too grey"),
+        ({"main_format": "NV12", "lores_format": "NV12"}, [OK, OK, WARN], "it gives NV12"),
+        ({"busy": True}, [OK, OK, WARN], "did not complete"),
+        ({"cameras": 0}, [OK, WARN, NONE], "no Pi camera"),
+        ({"die_after": 0}, [FAIL, NONE, NONE], "no Pi camera"),
     ],
+    ids=("swapped", "grey", "nv12", "busy", "none", "crash"),
 )
-def test_a_pi_camera_with_a_fault(camera, mode, statuses, said):
-    camera(mode)
+def test_a_pi_camera_with_a_fault(camera, settings, statuses, said):
+    camera(**settings)
     checks = camera_checks()
     assert [check.status for check in checks] == statuses
     assert said in checks[-1].found
@@ -188,11 +183,11 @@ def test_a_pi_camera_with_a_fault(camera, mode, statuses, said):
 
 
 def test_a_camera_that_hangs_does_not_hang_the_doctor(camera, monkeypatch):
-    camera("hang")
+    camera(hang_on_open=True)
     monkeypatch.setattr(camera_probe, "PROBE_SECONDS", 1.0)
     started = time.monotonic()
     assert "no answer within" in software_checks.check_picamera2().found
-    assert time.monotonic() - started < 300  # it would sleep for 600
+    assert time.monotonic() - started < 300  # it would hang for ever
 
 
 def test_picamera2_is_a_warning_on_a_pi_only(monkeypatch):

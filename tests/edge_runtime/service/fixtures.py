@@ -13,7 +13,7 @@ def account_fixture(monkeypatch):
     """Somebody who may read everything, whoever runs the tests and wherever Python lies."""
     user = Account("daemon", 1, 1, frozenset({1}), ("video",))
     monkeypatch.setattr(service_command, "find_account", lambda name=None: user)
-    monkeypatch.setattr(service_command, "stranger_to", lambda account, path: None)
+    monkeypatch.setattr(service_command, "first_unreadable", lambda account, path: None)
     return user
 
 

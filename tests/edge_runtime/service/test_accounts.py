@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.service import accounts
-from edge_runtime.service.accounts import Account, find_account, stranger_to
+from edge_runtime.service.accounts import Account, find_account, first_unreadable
 
 
 @pytest.mark.parametrize("name", ["root", "no-such-user-here"])
@@ -50,13 +50,13 @@ def test_what_the_user_may_not_read_is_found():
         for folder in (Path(name), closed, model.parent):
             folder.chmod(0o755)
         model.chmod(0o644)
-        assert stranger_to(stranger, model) is None
+        assert first_unreadable(stranger, model) is None
         model.chmod(0o640)
-        assert stranger_to(friend, model) is None
-        assert stranger_to(stranger, model) == model
+        assert first_unreadable(friend, model) is None
+        assert first_unreadable(stranger, model) == model
         closed.chmod(0o710)
-        assert stranger_to(friend, model) is None
-        assert stranger_to(stranger, model) == closed
+        assert first_unreadable(friend, model) is None
+        assert first_unreadable(stranger, model) == closed
         model.chmod(0o600)
-        assert stranger_to(friend, model) == model
-        assert stranger_to(self, model) is None
+        assert first_unreadable(friend, model) == model
+        assert first_unreadable(self, model) is None

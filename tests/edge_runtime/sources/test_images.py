@@ -10,7 +10,7 @@ from PIL import Image
 
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.factory import open_source
-from edge_runtime.sources.images import Pictures
+from edge_runtime.sources.images import Images
 from edge_runtime.sources.video import Video
 
 OPTIONS = SourceOptions(input_hw=(32, 48))
@@ -142,7 +142,7 @@ def test_which_source(tmp_path):
     save(tmp_path / "1.png").rename(tmp_path / "picture_without_suffix")
     (tmp_path / "clip.MP4").write_text("")
     (tmp_path / "unknown").write_text("")
-    kinds = {"picture_without_suffix": Pictures, "clip.MP4": Video, "unknown": Video, ".": Pictures}
+    kinds = {"picture_without_suffix": Images, "clip.MP4": Video, "unknown": Video, ".": Images}
     for name, kind in kinds.items():
         assert type(open_source(str(tmp_path / name), OPTIONS)) is kind
 

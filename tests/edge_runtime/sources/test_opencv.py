@@ -19,7 +19,7 @@ from PIL import Image
 
 from edge_runtime.sources import opencv
 from edge_runtime.sources.base import SourceError, SourceOptions, without_password
-from edge_runtime.sources.factory import is_camera, open_source
+from edge_runtime.sources.factory import kind_of, open_source
 from edge_runtime.sources.opencv import OpenCvCamera
 from tests.conftest import ROOT
 from tests.edge_runtime.sources.numbered_video import draw, read_number
@@ -338,7 +338,7 @@ def test_without_password(address, shown):
 
 
 def test_a_camera_by_its_lasting_name():
-    assert is_camera("/dev/v4l/by-id/usb-HD_Webcam-video-index0")
+    assert kind_of("/dev/v4l/by-id/usb-HD_Webcam-video-index0").live
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import pytest
 
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.factory import open_source
-from edge_runtime.sources.isolated import supervisor as process_module
-from edge_runtime.sources.isolated.client import Child
+from edge_runtime.sources.isolated import supervisor
+from edge_runtime.sources.isolated.client import WorkerClient
 from edge_runtime.sources.isolated.shared_frames import SLOTS
 from tests.conftest import ROOT
 
@@ -58,7 +58,7 @@ def wait_until(condition):
 @pytest.fixture
 def double(camera_double, tmp_path, monkeypatch):
     """Call it with what the camera does; `once` makes that the first process's only."""
-    monkeypatch.setattr(process_module, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.01)
 
     def behave(once=False, **settings):
         camera_double(**settings, **({"once": str(tmp_path / "once")} if once else {}))
@@ -189,7 +189,7 @@ class Clock:
 
 
 def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_steady_minute(monkeypatch):
-    source = process_module.ProcessSource("picamera2", options())
+    source = supervisor.SupervisedSource("picamera2", options())
     source._opened = True
     source._closing = Clock(11)
     now = [0.0]
@@ -200,7 +200,7 @@ def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_steady_minute(monkey
         raise SourceError("no")
 
     monkeypatch.setattr(source, "_run_once", fail)
-    monkeypatch.setattr(process_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(supervisor.time, "monotonic", lambda: now[0])
     source._supervise()
     assert source._closing.pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 0.5, 1, 2]
 
@@ -254,7 +254,7 @@ def test_no_camera_outlives_a_parent_that_was_killed(double, misdeed):
 def test_restarts_leak_nothing(double, monkeypatch):
     double(fps=None, die_after=1)
 
-    monkeypatch.setattr(process_module, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.01)
 
     def held():
         descriptors = len(list(Path("/proc/self/fd").iterdir()))
@@ -276,7 +276,7 @@ def test_the_first_start_must_succeed(double, monkeypatch):
     double(cameras=0)
     with pytest.raises(SourceError, match="picamera2: there is no camera number 0"):
         open_source("picamera2", options()).open()
-    monkeypatch.setattr(process_module, "FIRST_FRAME_SECONDS", 0.5)
+    monkeypatch.setattr(supervisor, "FIRST_FRAME_SECONDS", 0.5)
     double(hang_on_open=True)
     with pytest.raises(SourceError, match=r"picamera2: no frame for 0\.5 s"):
         open_source("picamera2", options()).open()
@@ -301,7 +301,7 @@ def test_a_missing_package_is_named():
 
 
 def test_a_password_shows_nowhere():
-    child = Child("rtsp://user:secret@127.0.0.1:9/", options())
+    child = WorkerClient("rtsp://user:secret@127.0.0.1:9/", options())
     try:
         for name in ("cmdline", "environ"):
             assert b"secret" not in Path(f"/proc/{child.pid}/{name}").read_bytes()
