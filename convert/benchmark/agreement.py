@@ -16,14 +16,13 @@ from convert.benchmark.report import (
     PictureDifference,
     ScoreDifference,
 )
-from edge_runtime.detector.boxes import iou
 from train.data.dataset import Example
 from train.evaluation.coco import PictureDetections
+from train.evaluation.matching import NONE, match_detections
 
 # A pair overlaps at least so much; as AP50 counts an object as found.
 MATCH_IOU = 0.5
 SHOWN_PICTURES = 10
-NONE = -1  # the row of a partner that is not there
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,24 +75,13 @@ def match(
 
     Returns: rows (P, 2), scores (P, 2), ious (P,) as in `PictureMatch`.
     """
-    overlaps = iou(first[0], second[0])
-    overlaps[first[2][:, None] != second[2][None, :]] = 0
-    pairs = []
-    free = np.ones(len(second[1]), bool)
-    for row in np.argsort(-first[1], kind="stable"):
-        candidates = np.where(free, overlaps[row], 0)
-        best = int(candidates.argmax()) if candidates.size else NONE
-        if best == NONE or candidates[best] < MATCH_IOU:
-            best = NONE
-        else:
-            free[best] = False
-        pairs.append((row, best))
-    pairs += [(NONE, row) for row in np.flatnonzero(free)]
-    rows = np.asarray(pairs, np.int64).reshape(-1, 2)
-    both = (rows != NONE).all(axis=1)
+    partners, overlaps = match_detections(first, second[0], second[2], MATCH_IOU)
+    order = np.argsort(-first[1], kind="stable")
+    alone = np.setdiff1d(np.arange(len(second[1])), partners)
+    pairs = np.stack([order, partners[order]], axis=1)
+    rows = np.concatenate([pairs, np.stack([np.full(len(alone), NONE), alone], axis=1)])
     scores = np.stack([_scores(first[1], rows[:, 0]), _scores(second[1], rows[:, 1])], axis=1)
-    ious = np.zeros(len(rows))
-    ious[both] = overlaps[tuple(rows[both].T)]
+    ious = np.concatenate([overlaps[order], np.zeros(len(alone))])
     shown = (scores >= score_threshold).any(axis=1)
     return rows[shown], scores[shown], ious[shown]
 

@@ -33,7 +33,7 @@ from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.preprocess import pixel_range, preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from train.data.dataset import Example
-from train.quantization.fused_ops import group
+from train.quantization.fused_ops import group_by_block
 from train.quantization.simulated_net import INPUT, Quantization
 
 BATCH = 4  # pictures; three nets' tensors of each are in memory at once
@@ -127,7 +127,7 @@ def measure(net: SwitchableNet, frames: Sequence[np.ndarray], spec: DetectorSpec
         name: UnitErrors(name, owner, net.ranges.get(owner))
         for name, owner in ((name, net.range_names[name]) for name in (INPUT, *names))
     }
-    blocks = {INPUT: [INPUT], **group(names)}
+    blocks = {INPUT: [INPUT], **group_by_block(names)}
     result = NetErrors(list(rows.values()), blocks, OutputErrors(spec))
     steps = len(blocks) + 4
     for images, bar in _batches(frames, spec, steps):
@@ -138,7 +138,7 @@ def measure(net: SwitchableNet, frames: Sequence[np.ndarray], spec: DetectorSpec
         rounded = net.run(images)
         chosen = result.baseline.choose(reference, rounded)
         result.baseline.add(reference, rounded, chosen)
-        _widen(result.needed, net.output_units, reference, chosen)
+        _widen(result.needed, net.output_ops, reference, chosen)
         for part in ("weights", "activations"):
             with net.switched(weights=part == "weights", outputs=part == "activations"):
                 errors = result.parts.setdefault(part, OutputErrors(spec))

@@ -23,7 +23,7 @@ from edge_runtime.media.images import read_image
 from tests.conftest import ROOT
 from tests.convert.explain.conftest import SMALL, build, save
 from tests.convert.fixtures import write_dataset
-from train.quantization.calibrate import measure_ranges
+from train.quantization.calibrate import calibrate_ranges
 
 
 @pytest.fixture(scope="module", name="exploding")
@@ -109,7 +109,7 @@ def test_black_calibration_pictures_are_named(model_path, tmp_path, capsys):
 def test_ranges_of_another_scale_are_named(model, model_path, dataset, tmp_path, capsys):
     wrong = replace(SMALL, pixel_mean=0.0, pixel_scale=1 / 255)
     frames = [resize(read_image(path), SMALL.input_hw) for path in pictures(dataset)]
-    ranges = measure_ranges(model, frames, wrong)
+    ranges = calibrate_ranges(model, frames, wrong)
     path = tmp_path / "ranges.json"
     path.write_text(json.dumps(ranges))
     report, _ = run(capsys, tmp_path / "out", model_path, dataset, "--ranges", path)
