@@ -22,8 +22,8 @@ from convert.verify import find_problems, read_model
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
 from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
 from edge_runtime.detector.spec import DetectorSpec, embed, read_member
-from train.quantization.calibrate import measure_ranges
-from train.quantization.fused_ops import head_units, match_units, output_units
+from train.quantization.calibrate import calibrate_ranges
+from train.quantization.fused_ops import head_ops, output_ops, select_ops
 from train.quantization.learnt_ranges import read_ranges
 from train.quantization.simulated_net import Quantization, build_int8_net, check_ranges
 from train.training.provenance import TRAINING_MEMBER
@@ -53,7 +53,7 @@ class ConversionInput:
     def check(self) -> None:
         """Raises: ValueError, in time and not in minutes, for a name that fits no layer."""
         if self.keep_float:
-            match_units(self.model, self.keep_float)
+            select_ops(self.model, self.keep_float)
 
     @cached_property
     def model(self) -> keras.Model:
@@ -107,7 +107,7 @@ def find_quantization(
     """
     learnt = read_ranges(path)
     if learnt is None:
-        return correct_rounding(model, measure_ranges(model, frames, spec), frames, spec)
+        return correct_rounding(model, calibrate_ranges(model, frames, spec), frames, spec)
     check_ranges(model, learnt, path)
     return Quantization(learnt)
 
@@ -184,12 +184,12 @@ def write_int8_qat(source: ConversionInput, target: Path) -> None:
 
 
 def write_int8_mixed(source: ConversionInput, target: Path) -> None:
-    kept = match_units(source.model, source.keep_float)
+    kept = select_ops(source.model, source.keep_float)
     _write_simulated(source, target, source.model, source.quantization, kept)
 
 
 def write_int8_float_head(source: ConversionInput, target: Path) -> None:
-    heads = head_units(source.model)
+    heads = head_ops(source.model)
     _write_simulated(source, target, source.model, source.quantization, heads)
 
 
@@ -211,5 +211,5 @@ def _write_simulated(
     """A .tflite file of what train/quantization/simulated_net.py simulates."""
     net = build_int8_net(model, quantization, keep_float)
     saved_model = export(net, source.spec, source.work / target.stem)
-    kept = output_units(model) & set(keep_float)
+    kept = output_ops(model) & set(keep_float)
     convert_int8(saved_model, target, float_outputs=bool(kept))

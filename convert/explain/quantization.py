@@ -13,9 +13,9 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.quantize.bias_correction import correct_rounding
 from convert.verify import read_model
 from edge_runtime.detector.spec import DetectorSpec
-from train.quantization.calibrate import measure_ranges
+from train.quantization.calibrate import calibrate_ranges
 from train.quantization.fake_quant import Range
-from train.quantization.fused_ops import find_units
+from train.quantization.fused_ops import find_ops
 from train.quantization.simulated_net import INPUT, Quantization
 
 INT8 = (-128, 127)  # what an int8 number can be
@@ -36,7 +36,7 @@ def replace_ranges(
 
     Raises: ValueError for a range of a layer that the model lacks.
     """
-    measured = measure_ranges(model, frames, spec)
+    measured = calibrate_ranges(model, frames, spec)
     unknown = sorted(set(given) - set(measured))
     if unknown:
         raise ValueError(
@@ -63,7 +63,7 @@ def read_tflite_ranges(path: Path, model: keras.Model) -> dict[str, Range]:
     given = _range(graph.tensors[signature.inputs[0].tensorIndex])
     if given is None:
         raise ValueError(f"{path}: a file with int8 input expected; give that of an int8 variant")
-    units, outputs = find_units(model)
+    units, outputs = find_ops(model)
     named = _by_layer(graph)
     ranges = {INPUT: given}
     for unit in units:

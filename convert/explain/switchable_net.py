@@ -1,4 +1,4 @@
-"""The int8 net with a switch for every unit, so that any of them can be returned to float.
+"""Switchable int8 net: a switch for every unit, so that any of them can be returned to float.
 
 One compiled graph serves all questions: building a net for each block would take longer than all
 of the measuring. The arithmetic is that of train/quantization/simulated_net.py, and tests hold the
@@ -15,31 +15,31 @@ import numpy as np
 from keras import ops
 
 from train.quantization.fake_quant import FoldedConvolution, Range
-from train.quantization.fused_ops import MOVING, Unit, find_units
+from train.quantization.fused_ops import MOVING, FusedOp, find_ops
 from train.quantization.simulated_net import INPUT, Quantization
 
 
-class SwitchedConvolution(FoldedConvolution):
+class SwitchableConvolution(FoldedConvolution):
     """A folded convolution whose weights are rounded, and whose bias is shifted, while `on`."""
 
-    def __init__(self, unit: Unit, quantization: Quantization, suffix: str) -> None:
+    def __init__(self, unit: FusedOp, quantization: Quantization, suffix: str) -> None:
         convolution = unit.layers[0]
-        shift = quantization.shifts.get(convolution.name)
-        nudge = quantization.nudges.get(convolution.name)
-        super().__init__(convolution, unit.batch_norm, True, shift, nudge)
+        bias_delta = quantization.bias_deltas.get(convolution.name)
+        weight_delta = quantization.weight_deltas.get(convolution.name)
+        super().__init__(convolution, unit.batch_norm, True, bias_delta, weight_delta)
         self.name = f"{self.name}_{suffix}"
         self.on = _switch(self.name)
 
     def folded(self):
         kernel, bias = super().folded()
-        # In float a unit has its own bias: the shift makes up for rounding.
-        return kernel, bias - (1.0 - self.on) * self.shift
+        # In float a unit has its own bias: the delta makes up for rounding.
+        return kernel, bias - (1.0 - self.on) * self.bias_delta
 
     def rounded(self, kernel, bias):
         return ops.where(self.on > 0, super().rounded(kernel, bias), kernel)
 
 
-class SwitchedRange(keras.Layer):
+class SwitchableRange(keras.Layer):
     """Rounds an activation to the steps of its range while `on`."""
 
     def __init__(self, range_: Range, name: str) -> None:
@@ -55,7 +55,7 @@ def _switch(name: str) -> keras.Variable:
     return keras.Variable(1.0, trainable=False, name=f"{name}_on".replace("/", "_"))
 
 
-class SwitchedNet:
+class SwitchableNet:
     """A detector whose units are in int8 or in float, each as its switches say.
 
     Args:
@@ -65,21 +65,21 @@ class SwitchedNet:
     Attributes:
         units: that something can be rounded of, in order of computing.
         range_names: by unit, whose range its output has: the parts of a concatenation take its own.
-        output_units: by output, the unit whose range it has.
+        output_ops: by output, the unit whose range it has.
     """
 
     def __init__(self, model: keras.Model, quantization: Quantization) -> None:
-        units, outputs = find_units(model)
+        units, outputs = find_ops(model)
         self.ranges = dict(quantization.ranges)
         self.units = [unit for unit in units if not isinstance(unit.layers[-1], MOVING)]
         self.range_names = {INPUT: INPUT, **_range_names(units)}
-        self.output_units = {
+        self.output_ops = {
             name: _owner(number, units)
             for name, number in zip(sorted(model.output), outputs, strict=True)
         }
         self._quantization = quantization
-        self._weights: dict[str, SwitchedConvolution] = {}
-        self._outputs: dict[str, SwitchedRange] = {}
+        self._weights: dict[str, SwitchableConvolution] = {}
+        self._outputs: dict[str, SwitchableRange] = {}
         picture = keras.Input(model.input_shape[1:])
         tensors = {0: self._round(picture, INPUT, "whole")}
         for unit in units:
@@ -140,10 +140,10 @@ class SwitchedNet:
         self._weights, self._outputs = kept
         return keras.Model(picture, alone)
 
-    def _compute(self, unit: Unit, inputs: list, suffix: str):
+    def _compute(self, unit: FusedOp, inputs: list, suffix: str):
         x = inputs if len(inputs) > 1 else inputs[0]
         if unit.convolves:
-            layer = SwitchedConvolution(unit, self._quantization, suffix)
+            layer = SwitchableConvolution(unit, self._quantization, suffix)
             self._weights[unit.name] = layer
             x = layer(x)
         for layer in unit.rest:
@@ -154,12 +154,12 @@ class SwitchedNet:
     def _round(self, x, name: str, suffix: str):
         if name not in self.ranges:
             return x
-        layer = SwitchedRange(self.ranges[name], f"{name}_range_{suffix}")
+        layer = SwitchableRange(self.ranges[name], f"{name}_range_{suffix}")
         self._outputs[name] = layer
         return layer(x)
 
 
-def _range_names(units: list[Unit]) -> Mapping[str, str]:
+def _range_names(units: list[FusedOp]) -> Mapping[str, str]:
     owners: dict[int, str] = {}
     names: dict[str, str] = {}
     for unit in reversed(units):
@@ -169,7 +169,7 @@ def _range_names(units: list[Unit]) -> Mapping[str, str]:
     return names
 
 
-def _owner(number: int, units: list[Unit]) -> str:
+def _owner(number: int, units: list[FusedOp]) -> str:
     """The unit behind which a tensor is rounded: what only moves numbers keeps their range."""
     unit = next(unit for unit in units if unit.output == number)
     return _owner(unit.inputs[0], units) if isinstance(unit.layers[-1], MOVING) else unit.name

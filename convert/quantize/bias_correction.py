@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from convert.quantize.gptq import nudge_of
+from convert.quantize.gptq import weight_delta_of
 from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from train.quantization.fake_quant import FakeQuant, Range
-from train.quantization.fused_ops import Unit, find_units
+from train.quantization.fused_ops import FusedOp, find_ops
 from train.quantization.simulated_net import INPUT, Quantization, fold
 
 IMAGES = 32  # means settle early; all activations of a layer are in memory at once
@@ -45,18 +45,18 @@ def correct_rounding(
     images = np.concatenate([preprocess(frame, spec) for frame in seen])
     # By number of the tensor: what the float net and what the int8 net have there.
     exact, rounded = {0: images}, {0: _rounded(images, ranges, INPUT)}
-    units, _ = find_units(model)
+    units, _ = find_ops(model)
     last_use = {number: unit for unit in units for number in unit.inputs}
     for unit in tqdm(units, "correcting rounding", unit="layer", leave=False, disable=None):
         x, y = ([tensors[number] for number in unit.inputs] for tensors in (exact, rounded))
         if unit.convolves:
             name, layer = unit.layers[0].name, fold(unit, found, rounds=False)
-            found.nudges[name] = nudge_of(layer, y[0])
+            found.weight_deltas[name] = weight_delta_of(layer, y[0])
             x = [_batched(layer.convolve, x)]
             y = [_batched(fold(unit, found, rounds=True).convolve, y)]
-            shift = (x[0] - y[0]).mean((0, 1, 2), dtype=np.float64).astype(np.float32)
-            found.shifts[name] = shift
-            y[0] += shift
+            bias_delta = (x[0] - y[0]).mean((0, 1, 2), dtype=np.float64).astype(np.float32)
+            found.bias_deltas[name] = bias_delta
+            y[0] += bias_delta
         for layer in _behind(unit):
             x, y = [_batched(layer, x)], [_batched(layer, y)]
         exact[unit.output] = x[0]
@@ -76,7 +76,7 @@ def in_other_lights(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
     ]
 
 
-def _behind(unit: Unit) -> list[Callable]:
+def _behind(unit: FusedOp) -> list[Callable]:
     """What a unit does once its convolution, if it has one, is computed."""
     own = [unit.layers[0].activation] if unit.convolves else []
     return [*own, *unit.rest]

@@ -21,7 +21,7 @@ BATCH = 8
 SAMPLES = 4096  # positions of a batch, for kernels wider than one pixel
 
 
-def nudge_of(layer: FoldedConvolution, inputs: np.ndarray) -> np.ndarray:
+def weight_delta_of(layer: FoldedConvolution, inputs: np.ndarray) -> np.ndarray:
     """What to add to a folded kernel so that it lies on the steps that int8 has.
 
     Args:

@@ -11,14 +11,12 @@ import sys
 from pathlib import Path
 
 from edge_runtime.detector.spec import DetectorSpec
-from train.anchors.coverage import (
-    Reach,
-    format_table,
-    measure_reach,
-)
-from train.anchors.levels import fit_spec, save_levels
+from train.anchors.coverage import Reach, format_table, reach_by_class
+from train.anchors.kmeans import fit_spec
+from train.anchors.levels import save_levels
 from train.anchors.plot import anchor_sizes_px, draw_anchors
-from train.data.dataset import load_voc, plain_warnings
+from train.data.dataset import load_voc
+from train.data.geometry import plain_warnings
 from train.model.presets import PRESETS
 
 
@@ -33,8 +31,8 @@ def describe_levels(spec: DetectorSpec) -> str:
     return "\n".join(lines)
 
 
-def advice(before: list[Reach], after: list[Reach], share: float = 0.9) -> list[str]:
-    """What to do about classes that the fitted anchors do not reach well, a line for each cure."""
+def suggest_cures(before: list[Reach], after: list[Reach], share: float = 0.9) -> list[str]:
+    """Cures for classes that the fitted anchors do not reach well, a line for each cure."""
     classes: dict[str, list[str]] = {}
     for old, new in zip(before[:-1], after[:-1], strict=True):
         cure = ""
@@ -93,10 +91,10 @@ def _run(options: argparse.Namespace) -> None:
     preset = PRESETS[options.preset]
     before = preset.spec(dataset.class_names, (side, side) if side else None)
     after = fit_spec(dataset, before, options.per_level, options.seed)
-    old, new = measure_reach(dataset, before), measure_reach(dataset, after)
+    old, new = reach_by_class(dataset, before), reach_by_class(dataset, after)
     print(format_table(old, new))
     print(describe_levels(after))
-    for line in advice(old, new):
+    for line in suggest_cures(old, new):
         print(f"note: {line}")
     if options.out:
         save_levels(options.out, after.levels)

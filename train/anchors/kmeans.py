@@ -1,4 +1,4 @@
-"""Anchors that fit the boxes of a data set: k-means on width and height, level by level.
+"""k-means anchors: clusters of the boxes of a data set by width and height, level by level.
 
 Tried on the train split of BCCD and on 8000 boxes of the digit scenes, three anchors a level. The
 distance 1 - IoU in place of the logarithms (Redmon & Farhadi 2017, section 2, "Dimension
@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from sklearn.cluster import KMeans
 
-from edge_runtime.detector.spec import AnchorLevel
+from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
+from train.anchors.coverage import all_boxes
+from train.data.dataset import VocDataset
 
 # A box of a level is at least this many strides large, so an anchor of its very shape is at most a
 # sixth of it off the centre: IoU >= (5/6)² / (2 - (5/6)²) = 0.53, a match for square boxes.
@@ -75,7 +79,21 @@ def fit_levels(
     )
 
 
-def check_count(count: int, clusters: int) -> None:
+def fit_spec(
+    dataset: VocDataset, before: DetectorSpec, per_level: int = 3, seed: int = 0
+) -> DetectorSpec:
+    """The spec with anchors fitted to a data set, on the same strides; see `fit_levels`.
+
+    Raises: ValueError if the data set has no boxes or fewer than clusters.
+    """
+    boxes, _ = all_boxes(dataset)
+    _check_count(len(boxes), per_level * len(before.levels))
+    strides = [level.stride for level in before.levels]
+    sizes = box_sizes_px(boxes, before.input_hw)
+    return replace(before, levels=fit_levels(sizes, strides, before.input_hw, per_level, seed))
+
+
+def _check_count(count: int, clusters: int) -> None:
     """Raises: ValueError if there are fewer boxes than clusters."""
     if count < clusters:
         raise ValueError(
@@ -89,7 +107,7 @@ def _check(sizes_px: np.ndarray, strides: Sequence[int], per_level: int) -> None
         raise ValueError(f"--per-level is at least 1, got {per_level}")
     if sizes_px.ndim != 2 or sizes_px.shape[1] != 2:
         raise ValueError(f"sizes (M, 2) of width and height expected, got {sizes_px.shape}")
-    check_count(len(sizes_px), per_level * len(strides))
+    _check_count(len(sizes_px), per_level * len(strides))
     bad = np.flatnonzero(~((sizes_px > 0) & np.isfinite(sizes_px)).all(axis=1))
     if len(bad):
         raise ValueError(
@@ -105,8 +123,6 @@ def _cluster(shapes: np.ndarray, count: int, seed: int) -> np.ndarray:
     if len(distinct) <= count:
         centers = distinct  # k-means would warn, or find the same
     else:
-        from sklearn.cluster import KMeans  # a second to load, which reading a file need not wait
-
         with warnings.catch_warnings():
             # In a container without /sys joblib cannot count the cores; it matters to nobody here.
             warnings.filterwarnings("ignore", "Could not find the number of physical cores")

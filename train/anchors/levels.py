@@ -1,19 +1,14 @@
-"""Anchor levels: fitted to a data set, written to and read from a JSON file."""
+"""Anchor levels as a JSON file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
+from edge_runtime.detector.spec import AnchorLevel
 from edge_runtime.media.atomic import atomic_path
-from train.anchors.coverage import (
-    all_boxes,
-)
-from train.anchors.kmeans import box_sizes_px, check_count, fit_levels
-from train.data.dataset import VocDataset
 
 FIELDS = ("stride", "sizes", "aspect_ratios")
 
@@ -61,17 +56,3 @@ def _parse_levels(content: object) -> tuple[AnchorLevel, ...]:
     if strides != sorted(set(strides)):
         raise ValueError(f"strides that do not rise: {strides}")
     return tuple(levels)
-
-
-def fit_spec(
-    dataset: VocDataset, before: DetectorSpec, per_level: int = 3, seed: int = 0
-) -> DetectorSpec:
-    """The spec with anchors fitted to a data set, on the same strides; see `fit_levels`.
-
-    Raises: ValueError if the data set has no boxes or fewer than clusters.
-    """
-    boxes, _ = all_boxes(dataset)
-    check_count(len(boxes), per_level * len(before.levels))
-    strides = [level.stride for level in before.levels]
-    sizes = box_sizes_px(boxes, before.input_hw)
-    return replace(before, levels=fit_levels(sizes, strides, before.input_hw, per_level, seed))

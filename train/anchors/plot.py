@@ -1,10 +1,14 @@
-"""Boxes and anchors as a picture: width against height."""
+"""Plot of boxes and anchors: width against height, on log axes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure  # the object interface needs no display
 
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 from edge_runtime.media.atomic import atomic_path
@@ -25,23 +29,17 @@ def anchor_sizes_px(levels: tuple[AnchorLevel, ...], input_hw: tuple[int, int]) 
 def draw_anchors(
     path: str | Path, dataset: VocDataset, before: DetectorSpec, after: DetectorSpec
 ) -> None:
-    """Write a PNG: boxes in the colour of their class, the anchors of two specs, log axes.
+    """Write a PNG: boxes in the color of their class, the anchors of two specs, log axes.
 
     Raises: ValueError if the data set has no boxes; OSError where the file cannot be written.
     """
-    from matplotlib.figure import Figure  # the object interface needs no display
-
     boxes, class_ids = all_boxes(dataset)
     sizes = box_sizes_px(boxes, after.input_hw)
     figure = Figure(figsize=(7, 7))
     axes = figure.subplots()
     _draw_boxes(axes, sizes, class_ids, dataset.class_names)
-    for spec, look in (
-        (before, {"marker": "s", "facecolors": "none", "edgecolors": "0.35", "label": "before"}),
-        (after, {"marker": "X", "c": "black", "edgecolors": "white", "label": "after"}),
-    ):
-        width, height = anchor_sizes_px(spec.levels, spec.input_hw).T
-        axes.scatter(width, height, s=80, linewidths=1.2, zorder=3, **look)
+    _draw_anchors(axes, before, "before", marker="s", face="none", edge="0.35")
+    _draw_anchors(axes, after, "after", marker="X", face="black", edge="white")
     drawn = np.concatenate(
         [sizes, *(anchor_sizes_px(spec.levels, spec.input_hw) for spec in (before, after))]
     )
@@ -52,9 +50,26 @@ def draw_anchors(
         figure.savefig(temporary, dpi=110, bbox_inches="tight")
 
 
-def _draw_boxes(axes, sizes: np.ndarray, class_ids: np.ndarray, class_names) -> None:
-    from matplotlib import colormaps
+def _draw_anchors(
+    axes: Axes, spec: DetectorSpec, label: str, marker: str, face: str, edge: str
+) -> None:
+    width, height = anchor_sizes_px(spec.levels, spec.input_hw).T
+    axes.scatter(
+        width,
+        height,
+        s=80,
+        marker=marker,
+        facecolors=face,
+        edgecolors=edge,
+        linewidths=1.2,
+        zorder=3,
+        label=label,
+    )
 
+
+def _draw_boxes(
+    axes: Axes, sizes: np.ndarray, class_ids: np.ndarray, class_names: Sequence[str]
+) -> None:
     count = len(class_names)
     colors = (
         colormaps["tab10"](range(10))
@@ -69,7 +84,7 @@ def _draw_boxes(axes, sizes: np.ndarray, class_ids: np.ndarray, class_names) -> 
         axes.scatter([], [], s=30, color=colors[class_id], label=class_names[class_id])
 
 
-def _set_axes(axes, sizes: np.ndarray, spec: DetectorSpec) -> None:
+def _set_axes(axes: Axes, sizes: np.ndarray, spec: DetectorSpec) -> None:
     """Log axes, and a line where the boxes of each level begin."""
     low, high = sizes.min() * 0.85, sizes.max() * 1.15
     for level in spec.levels[1:]:

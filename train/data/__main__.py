@@ -72,7 +72,7 @@ def _summary(survey: Survey, findings: list[Finding]) -> dict:
     splits = {split: len(lines) for split, lines in survey.splits.items()}
     return {
         "data": str(survey.root),
-        "annotations": len(survey.records),
+        "annotations": len(survey.entries),
         "boxes": survey.class_counts.total(),
         "splits": splits,
         **findings_to_json(findings),

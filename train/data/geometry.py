@@ -1,6 +1,6 @@
-"""Pictures from disk, and the boxes of their annotations brought to the same pixels.
+"""Annotation geometry: image sizes and EXIF orientations, and boxes brought to upright pixels.
 
-A camera may store a picture on its side with a note, the EXIF orientation, of how to turn it. Here
+A camera may store an image on its side with a note, the EXIF orientation, of how to turn it. Here
 a picture is always turned upright: that is how nearly all labelling tools show it and how the
 device's camera delivers it. A tool that ignored the note drew its boxes on the picture as stored;
 the size in its annotation tells, and those boxes are turned along.
@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from edge_runtime.media.images import check_depth
-from train.data.voc import VocAnnotation, VocObject
+from train.data.voc import Box, VocAnnotation, VocObject
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -30,7 +31,7 @@ class DataWarning(UserWarning):
 def plain_warnings() -> None:
     """Print warnings as one line each: for commands, whose users did not write the code."""
 
-    def one_line(message, *_args, **_kwargs) -> str:
+    def one_line(message: Warning | str, *_args: object, **_kwargs: object) -> str:
         return f"warning: {message}\n"
 
     warnings.formatwarning = one_line
@@ -66,40 +67,7 @@ def _orientation(image: Image.Image) -> int:
     return image.getexif().get(_EXIF_ORIENTATION, 1)
 
 
-def place_boxes(
-    annotation: VocAnnotation, image_path: Path
-) -> tuple[tuple[int, int], np.ndarray, list[VocObject]]:
-    """The upright picture's (width, height), its boxes and the objects that they belong to.
-
-    boxes: (N, 4) float32 xyxy in [0, 1]. Objects without an area or outside the picture are
-    skipped and others clipped to it, each with a DataWarning.
-
-    Raises: as `read_image`.
-    """
-    placement = find_placement(annotation.size_wh, *read_header(image_path))
-    if placement.contradicted:
-        _warn(
-            f"{annotation.path}: says {by(annotation.size_wh)}, but {image_path.name} is "
-            f"{by(placement.size_wh)}; taking the picture's size"
-        )
-    boxes, kept = [], []
-    for item in annotation.objects:
-        flaw, box_px = clip_box(item.box_px, placement.drawn_wh)
-        if flaw:
-            said = describe_box(item, flaw, placement.drawn_wh)
-            _warn(f"{annotation.path}: {said}; {'clipped' if box_px else 'skipped'}")
-        if box_px:
-            boxes.append(placement.fractions(box_px))
-            kept.append(item)
-    return placement.size_wh, np.array(boxes, np.float32).reshape(-1, 4), kept
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, DataWarning, stacklevel=2)
-
-
-Turn = Callable[[float, float], tuple[float, float]]
-Box = tuple[float, float, float, float]
+Turn: TypeAlias = Callable[[float, float], tuple[float, float]]
 # EXIF orientations that swap width and height: where a stored point (x, y) in [0, 1] comes to lie.
 _TURNS: dict[int, Turn] = {
     5: lambda x, y: (y, x),
@@ -142,9 +110,14 @@ class Placement:
         """A box in pixels of the picture it was drawn on → in pixels of the upright one."""
         if self.turn is None:
             return box_px
-        box = self.fractions(box_px)
-        sides = self.size_wh * 2
-        return tuple(round(part * side, 6) for part, side in zip(box, sides, strict=True))
+        x_min, y_min, x_max, y_max = self.fractions(box_px)
+        width, height = self.size_wh
+        return (
+            round(x_min * width, 6),
+            round(y_min * height, 6),
+            round(x_max * width, 6),
+            round(y_max * height, 6),
+        )
 
 
 def find_placement(
@@ -188,3 +161,35 @@ def describe_box(
 def by(size_wh: tuple[int, int]) -> str:
     """A (width, height) for a message: "640x480"."""
     return f"{size_wh[0]}x{size_wh[1]}"
+
+
+def place_boxes(
+    annotation: VocAnnotation, image_path: Path
+) -> tuple[tuple[int, int], np.ndarray, list[VocObject]]:
+    """The upright picture's (width, height), its boxes and the objects that they belong to.
+
+    boxes: (N, 4) float32 xyxy in [0, 1]. Objects without an area or outside the picture are
+    skipped and others clipped to it, each with a DataWarning.
+
+    Raises: as `read_image`.
+    """
+    placement = find_placement(annotation.size_wh, *read_header(image_path))
+    if placement.contradicted and annotation.size_wh:
+        _warn(
+            f"{annotation.path}: says {by(annotation.size_wh)}, but {image_path.name} is "
+            f"{by(placement.size_wh)}; taking the picture's size"
+        )
+    boxes, kept = [], []
+    for item in annotation.objects:
+        flaw, box_px = clip_box(item.box_px, placement.drawn_wh)
+        if flaw:
+            said = describe_box(item, flaw, placement.drawn_wh)
+            _warn(f"{annotation.path}: {said}; {'clipped' if box_px else 'skipped'}")
+        if box_px:
+            boxes.append(placement.fractions(box_px))
+            kept.append(item)
+    return placement.size_wh, np.array(boxes, np.float32).reshape(-1, 4), kept
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DataWarning, stacklevel=2)

@@ -1,6 +1,8 @@
-"""What the network should answer for a picture: a class and four offsets for each anchor."""
+"""SSD target encoding: anchor matching, and a class and four offsets for each anchor."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from edge_runtime.detector.spec import DetectorSpec
 # A small box inside several anchors of one size overlaps each of them equally well but for the
 # rounding of their corners, which is about 1e-5 of the IoU at a size of 0.02.
 TIE = 1e-4
+MATCH_IOU = 0.5  # above it an anchor answers for a box (SSD, Liu et al. 2016, section 2.2)
 
 
 def _claim(box: np.ndarray, overlap: np.ndarray, anchors_xyxy: np.ndarray) -> tuple[float, int]:
@@ -46,8 +49,10 @@ def _bipartite(overlap: np.ndarray, boxes: np.ndarray, anchors_xyxy: np.ndarray)
     return matched
 
 
-def match(boxes: np.ndarray, anchors_xyxy: np.ndarray, iou_threshold: float = 0.5) -> np.ndarray:
-    """Which box each anchor answers for (SSD, Liu et al. 2016, section 2.2, "Matching strategy").
+def match_anchors(
+    boxes: np.ndarray, anchors_xyxy: np.ndarray, iou_threshold: float = MATCH_IOU
+) -> np.ndarray:
+    """The box that each anchor answers for (SSD, section 2.2, "Matching strategy").
 
     First every box gets an anchor of its own, the pair with the greatest IoU first, so that no box
     of a crowd is lost because another wants the same anchor. Then each anchor left takes the box
@@ -96,7 +101,7 @@ def encode_targets(
     variances: tuple[float, float],
     anchors_xyxy: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the network should answer for one picture.
+    """The targets of one image, a row for each anchor.
 
     Args:
         boxes: (M, 4) xyxy in [0, 1] with positive width and height; M may be 0.
@@ -112,7 +117,7 @@ def encode_targets(
     class_ids = np.asarray(class_ids)
     _check(boxes, class_ids)
     corners = cxcywh_to_xyxy(anchors) if anchors_xyxy is None else anchors_xyxy
-    matched = match(boxes, corners)
+    matched = match_anchors(boxes, corners)
     rows = np.flatnonzero(matched >= 0)
     class_targets = np.zeros(len(anchors), np.int32)
     offset_targets = np.zeros((len(anchors), 4), np.float32)
@@ -152,3 +157,46 @@ class TargetEncoder:
         return encode_targets(
             boxes, class_ids, self.anchors, self.spec.variances, self._anchors_xyxy
         )
+
+
+def _maps(spec: DetectorSpec) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each level its cells' centers (rows, columns, 2) and anchors about 0, (A, 4) xyxy."""
+    anchors, first = make_anchors(spec), 0
+    for level in spec.levels:
+        rows, columns = spec.feature_hw(level)
+        last = first + rows * columns * len(level)
+        grid = anchors[first:last].reshape(rows, columns, len(level), 4)
+        shapes = grid[0, 0] * np.array([0, 0, 1, 1], np.float32)
+        yield grid[:, :, 0, :2], cxcywh_to_xyxy(shapes)
+        first = last
+
+
+def best_anchor_iou(boxes: np.ndarray, spec: DetectorSpec) -> np.ndarray:
+    """Each box's IoU with the anchor that overlaps it most, where the anchors really stand.
+
+    Of equal anchors the one of the cell that holds the box's center is nearest and overlaps it
+    most, so that one cell of each level is enough to look at.
+
+    Args:
+        boxes: (M, 4) xyxy in [0, 1].
+
+    Returns: (M,) in [0, 1].
+    """
+    boxes = np.asarray(boxes, np.float32)
+    x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
+    best = np.zeros(len(boxes), np.float32)
+    for centers, shapes in _maps(spec):
+        rows, columns = centers.shape[:2]
+        row = np.clip(y * rows, 0, rows - 1).astype(np.int64)
+        column = np.clip(x * columns, 0, columns - 1).astype(np.int64)
+        moved = boxes - np.tile(centers[row, column], 2)  # about the cell's center
+        best = np.maximum(best, iou(moved, shapes).max(axis=1))
+    return best
+
+
+def best_shape_iou(boxes: np.ndarray, spec: DetectorSpec) -> np.ndarray:
+    """As `best_anchor_iou`, with anchors centered on the box: what is lost no finer map mends."""
+    boxes = np.asarray(boxes, np.float32)
+    moved = boxes - np.tile((boxes[:, :2] + boxes[:, 2:]) / 2, 2)
+    shapes = np.concatenate([shapes for _, shapes in _maps(spec)])
+    return iou(moved, shapes).max(axis=1)

@@ -1,4 +1,4 @@
-"""The PASCAL VOC annotation file: the one writer, and the XML side of the one reader.
+"""PASCAL VOC: annotation files, read and written, and the folder that holds them.
 
 Numbers in a `<bndbox>` are taken as corner coordinates in pixels, x / width and y / height with
 no +1. VOC's own files count pixels from 1 and include the last one; labelImg and its heirs, whose
@@ -8,15 +8,18 @@ files are the common ones today, write corners. The difference is at most a pixe
 from __future__ import annotations
 
 import math
-import xml.etree.ElementTree as ET  # builds and writes only; reading goes through voc_xml
+import xml.etree.ElementTree as ET  # builds and writes only; defusedxml reads
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, parse
+
+Box: TypeAlias = tuple[float, float, float, float]  # xyxy
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class VocObject:
     """
 
     name: str
-    box_px: tuple[float, float, float, float]
+    box_px: Box
     difficult: bool
     number: int
     name_line: int
@@ -59,6 +62,61 @@ class VocAnnotation:
     size_line: int
 
 
+class MalformedXml(ValueError):  # noqa: N818  (a flaw of the file, not of the program)
+    """No VOC annotation can be read from a file. `line`: where. `reason`: without file and line."""
+
+    def __init__(self, where: str, line: int, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.line, self.reason = line, reason
+
+
+class _LineBuilder(ET.TreeBuilder):
+    """Notes the line on which each element starts; keeps comments, for a tree written back."""
+
+    def __init__(self) -> None:
+        super().__init__(insert_comments=True)
+        self.lines: dict[ET.Element, int] = {}
+        self.expat: Any = None  # the parser, once there is one
+
+    def start(self, tag: str, attributes: dict[str, str]) -> ET.Element:
+        element = super().start(tag, attributes)
+        self.lines[element] = self.expat.CurrentLineNumber
+        return element
+
+
+def read_tree(path: Path) -> tuple[ET.Element, dict[ET.Element, int]]:
+    """The root of an annotation file and the line, from 1, of each of its elements.
+
+    Raises: MalformedXml where it is no well-formed XML, declares entities or has another root than
+    <annotation>. OSError where it cannot be read.
+    """
+    builder = _LineBuilder()
+    parser = DefusedXMLParser(target=builder, forbid_dtd=True)
+    builder.expat = parser.parser
+    try:
+        root = parse(path, parser=parser).getroot()
+    except ET.ParseError as error:
+        line, _ = error.position
+        reason = f"expected well-formed XML, got {error}; repair or remove the file"
+        raise MalformedXml(f"{path}, line {line}", line, reason) from error
+    except DefusedXmlException as error:
+        reason = (
+            f"expected plain XML, got a DTD or entities ({type(error).__name__}); "
+            "remove the <!DOCTYPE> part"
+        )
+        raise MalformedXml(str(path), parser.parser.CurrentLineNumber, reason) from error
+    except (LookupError, ValueError) as error:  # an encoding that Python or expat does not know
+        reason = f"expected XML in a known encoding, got {error}; save it as UTF-8"
+        raise MalformedXml(str(path), 1, reason) from error
+    if root.tag != "annotation":
+        reason = (
+            f"expected a VOC file with the root tag <annotation>, got <{root.tag}>; "
+            "export the labels as PASCAL VOC"
+        )
+        raise MalformedXml(str(path), builder.lines[root], reason)
+    return root, builder.lines
+
+
 def read_annotation(path: str | Path) -> VocAnnotation:
     """Parse one annotation file; boxes are as written, not clipped and not checked for area.
 
@@ -78,48 +136,63 @@ def scan_annotation(path: str | Path) -> tuple[VocAnnotation, list[VocFlaw]]:
     """
     path = Path(path)
     root, lines = read_tree(path)
-    objects, flaws = [], []
+    objects: list[VocObject] = []
+    flaws: list[VocFlaw] = []
     for number, node in enumerate(root.findall("object"), 1):
         found = _read_object(number, node, lines)
-        (flaws.extend if isinstance(found, list) else objects.append)(found)
+        if isinstance(found, VocObject):
+            objects.append(found)
+        else:
+            flaws += found
     filename = (root.findtext("filename") or "").strip() or None
     size = root.find("size")
     size_line = lines[root if size is None else size]
-    objects = tuple(objects)
-    return VocAnnotation(path, filename, _size(root), objects, lines[root], size_line), flaws
+    annotation = VocAnnotation(path, filename, _size(root), tuple(objects), lines[root], size_line)
+    return annotation, flaws
 
 
 def _size(root: ET.Element) -> tuple[int, int] | None:
     try:
-        width, height = (int(float(root.findtext(f"size/{tag}"))) for tag in ("width", "height"))
-    except (TypeError, ValueError, OverflowError):
+        width, height = (
+            int(float(root.findtext(f"size/{tag}", ""))) for tag in ("width", "height")
+        )
+    except (ValueError, OverflowError):
         return None  # the picture itself knows better, so a bad tag is no reason to stop
     return (width, height) if width > 0 and height > 0 else None
 
 
-def _read_object(number: int, node: ET.Element, lines: dict) -> VocObject | list[VocFlaw]:
-    flaws = []
+def _read_object(
+    number: int, node: ET.Element, lines: dict[ET.Element, int]
+) -> VocObject | list[VocFlaw]:
+    flaws: list[VocFlaw] = []
     name_node, box_node = node.find("name"), node.find("bndbox")
     name = (node.findtext("name") or "").strip()
     if not name:
         line = lines[node if name_node is None else name_node]
         message = f"object {number} has no <name>; give the box a class"
         flaws.append(VocFlaw("missing-tag", line, message, number))
-    corners = []
+    corners: list[float] = []
     if box_node is None:
         message = f"object {number} has no <bndbox>; add it or remove the object"
         flaws.append(VocFlaw("missing-tag", lines[node], message, number))
     else:
         for tag in ("xmin", "ymin", "xmax", "ymax"):
             corner = _corner(number, box_node, tag, lines)
-            (flaws if isinstance(corner, VocFlaw) else corners).append(corner)
-    if flaws:
+            if isinstance(corner, VocFlaw):
+                flaws.append(corner)
+            else:
+                corners.append(corner)
+    if flaws or name_node is None or box_node is None:
         return flaws
+    x_min, y_min, x_max, y_max = corners
     difficult = (node.findtext("difficult") or "0").strip().lower() in ("1", "true")
-    return VocObject(name, tuple(corners), difficult, number, lines[name_node], lines[box_node])
+    box_px = x_min, y_min, x_max, y_max
+    return VocObject(name, box_px, difficult, number, lines[name_node], lines[box_node])
 
 
-def _corner(number: int, box_node: ET.Element, tag: str, lines: dict) -> float | VocFlaw:
+def _corner(
+    number: int, box_node: ET.Element, tag: str, lines: dict[ET.Element, int]
+) -> float | VocFlaw:
     node = box_node.find(tag)
     if node is None:
         message = f"object {number} has no <{tag}> in a <bndbox>; add it or remove the object"
@@ -184,63 +257,14 @@ def write_tree(root: ET.Element, path: str | Path) -> None:
     ET.ElementTree(root).write(path, encoding="utf-8")
 
 
-class MalformedXml(ValueError):  # noqa: N818  (a flaw of the file, not of the program)
-    """No VOC annotation can be read from a file. `line`: where. `reason`: without file and line."""
-
-    def __init__(self, where: str, line: int, reason: str) -> None:
-        super().__init__(f"{where}: {reason}")
-        self.line, self.reason = line, reason
-
-
-class _LineBuilder(ET.TreeBuilder):
-    """Notes the line on which each element starts; keeps comments, for a tree written back."""
-
-    def __init__(self) -> None:
-        super().__init__(insert_comments=True)
-        self.lines: dict[ET.Element, int] = {}
-        self.expat = None
-
-    def start(self, tag: str, attributes: dict) -> ET.Element:
-        element = super().start(tag, attributes)
-        self.lines[element] = self.expat.CurrentLineNumber
-        return element
-
-
-def read_tree(path: Path) -> tuple[ET.Element, dict[ET.Element, int]]:
-    """The root of an annotation file and the line, from 1, of each of its elements.
-
-    Raises: MalformedXml where it is no well-formed XML, declares entities or has another root than
-    <annotation>. OSError where it cannot be read.
-    """
-    builder = _LineBuilder()
-    parser = DefusedXMLParser(target=builder, forbid_dtd=True)
-    builder.expat = parser.parser
-    try:
-        root = parse(path, parser=parser).getroot()
-    except ET.ParseError as error:
-        line, _ = error.position
-        reason = f"expected well-formed XML, got {error}; repair or remove the file"
-        raise MalformedXml(f"{path}, line {line}", line, reason) from error
-    except DefusedXmlException as error:
-        reason = (
-            f"expected plain XML, got a DTD or entities ({type(error).__name__}); "
-            "remove the <!DOCTYPE> part"
-        )
-        raise MalformedXml(str(path), parser.parser.CurrentLineNumber, reason) from error
-    except (LookupError, ValueError) as error:  # an encoding that Python or expat does not know
-        reason = f"expected XML in a known encoding, got {error}; save it as UTF-8"
-        raise MalformedXml(str(path), 1, reason) from error
-    if root.tag != "annotation":
-        reason = (
-            f"expected a VOC file with the root tag <annotation>, got <{root.tag}>; "
-            "export the labels as PASCAL VOC"
-        )
-        raise MalformedXml(str(path), builder.lines[root], reason)
-    return root, builder.lines
-
-
 _LAYOUT = ("Annotations", "JPEGImages", "ImageSets/Main")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".JPG", ".JPEG", ".PNG", ".BMP")
+
+
+def make_layout(root: Path) -> None:
+    """Make the empty folders of a VOC folder."""
+    for name in _LAYOUT:
+        (root / name).mkdir(parents=True)
 
 
 def check_layout(root: Path) -> None:

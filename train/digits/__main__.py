@@ -9,18 +9,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from train.atomic_folder import atomic_folder
 from train.data.dataset import load_voc
-from train.digits.glyphs import SPLITS, GlyphSource, load_glyphs
+from train.data.voc import make_layout
+from train.digits.glyphs import SPLITS, load_glyphs
 from train.digits.scenes import SMALL_PX
-from train.digits.writer import CLASS_NAMES, Painter, image_id, paint_all, write_samples
+from train.digits.writer import CLASS_NAMES, SceneWriter, image_id, write_all, write_samples
 
 GENERATOR_VERSION = 1  # raise it with every change of what a seed draws
 DEFAULT_COUNTS = {"train": 8000, "val": 250, "test": 500}
@@ -52,7 +53,7 @@ def write_digits(
     workers = os.cpu_count() or 1 if workers is None else workers
     _check_request(counts, seed, workers)
     source = load_glyphs(digits_dir)
-    config = {
+    config: dict[str, Any] = {
         "generator_version": GENERATOR_VERSION,
         "seed": seed,
         "counts": {split: counts.get(split, 0) for split in SPLITS},
@@ -61,22 +62,11 @@ def write_digits(
     }
     if _holds(out, config, force):
         return False
-    _write_whole(out, source, config, workers)
+    # Only an empty folder is left there, or a digits set that `force` gives up.
+    with atomic_folder(out, replace=True) as folder:
+        writer = SceneWriter(folder, source.images, source.pools(seed), seed)
+        _fill(writer, config, workers)
     return True
-
-
-def _write_whole(out: Path, source: GlyphSource, config: dict, workers: int) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    seed = config["seed"]
-    try:
-        _fill(Painter(folder, source.images, source.pools(seed), seed), config, workers)
-        folder.chmod(0o755)  # mkdtemp's 0700 is for secrets, not for results
-        if out.exists():
-            shutil.rmtree(out)  # empty, or a digits set that --force gave up; _holds has looked
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_request(counts: Mapping[str, int], seed: int, workers: int) -> None:
@@ -92,7 +82,7 @@ def _check_request(counts: Mapping[str, int], seed: int, workers: int) -> None:
         )
 
 
-def _holds(out: Path, config: dict, force: bool) -> bool:
+def _holds(out: Path, config: dict[str, Any], force: bool) -> bool:
     """True where `out` holds this very set; False where it may be written.
 
     Raises: ValueError where it holds anything else.
@@ -119,19 +109,16 @@ def _holds(out: Path, config: dict, force: bool) -> bool:
     return False
 
 
-def _fill(painter: Painter, config: dict, workers: int) -> None:
-    folder = painter.folder
-    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
-        (folder / name).mkdir(parents=True)
+def _fill(writer: SceneWriter, config: dict[str, Any], workers: int) -> None:
+    folder = writer.folder
+    make_layout(folder)
     tasks = []
     for split, count in config["counts"].items():
         tasks += [(split, index) for index in range(count)]
         ids = "".join(f"{image_id(split, index)}\n" for index in range(count))
         if count:
             (folder / "ImageSets/Main" / f"{split}.txt").write_text(ids, encoding="utf-8")
-    for _ in tqdm(
-        paint_all(painter, tasks, workers), total=len(tasks), desc="digits", unit="scene"
-    ):
+    for _ in tqdm(write_all(writer, tasks, workers), total=len(tasks), desc="digits", unit="scene"):
         pass
     (folder / "labels.txt").write_text("\n".join(CLASS_NAMES) + "\n", encoding="utf-8")
     write_samples(folder, [image_id(*task) for task in tasks[-12:]])

@@ -1,4 +1,4 @@
-"""Handwritten digits to draw with: scikit-learn's 8x8 digits, or MNIST's IDX files."""
+"""Glyphs: handwritten digits to draw with, scikit-learn's 8x8 digits, or MNIST's IDX files."""
 
 from __future__ import annotations
 
@@ -12,70 +12,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-_PREFIXES = ("train", "t10k")
-
-
-def read_idx_folder(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures (N, 28, 28), float in [0, 1], and digits (N,) uint8 of the pairs in a folder.
-
-    Reads the training pair, the t10k pair or both, each file plain or gzipped.
-
-    Raises: ValueError where there is no pair, half a pair, or a file that is damaged or of
-    another kind.
-    """
-    folder = Path(folder)
-    images, digits = [], []
-    for prefix in _PREFIXES:
-        image_path = _find_idx(folder, f"{prefix}-images-idx3-ubyte")
-        label_path = _find_idx(folder, f"{prefix}-labels-idx1-ubyte")
-        if image_path is None and label_path is None:
-            continue
-        if image_path is None or label_path is None:
-            raise ValueError(
-                f"{folder}: expected images and labels of {prefix!r}, got only "
-                f"{(image_path or label_path).name}; put its partner beside it"
-            )
-        images.append(_read_idx(image_path, dims=3))
-        digits.append(_read_idx(label_path, dims=1))
-        if len(images[-1]) != len(digits[-1]) or digits[-1].max(initial=0) > 9:
-            raise ValueError(
-                f"{label_path}: expected {len(images[-1])} labels in 0..9, got {len(digits[-1])} "
-                f"up to {digits[-1].max(initial=0)}; fetch the pair again"
-            )
-    if not images:
-        raise ValueError(
-            f"{folder}: expected MNIST files such as t10k-images-idx3-ubyte.gz and "
-            "t10k-labels-idx1-ubyte.gz, got none; name the folder that holds them"
-        )
-    return np.concatenate(images) / 255, np.concatenate(digits)
-
-
-def _find_idx(folder: Path, stem: str) -> Path | None:
-    paths = (folder / stem, folder / f"{stem}.gz")
-    return next((path for path in paths if path.is_file()), None)
-
-
-def _read_idx(path: Path, dims: int) -> np.ndarray:
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: expected a gzip file, got {error}; fetch it again") from error
-    magic = bytes((0, 0, 8, dims))  # IDX: two zeros, 8 = unsigned byte, number of dimensions
-    if content[:4] != magic or len(content) < 4 + 4 * dims:
-        raise ValueError(
-            f"{path}: expected an IDX file that starts with {magic.hex()}, got "
-            f"{content[:4].hex() or 'nothing'}; fetch it again"
-        )
-    shape = tuple(np.frombuffer(content, ">u4", dims, offset=4).tolist())
-    body = content[4 + 4 * dims :]
-    if len(body) != math.prod(shape):
-        raise ValueError(
-            f"{path}: expected {math.prod(shape)} bytes for shape {shape}, got {len(body)}; "
-            "fetch it again"
-        )
-    return np.frombuffer(body, np.uint8).reshape(shape)
-
-
 SPLITS = ("train", "val", "test")  # the order is part of every scene's seed
 _VAL_SHARE, _TEST_SHARE = 0.05, 0.15
 INK_ALPHA = 0.3  # what counts as ink when a box is drawn tightly around it
@@ -84,7 +20,7 @@ MARGIN = 2  # soft pixels kept around the ink's box, so that no stroke ends in a
 
 @dataclass(frozen=True, eq=False)
 class GlyphSource:
-    """Digits as grey pictures.
+    """Digits as gray images.
 
     images: (N, H, W) float32 in [0, 1], 1 is ink. digits: (N,) int64 in 0..9. name: says whence.
     """
@@ -155,6 +91,71 @@ def _without_blots(name: str, images: np.ndarray, digits: np.ndarray) -> GlyphSo
     return GlyphSource(name, images[legible].astype(np.float32), digits[legible].astype(np.int64))
 
 
+_IDX_PREFIXES = ("train", "t10k")
+
+
+def read_idx_folder(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures (N, 28, 28), float in [0, 1], and digits (N,) uint8 of the pairs in a folder.
+
+    Reads the training pair, the t10k pair or both, each file plain or gzipped.
+
+    Raises: ValueError where there is no pair, half a pair, or a file that is damaged or of
+    another kind.
+    """
+    folder = Path(folder)
+    images, digits = [], []
+    for prefix in _IDX_PREFIXES:
+        image_path = _find_idx(folder, f"{prefix}-images-idx3-ubyte")
+        label_path = _find_idx(folder, f"{prefix}-labels-idx1-ubyte")
+        paths = [path for path in (image_path, label_path) if path]
+        if not paths:
+            continue
+        if image_path is None or label_path is None:
+            raise ValueError(
+                f"{folder}: expected images and labels of {prefix!r}, got only "
+                f"{paths[0].name}; put its partner beside it"
+            )
+        images.append(_read_idx(image_path, dims=3))
+        digits.append(_read_idx(label_path, dims=1))
+        if len(images[-1]) != len(digits[-1]) or digits[-1].max(initial=0) > 9:
+            raise ValueError(
+                f"{label_path}: expected {len(images[-1])} labels in 0..9, got {len(digits[-1])} "
+                f"up to {digits[-1].max(initial=0)}; fetch the pair again"
+            )
+    if not images:
+        raise ValueError(
+            f"{folder}: expected MNIST files such as t10k-images-idx3-ubyte.gz and "
+            "t10k-labels-idx1-ubyte.gz, got none; name the folder that holds them"
+        )
+    return np.concatenate(images) / 255, np.concatenate(digits)
+
+
+def _find_idx(folder: Path, stem: str) -> Path | None:
+    paths = (folder / stem, folder / f"{stem}.gz")
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _read_idx(path: Path, dims: int) -> np.ndarray:
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: expected a gzip file, got {error}; fetch it again") from error
+    magic = bytes((0, 0, 8, dims))  # IDX: two zeros, 8 = unsigned byte, number of dimensions
+    if content[:4] != magic or len(content) < 4 + 4 * dims:
+        raise ValueError(
+            f"{path}: expected an IDX file that starts with {magic.hex()}, got "
+            f"{content[:4].hex() or 'nothing'}; fetch it again"
+        )
+    shape = tuple(np.frombuffer(content, ">u4", dims, offset=4).tolist())
+    body = content[4 + 4 * dims :]
+    if len(body) != math.prod(shape):
+        raise ValueError(
+            f"{path}: expected {math.prod(shape)} bytes for shape {shape}, got {len(body)}; "
+            "fetch it again"
+        )
+    return np.frombuffer(body, np.uint8).reshape(shape)
+
+
 def render_glyph(image: np.ndarray, size_px: float, rng: np.random.Generator) -> np.ndarray:
     """One digit as pen strokes: turned, sheared, stretched a little, at a random thickness.
 
@@ -202,7 +203,7 @@ def _strokes(image: np.ndarray, size_px: float, rng: np.random.Generator) -> np.
 def _open_holes(gray: np.ndarray) -> np.ndarray:
     """Each cell pushed away from the mean of its surroundings.
 
-    On an 8x8 grid the hole of an 8 is one cell at half grey: against any one level it is ink.
+    On an 8x8 grid the hole of an 8 is one cell at half gray: against any one level it is ink.
     """
     framed = np.pad(gray, 1, mode="edge")
     rows = framed[:-2] + framed[1:-1] + framed[2:]

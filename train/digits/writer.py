@@ -1,4 +1,4 @@
-"""Scenes into files: one at a time or by several processes, always the same bytes."""
+"""Writer of scenes into a VOC folder, by one or several processes, always the same bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHUNK = 32  # scenes handed to a worker at once: enough that handing over costs
 
 
 @dataclass(frozen=True, eq=False)
-class Painter:
+class SceneWriter:
     """Draws and writes a scene by its number alone, so that any worker may do it."""
 
     folder: Path
@@ -29,7 +29,7 @@ class Painter:
     pools: dict[str, list[np.ndarray]]
     seed: int
 
-    def paint(self, task: tuple[str, int]) -> None:
+    def write(self, task: tuple[str, int]) -> None:
         split, index = task
         rng = np.random.default_rng([self.seed, SPLITS.index(split), index])
         scene = draw_scene(self.images, self.pools[split], rng)
@@ -41,29 +41,30 @@ class Painter:
         write_annotation(xml_path, path.name, SIDE, SIDE, scene.boxes_px, names)
 
 
-_painter: Painter | None = None  # a worker process's own; sent once, not with every task
+_writer: SceneWriter | None = None  # a worker process's own; sent once, not with every task
 
 
-def _set_painter(painter: Painter) -> None:
-    global _painter
-    _painter = painter
+def _set_writer(writer: SceneWriter) -> None:
+    global _writer
+    _writer = writer
 
 
-def _paint(task: tuple[str, int]) -> None:
-    assert _painter is not None
-    _painter.paint(task)
+def _write(task: tuple[str, int]) -> None:
+    assert _writer is not None
+    _writer.write(task)
 
 
-def paint_all(painter: Painter, tasks: list[tuple[str, int]], workers: int) -> Iterator[None]:
+def write_all(writer: SceneWriter, tasks: list[tuple[str, int]], workers: int) -> Iterator[None]:
+    """Write the scenes of (split, number), yielding after each."""
     if workers == 1 or len(tasks) <= _CHUNK:
-        yield from map(painter.paint, tasks)
+        yield from map(writer.write, tasks)
         return
     # spawn: a fork of a process that runs threads, as TensorFlow does, may hang.
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _set_painter, (painter,)
+        workers, multiprocessing.get_context("spawn"), _set_writer, (writer,)
     )
     try:
-        yield from pool.map(_paint, tasks, chunksize=_CHUNK)
+        yield from pool.map(_write, tasks, chunksize=_CHUNK)
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""Accuracy as COCO counts it, for validation while training and for the benchmark.
+"""COCO average precision, for validation while training and for the benchmark.
 
 pycocotools does the matching and the precision curves; its printed summary assumes 100 detections
 a picture, so the numbers are taken from the curves instead.
@@ -10,10 +10,13 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+
+from train.data.dataset import Example
 
 # As the SSD paper evaluates (Liu et al. 2016, section 2.2 and 3.1). AP is the area below the whole
 # precision curve, so nearly every guess must come in; COCO's own limit of 100 a picture would cut
@@ -48,7 +51,7 @@ class Accuracy:
 
 
 def evaluate(
-    examples: Sequence,
+    examples: Sequence[Example],
     detections_per_image: Sequence[PictureDetections],
     class_names: Sequence[str],
 ) -> Accuracy:
@@ -58,7 +61,7 @@ def evaluate(
     detection of it is no error.
 
     Args:
-        examples: `train.data.dataset.Example`s; their boxes are xyxy in [0, 1].
+        examples: the ground truth; their boxes are xyxy in [0, 1].
         detections_per_image: for each example, boxes (K, 4) xyxy in [0, 1], scores (K,) and
             class_ids (K,), in any order; the best MAX_DETECTIONS are looked at.
         class_names: a class id is an index into it.
@@ -97,7 +100,7 @@ class _Evaluation(COCOeval):
                 box["ignore"] = box["difficult"]
 
 
-def _index(annotations: list[dict], pictures: int, class_names: Sequence[str]) -> COCO:
+def _index(annotations: list[dict[str, Any]], pictures: int, class_names: Sequence[str]) -> COCO:
     coco = COCO()
     coco.dataset = {
         "images": [{"id": number} for number in range(pictures)],
@@ -109,8 +112,8 @@ def _index(annotations: list[dict], pictures: int, class_names: Sequence[str]) -
     return coco
 
 
-def _truth(examples: Sequence, num_classes: int) -> list[dict]:
-    annotations: list[dict] = []
+def _truth(examples: Sequence[Example], num_classes: int) -> list[dict[str, Any]]:
+    annotations: list[dict[str, Any]] = []
     for number, example in enumerate(examples):
         rows = _rows(number, example, example.boxes, example.class_ids, num_classes)
         for row, difficult in zip(rows, np.asarray(example.difficult).tolist(), strict=True):
@@ -121,9 +124,9 @@ def _truth(examples: Sequence, num_classes: int) -> list[dict]:
 
 
 def _found(
-    examples: Sequence, detections_per_image: Sequence[PictureDetections], num_classes: int
-) -> list[dict]:
-    annotations: list[dict] = []
+    examples: Sequence[Example], detections_per_image: Sequence[PictureDetections], num_classes: int
+) -> list[dict[str, Any]]:
+    annotations: list[dict[str, Any]] = []
     for number, (example, found) in enumerate(zip(examples, detections_per_image, strict=True)):
         boxes, scores, class_ids = (np.asarray(array) for array in found)
         best = np.argsort(-scores, kind="stable")[:MAX_DETECTIONS]
@@ -135,8 +138,8 @@ def _found(
 
 
 def _rows(
-    number: int, example, boxes: np.ndarray, class_ids: np.ndarray, num_classes: int
-) -> list[dict]:
+    number: int, example: Example, boxes: np.ndarray, class_ids: np.ndarray, num_classes: int
+) -> list[dict[str, Any]]:
     """One picture's boxes as COCO wants them: xywh (top left) in pixels of the original."""
     ids = np.asarray(class_ids, np.int64)
     if ids.size and (ids.min() < 0 or ids.max() >= num_classes):

@@ -1,4 +1,4 @@
-"""A sheet of validation pictures: what the detector found, what it missed, what it made up."""
+"""Contact sheet of validation images: objects found, missed and made up."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure  # the object interface needs no display
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from PIL import Image
 
-from edge_runtime.detector.boxes import iou
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.images import read_image
 from train.data.dataset import Example
 from train.evaluation.coco import PictureDetections
+from train.evaluation.matching import NONE, match_detections
 
 SCORE_THRESHOLD = 0.5  # what a user of the detector sees by default
 IOU_THRESHOLD = 0.5  # of a detection that counts as right, as in AP50
@@ -26,7 +30,7 @@ FOUND, MISSED, WRONG = "#30d060", "#ffd000", "#ff3030"
 def outcome(
     example: Example, detections: PictureDetections
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which detections are right and which objects were missed.
+    """Sort detections into right and wrong ones, and find the objects that were missed.
 
     The best detection takes the object of its class that it overlaps most, then the next best.
 
@@ -37,23 +41,15 @@ def outcome(
         rows of the example's boxes that were missed. A difficult one is never missed, and a
         detection of it is neither right nor wrong.
     """
-    boxes, scores, class_ids = detections
+    scores = detections[1]
+    partners, _ = match_detections(detections, example.boxes, example.class_ids, IOU_THRESHOLD)
+    shown = np.argsort(-scores, kind="stable")[: int((scores >= SCORE_THRESHOLD).sum())]
+    matched = partners[shown]
+    difficult = np.append(example.difficult, False)  # NONE is the last
+    right = shown[(matched != NONE) & ~difficult[matched]]
     free = np.ones(len(example.boxes), bool)
-    right, wrong = [], []
-    for row in np.argsort(-scores, kind="stable"):
-        if scores[row] < SCORE_THRESHOLD:
-            break
-        overlap = iou(boxes[row : row + 1], example.boxes)[0] * free
-        overlap = overlap * (example.class_ids == class_ids[row])
-        best = int(overlap.argmax()) if len(overlap) else -1
-        if best < 0 or overlap[best] < IOU_THRESHOLD:
-            wrong.append(row)
-            continue
-        free[best] = False
-        if not example.difficult[best]:
-            right.append(row)
-    missed = np.flatnonzero(free & ~example.difficult)
-    return np.array(right, int), np.array(wrong, int), missed
+    free[matched[matched != NONE]] = False
+    return right, shown[matched == NONE], np.flatnonzero(free & ~example.difficult)
 
 
 def draw_contact_sheet(
@@ -63,9 +59,6 @@ def draw_contact_sheet(
     path: Path,
 ) -> None:
     """Write up to PICTURES pictures, spread evenly over the split, as one JPEG."""
-    from matplotlib.figure import Figure  # the object interface needs no display
-    from matplotlib.lines import Line2D
-
     shown = np.linspace(0, len(examples) - 1, min(PICTURES, len(examples))).round().astype(int)
     columns = min(COLUMNS, len(shown))
     rows = math.ceil(len(shown) / columns)
@@ -85,7 +78,9 @@ def draw_contact_sheet(
         figure.savefig(temporary, dpi=90, format="jpeg")
 
 
-def _draw_picture(axes, example: Example, detections: PictureDetections, class_names) -> None:
+def _draw_picture(
+    axes: Axes, example: Example, detections: PictureDetections, class_names: Sequence[str]
+) -> None:
     image = Image.fromarray(read_image(example.image_path))
     image.thumbnail((SHOWN_PX, SHOWN_PX))
     axes.imshow(image)
@@ -107,10 +102,15 @@ def _draw_picture(axes, example: Example, detections: PictureDetections, class_n
     )
 
 
-def _draw_box(axes, box, size_wh: tuple[int, int], color: str, text="", style="-") -> None:
-    from matplotlib.patches import Rectangle
-
-    x_min, y_min, x_max, y_max = np.array(box) * (size_wh * 2) - 0.5  # imshow's pixels are centred
+def _draw_box(
+    axes: Axes,
+    box: np.ndarray,
+    size_wh: tuple[int, int],
+    color: str,
+    text: str = "",
+    style: str = "-",
+) -> None:
+    x_min, y_min, x_max, y_max = np.array(box) * (size_wh * 2) - 0.5  # imshow's pixels are centered
     for width, ink in ((2.8, "black"), (1.5, color)):  # a dark rim shows on any ground
         line = "-" if ink == "black" else style
         place = (x_min, y_min), x_max - x_min, y_max - y_min

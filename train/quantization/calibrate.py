@@ -23,22 +23,22 @@ from tqdm import tqdm
 from edge_runtime.detector.preprocess import pixel_range, preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from train.quantization.fake_quant import Range
-from train.quantization.fused_ops import find_units
+from train.quantization.fused_ops import find_ops
 from train.quantization.simulated_net import INPUT
 
 NARROWEST_RANGE = 1e-6  # even where a layer is dead
 
 
-def measure_ranges(
+def calibrate_ranges(
     model: keras.Model, frames: Sequence[np.ndarray], spec: DetectorSpec
 ) -> dict[str, Range]:
-    """Smallest and largest value behind every unit that rounds, 0 included.
+    """Smallest and largest value behind every op that rounds, 0 included.
 
     Args:
         model: the float detector.
         frames: (input_h, input_w, 3) uint8 each.
 
-    Returns: by name of the unit, and the pixels' as INPUT.
+    Returns: by name of the op, and the pixels' as INPUT.
     """
     ranges: dict[str, Range] = {}
     for found in observe(model, frames, spec):
@@ -51,8 +51,8 @@ def measure_ranges(
 def observe(
     model: keras.Model, frames: Sequence[np.ndarray], spec: DetectorSpec
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The output of every unit that rounds, image by image, by name of the unit."""
-    units = [unit for unit in find_units(model)[0] if unit.rounds]
-    probe = keras.Model(model.input, {unit.name: unit.layers[-1].output for unit in units})
+    """The output of every op that rounds, image by image, by name of the op."""
+    ops = [op for op in find_ops(model)[0] if op.rounds]
+    probe = keras.Model(model.input, {op.name: op.layers[-1].output for op in ops})
     for frame in tqdm(frames, "calibrating", unit="picture", leave=False, disable=None):
         yield probe.predict_on_batch(preprocess(frame, spec))

@@ -60,9 +60,9 @@ class FoldedConvolution(keras.Layer):
         batch_norm: the layer behind it; None where there is none.
         rounds: whether weights are rounded to 255 steps, symmetric about 0, with a scale for each
             output channel.
-        shift: (channels,) that the bias is moved by, see convert/quantize/bias_correction.py;
+        bias_delta: (channels,) that the bias is moved by, see convert/quantize/bias_correction.py;
             None: 0.
-        nudge: of the kernel's shape, what it is moved by before it is rounded, see
+        weight_delta: of the kernel's shape, what it is moved by before it is rounded, see
             convert/quantize/gptq.py; None: 0, each weight goes to the nearest step.
     """
 
@@ -71,13 +71,13 @@ class FoldedConvolution(keras.Layer):
         convolution: keras.Layer,
         batch_norm: keras.layers.BatchNormalization | None,
         rounds: bool,
-        shift: np.ndarray | None = None,
-        nudge: np.ndarray | None = None,
+        bias_delta: np.ndarray | None = None,
+        weight_delta: np.ndarray | None = None,
     ) -> None:
         super().__init__(name=f"{convolution.name}_folded")
         self.convolution, self.batch_norm = convolution, batch_norm
-        self.rounds, self.shift = rounds, 0.0 if shift is None else shift
-        self.nudge = 0.0 if nudge is None else nudge
+        self.rounds, self.bias_delta = rounds, 0.0 if bias_delta is None else bias_delta
+        self.weight_delta = 0.0 if weight_delta is None else weight_delta
         self.depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
         self.channel_axis = 2 if self.depthwise else 3
         self.built = True  # with the layers it uses
@@ -94,12 +94,12 @@ class FoldedConvolution(keras.Layer):
             bias = (bias - norm.moving_mean) * factor
             bias = bias + norm.beta if norm.center else bias
             kernel = kernel * (factor[:, None] if self.depthwise else factor)
-        return kernel, bias + self.shift
+        return kernel, bias + self.bias_delta
 
     def rounded(self, kernel: KerasTensor, bias: KerasTensor | float = 0.0) -> KerasTensor:
         """The kernel on the steps of int8; gradients pass as if it had not been rounded."""
         limit = ops.stop_gradient(self.limits(kernel, bias))
-        kernel = kernel + self.nudge
+        kernel = kernel + self.weight_delta
         # Channels last: Keras rounds other axes on TensorFlow only.
         kernel = ops.swapaxes(kernel, 2, 3) if self.depthwise else kernel
         kernel = keras.quantizers.fake_quant_with_min_max_vars(

@@ -1,4 +1,4 @@
-"""The steps in which int8 arithmetic computes a net, as a TensorFlow Lite file has them."""
+"""Fused operations: the steps in which int8 computes a net, as a TensorFlow Lite file has them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ MOVING = (
     layers.ZeroPadding2D,
 )
 
+SHOWN = 5  # names in an error message
+
 
 @dataclass(frozen=True)
-class Unit:
-    """What int8 computes in one step: a convolution with what is fused into it, or one layer.
+class FusedOp:
+    """One step of int8: a convolution with what is fused into it, or one layer.
 
     Attributes:
         layers: of the float net, in order.
@@ -61,33 +63,33 @@ class Unit:
 
     @property
     def rest(self) -> tuple[keras.Layer, ...]:
-        """What follows once batch norm is folded: an activation or nothing, or the one layer."""
+        """The layers left once batch norm is folded: an activation or nothing, or the one layer."""
         return self.layers[2 if self.batch_norm else 1 :] if self.convolves else self.layers
 
 
-def find_units(model: keras.Model) -> tuple[list[Unit], list[int]]:
-    """The units of a functional model, in order of computing, and the numbers of its outputs."""
+def find_ops(model: keras.Model) -> tuple[list[FusedOp], list[int]]:
+    """The ops of a functional model, in order of computing, and the numbers of its outputs."""
     calls, outputs = _trace(model)
-    users: dict[int, list[Unit]] = {}
+    users: dict[int, list[FusedOp]] = {}
     for call in calls:
         for tensor in call.inputs:
             users.setdefault(tensor, []).append(call)
-    units, fused = [], set()
+    ops, fused = [], set()
     for call in calls:
         if call.output in fused:
             continue
-        unit = call
+        op = call
         for kinds in _fusible(call):
-            following = users.get(unit.output, [])
-            alone = len(following) == 1 and unit.output not in outputs
+            following = users.get(op.output, [])
+            alone = len(following) == 1 and op.output not in outputs
             if alone and isinstance(following[0].layers[0], kinds):
-                unit = _joined(unit, following[0])
-                fused.add(unit.output)
-        units.append(unit)
-    return _share_ranges(units), outputs
+                op = _joined(op, following[0])
+                fused.add(op.output)
+        ops.append(op)
+    return _share_ranges(ops), outputs
 
 
-def _fusible(call: Unit) -> tuple[type | tuple[type, ...], ...]:
+def _fusible(call: FusedOp) -> tuple[type | tuple[type, ...], ...]:
     """Kinds of layers that int8 computes in one step with this one, in their order."""
     if not call.convolves:
         return ()
@@ -96,33 +98,12 @@ def _fusible(call: Unit) -> tuple[type | tuple[type, ...], ...]:
     return (layers.BatchNormalization, ACTIVATIONS)
 
 
-def _joined(unit: Unit, following: Unit) -> Unit:
-    return replace(unit, layers=unit.layers + following.layers, output=following.output)
+def _joined(op: FusedOp, following: FusedOp) -> FusedOp:
+    return replace(op, layers=op.layers + following.layers, output=following.output)
 
 
-def output_units(model: keras.Model) -> set[str]:
-    """Names of the units whose ranges the outputs have."""
-    units, outputs = find_units(model)
-    makers = {unit.output: unit for unit in units}
-    found = [makers[number] for number in outputs]
-    while moving := [unit for unit in found if not unit.rounds]:
-        found = [unit for unit in found if unit.rounds]
-        found += [makers[number] for unit in moving for number in unit.inputs]
-    return {unit.name for unit in found}
-
-
-def head_units(model: keras.Model) -> set[str]:
-    """Names of the units that work for one of several outputs only."""
-    units, outputs = find_units(model)
-    serves = {number: {number} for number in outputs}  # of a tensor: the outputs made of it
-    for unit in reversed(units):
-        for number in unit.inputs:
-            serves.setdefault(number, set()).update(serves.get(unit.output, ()))
-    return {unit.name for unit in units if len(serves.get(unit.output, ())) == 1 < len(outputs)}
-
-
-def _trace(model: keras.Model) -> tuple[list[Unit], list[int]]:
-    """Every call of a layer as a unit of its own."""
+def _trace(model: keras.Model) -> tuple[list[FusedOp], list[int]]:
+    """Every call of a layer as an op of its own."""
     numbers: dict[int, int] = {}
     kept, calls = [], []
 
@@ -133,7 +114,7 @@ def _trace(model: keras.Model) -> tuple[list[Unit], list[int]]:
     def trace_call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         inputs = tuple(number(tensor) for tensor in keras.tree.flatten(args))
         output = layer(*args, **kwargs)
-        calls.append(Unit((model.get_layer(layer.name),), inputs, number(output)))
+        calls.append(FusedOp((model.get_layer(layer.name),), inputs, number(output)))
         return output
 
     image = keras.Input(model.input_shape[1:])
@@ -142,37 +123,55 @@ def _trace(model: keras.Model) -> tuple[list[Unit], list[int]]:
     return calls, [number(tensor) for tensor in keras.tree.flatten(copy.output)]
 
 
-def _share_ranges(units: list[Unit]) -> list[Unit]:
+def _share_ranges(ops: list[FusedOp]) -> list[FusedOp]:
     """The parts of a concatenation take its range, and what is moved keeps the one it has."""
     shared: set[int] = set()
     result = []
-    for unit in reversed(units):
-        moving = isinstance(unit.layers[-1], MOVING)
-        if isinstance(unit.layers[-1], layers.Concatenate) or (moving and unit.output in shared):
-            shared.update(unit.inputs)
-        result.append(replace(unit, rounds=not moving and unit.output not in shared))
+    for op in reversed(ops):
+        moving = isinstance(op.layers[-1], MOVING)
+        if isinstance(op.layers[-1], layers.Concatenate) or (moving and op.output in shared):
+            shared.update(op.inputs)
+        result.append(replace(op, rounds=not moving and op.output not in shared))
     return result[::-1]
 
 
-SHOWN = 5  # names in an error message
+def output_ops(model: keras.Model) -> set[str]:
+    """Names of the ops whose ranges the outputs have."""
+    ops, outputs = find_ops(model)
+    makers = {op.output: op for op in ops}
+    found = [makers[number] for number in outputs]
+    while moving := [op for op in found if not op.rounds]:
+        found = [op for op in found if op.rounds]
+        found += [makers[number] for op in moving for number in op.inputs]
+    return {op.name for op in found}
 
 
-def match_units(model: keras.Model, patterns: Iterable[str]) -> set[str]:
-    """Names of the units, see train/quantization/fused_ops.py, that any of the patterns means.
+def head_ops(model: keras.Model) -> set[str]:
+    """Names of the ops that work for one of several outputs only."""
+    ops, outputs = find_ops(model)
+    serves = {number: {number} for number in outputs}  # of a tensor: the outputs made of it
+    for op in reversed(ops):
+        for number in op.inputs:
+            serves.setdefault(number, set()).update(serves.get(op.output, ()))
+    return {op.name for op in ops if len(serves.get(op.output, ())) == 1 < len(outputs)}
 
-    A pattern is the name of a unit (`offsets`), what several names begin with (`block_6`, which is
+
+def select_ops(model: keras.Model, patterns: Iterable[str]) -> set[str]:
+    """Names of the ops, see train/quantization/fused_ops.py, that any of the patterns means.
+
+    A pattern is the name of an op (`offsets`), what several names begin with (`block_6`, which is
     block_6_expand_relu and all up to block_6_add), or a glob (`block_[6-9]_*`).
 
-    Raises: ValueError, with near names, for a pattern that fits no unit that int8 rounds anything
+    Raises: ValueError, with near names, for a pattern that fits no op that int8 rounds anything
         of: what only moves numbers keeps the type of what it gets.
     """
 
-    units = find_units(model)[0]
-    return match_names([u.name for u in units if u.convolves or u.rounds], patterns)
+    ops = find_ops(model)[0]
+    return select_names([op.name for op in ops if op.convolves or op.rounds], patterns)
 
 
-def match_names(names: Sequence[str], patterns: Iterable[str]) -> set[str]:
-    """As `match_units`, of given names."""
+def select_names(names: Sequence[str], patterns: Iterable[str]) -> set[str]:
+    """As `select_ops`, of given names."""
     found: set[str] = set()
     for pattern in patterns:
         fitting = [name for name in names if name == pattern]
@@ -192,22 +191,22 @@ def _near(pattern: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(pattern, candidates, SHOWN, cutoff=0.5)
     if close:
         return f"there are {', '.join(close)}"
-    shown = list(group(names))[:SHOWN]
+    shown = list(group_by_block(names))[:SHOWN]
     return f"there are {', '.join(shown)} and others"
 
 
 def block_of(name: str) -> str:
-    """What a unit is part of: `block_6` of block_6_expand_relu, `offsets` of offsets."""
+    """The block that an op is part of: `block_6` of block_6_expand_relu, `offsets` of offsets."""
     numbered = re.match(r".*?\d+(?=_|$)", name)
     if numbered:
         return numbered.group()
     return re.sub(r"(_(expand|depthwise|project))?(_(relu|bn|BN|add|conv|pad|rows))?$", "", name)
 
 
-def group(names: Iterable[str]) -> dict[str, list[str]]:
+def group_by_block(names: Iterable[str]) -> dict[str, list[str]]:
     """Names by block, in their order.
 
-    Blocks are such that `match_names` takes a block's name for its units: a unit that is alone, or
+    Blocks are such that `select_names` takes a block's name for its ops: an op that is alone, or
     called as its block is, is a block of its own.
     """
     names = list(names)
@@ -216,7 +215,7 @@ def group(names: Iterable[str]) -> dict[str, list[str]]:
         blocks.setdefault(block_of(name), []).append(name)
     result: dict[str, list[str]] = {}
     for block, members in blocks.items():
-        sound = match_names(names, [block]) == set(members)
+        sound = select_names(names, [block]) == set(members)
         alone = len(members) == 1 or not sound
         result |= {name: [name] for name in members} if alone else {block: members}
     return result

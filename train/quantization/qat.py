@@ -17,7 +17,7 @@ from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, Calibra
 from edge_runtime.detector.preprocess import resize
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import VocDataset, read_image
-from train.quantization.calibrate import measure_ranges
+from train.quantization.calibrate import calibrate_ranges
 from train.quantization.fake_quant import FakeQuant
 from train.quantization.learnt_ranges import RANGES_MEMBER, ranges_to_json, read_ranges
 from train.quantization.simulated_net import Quantization, build_int8_net
@@ -52,7 +52,7 @@ def make_int8_views(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: i
         order = np.random.default_rng(seed).permutation(len(dataset))[:CALIBRATION_IMAGES]
         examples = [dataset[int(index)] for index in order]
         frames = [resize(read_image(example.image_path), spec.input_hw) for example in examples]
-        ranges = measure_ranges(plain, frames, spec)
+        ranges = calibrate_ranges(plain, frames, spec)
     net = build_int8_net(plain, Quantization(ranges), learn_ranges=True)
     calibration = describe_learning(spec, dataset, seed).to_json()
 
@@ -86,5 +86,5 @@ def _load(path: Path) -> keras.Model:
 
 
 def learnt_ranges(net: keras.Model) -> dict[str, tuple[float, float]]:
-    """(low, high) by name of the unit, of an int8 net."""
+    """(low, high) by name of the op, of an int8 net."""
     return {layer.of: layer.range() for layer in net.layers if isinstance(layer, FakeQuant)}

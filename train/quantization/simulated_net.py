@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from train.quantization.fake_quant import FakeQuant, FoldedConvolution, Range
-from train.quantization.fused_ops import Unit, find_units
+from train.quantization.fused_ops import FusedOp, find_ops
 
 INPUT = "input"  # the name of the pixels' range
 
@@ -28,19 +28,20 @@ class Quantization:
     """Parameters of int8 beyond the weights.
 
     Attributes:
-        ranges: (low, high) of the picture (INPUT) and of each unit that rounds, by name.
-        shifts: (channels,) float32 by convolution, which its bias is moved by.
-        nudges: float32 by convolution, which its folded kernel is moved by before it is rounded.
+        ranges: (low, high) of the picture (INPUT) and of each op that rounds, by name.
+        bias_deltas: (channels,) float32 by convolution, which its bias is moved by.
+        weight_deltas: float32 by convolution, which its folded kernel is moved by before
+            rounding.
     """
 
     ranges: Mapping[str, Range] = field(default_factory=dict)
-    shifts: Mapping[str, np.ndarray] = field(default_factory=dict)
-    nudges: Mapping[str, np.ndarray] = field(default_factory=dict)
+    bias_deltas: Mapping[str, np.ndarray] = field(default_factory=dict)
+    weight_deltas: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def check_ranges(model: keras.Model, ranges: Mapping[str, Range], source: object) -> None:
-    """Raises: ValueError, naming `source`, unless there is one range for each unit that rounds."""
-    wanted = {INPUT, *(unit.name for unit in find_units(model)[0] if unit.rounds)}
+    """Raises: ValueError, naming `source`, unless there is one range for each op that rounds."""
+    wanted = {INPUT, *(op.name for op in find_ops(model)[0] if op.rounds)}
     different = sorted(wanted ^ set(ranges))
     if different:
         raise ValueError(
@@ -59,12 +60,12 @@ def build_int8_net(
 
     Args:
         model: functional, of standard layers, with one picture as its input.
-        quantization: a unit without a range in it stays in float.
-        keep_float: names of units whose weights and output are not rounded.
+        quantization: an op without a range in it stays in float.
+        keep_float: names of ops whose weights and output are not rounded.
 
     Returns: a model of the same inputs and outputs.
     """
-    units, outputs = find_units(model)
+    ops, outputs = find_ops(model)
 
     def rounded(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         if name in keep_float or name not in quantization.ranges:
@@ -74,27 +75,27 @@ def build_int8_net(
 
     picture = keras.Input(model.input_shape[1:], name="image")
     tensors = {0: rounded(picture, INPUT)}
-    for unit in units:
-        x = [tensors[number] for number in unit.inputs]
+    for op in ops:
+        x = [tensors[number] for number in op.inputs]
         x = x if len(x) > 1 else x[0]
-        if unit.convolves:
-            x = fold(unit, quantization, rounds=unit.name not in keep_float)(x)
-        for layer in unit.rest:
+        if op.convolves:
+            x = fold(op, quantization, rounds=op.name not in keep_float)(x)
+        for layer in op.rest:
             x = _copy(layer)(x)
-        tensors[unit.output] = rounded(x, unit.name) if unit.rounds else x
+        tensors[op.output] = rounded(x, op.name) if op.rounds else x
     found = [tensors[number] for number in outputs]
     outputs = keras.tree.pack_sequence_as(model.output, found)
     # A name of its own: Keras would number it, and the same model would not give the same file.
     return keras.Model(picture, outputs, name=f"{model.name}_int8")
 
 
-def fold(unit: Unit, quantization: Quantization, rounds: bool) -> FoldedConvolution:
+def fold(op: FusedOp, quantization: Quantization, rounds: bool) -> FoldedConvolution:
     """The layer that computes a convolution and its batch norm at once."""
-    convolution = unit.layers[0]
-    # In float it has its own bias: the shift makes up for rounding.
-    shift = quantization.shifts.get(convolution.name) if rounds else None
-    nudge = quantization.nudges.get(convolution.name)
-    return FoldedConvolution(convolution, unit.batch_norm, rounds, shift, nudge)
+    convolution = op.layers[0]
+    # In float it has its own bias: the delta makes up for rounding.
+    bias_delta = quantization.bias_deltas.get(convolution.name) if rounds else None
+    weight_delta = quantization.weight_deltas.get(convolution.name)
+    return FoldedConvolution(convolution, op.batch_norm, rounds, bias_delta, weight_delta)
 
 
 def _copy(layer: keras.Layer) -> keras.Layer:

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from convert.quantize.bias_correction import LIGHTS, in_other_lights
-from convert.quantize.gptq import STEPS, nudge_of, round_together, second_moments
+from convert.quantize.gptq import STEPS, round_together, second_moments, weight_delta_of
 from train.quantization.fake_quant import FoldedConvolution
 
 
@@ -75,10 +75,12 @@ def test_nudged_kernels_lie_on_their_steps_and_compute_more_exactly(make):
         convolution = make()
         convolution.build(inputs.shape)
         plain = FoldedConvolution(convolution, None, rounds=False)
-        nudge = nudge_of(plain, inputs)
-        together = FoldedConvolution(convolution, None, rounds=True, nudge=nudge)
+        weight_delta = weight_delta_of(plain, inputs)
+        together = FoldedConvolution(convolution, None, rounds=True, weight_delta=weight_delta)
         kernel = np.asarray(convolution.kernel)
-        np.testing.assert_allclose(np.asarray(together.rounded(kernel)), kernel + nudge, atol=1e-6)
+        np.testing.assert_allclose(
+            np.asarray(together.rounded(kernel)), kernel + weight_delta, atol=1e-6
+        )
 
         exact = np.asarray(plain.convolve(inputs))
         nearest = FoldedConvolution(convolution, None, rounds=True)

@@ -8,14 +8,13 @@ from edge_runtime.detector.boxes import cxcywh_to_xyxy, iou
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 from tests.downloads import downloaded
 from train.anchors.coverage import (
-    best_iou,
+    best_anchor_iou,
     best_shape_iou,
     format_table,
-    measure_reach,
+    reach_by_class,
     unreachable_classes,
 )
-from train.anchors.kmeans import box_sizes_px, fit_levels
-from train.anchors.levels import fit_spec
+from train.anchors.kmeans import box_sizes_px, fit_levels, fit_spec
 from train.anchors.plot import anchor_sizes_px
 from train.data.dataset import Example, VocDataset, load_voc
 from train.model.presets import PRESETS
@@ -110,8 +109,8 @@ def test_the_nearest_cell_is_enough(name, input_hw):
     boxes = np.concatenate([boxes, np.float32([[0, 0, 0.01, 0.02], [0.95, 0.9, 1, 1]])])
     boxes = np.concatenate([boxes, np.float32([[0, 0, 1, 1], [0.4, 0.4, 0.6, 0.6]])])
     spec = PRESETS[name].spec(("a",), input_hw)
-    np.testing.assert_allclose(best_iou(boxes, spec), brute_force(boxes, spec), atol=1e-4)
-    assert (best_shape_iou(boxes, spec) >= best_iou(boxes, spec) - 1e-4).all()
+    np.testing.assert_allclose(best_anchor_iou(boxes, spec), brute_force(boxes, spec), atol=1e-4)
+    assert (best_shape_iou(boxes, spec) >= best_anchor_iou(boxes, spec) - 1e-4).all()
 
 
 def test_the_table_against_numbers_by_hand():
@@ -123,7 +122,7 @@ def test_the_table_against_numbers_by_hand():
         [0.25, 0.25, 0.75, 0.75],  # b: a quarter in common with each, (1/16) / (7/16)
     ]
     data = dataset_of(boxes, [0, 0, 1], spec.class_names)
-    a, b, every = measure_reach(data, spec)
+    a, b, every = reach_by_class(data, spec)
     assert (a.name, a.count, a.share, a.shape_share) == ("a", 2, 1, 1)
     assert a.mean_iou == pytest.approx(0.75)
     assert (b.name, b.count, b.share, b.shape_share) == ("b", 1, 0, 1)
@@ -146,7 +145,7 @@ def test_the_fit_is_never_worse_than_the_preset(seed):
     data = dataset_of(boxes, rng.integers(0, 2, 400))
     after = fit_spec(data, before)
     assert len(make_anchors(after)) <= len(make_anchors(before)) / 2
-    old, new = measure_reach(data, before)[-1], measure_reach(data, after)[-1]
+    old, new = reach_by_class(data, before)[-1], reach_by_class(data, after)[-1]
     assert new.mean_iou > old.mean_iou
     assert new.share >= old.share
 
@@ -168,7 +167,7 @@ def test_sizes_that_cannot_be_fitted():
 def test_a_split_without_boxes_is_refused():
     data = dataset_of([], [])
     spec = PRESETS["fpnlite"].spec(data.class_names)
-    for ask in (measure_reach, unreachable_classes, fit_spec):
+    for ask in (reach_by_class, unreachable_classes, fit_spec):
         with pytest.raises(ValueError, match="boxes expected in the split 'train', got none"):
             ask(data, spec)
 
@@ -181,8 +180,8 @@ def test_platelets_of_bccd_come_into_reach():
         before = PRESETS[name].spec(train.class_names)
         after = fit_spec(train, before)
         for data in (train, held_out):  # fitted to one, better on both
-            old = {row.name: row for row in measure_reach(data, before)}
-            new = {row.name: row for row in measure_reach(data, after)}
+            old = {row.name: row for row in reach_by_class(data, before)}
+            new = {row.name: row for row in reach_by_class(data, after)}
             assert new["Platelets"].share >= old["Platelets"].share + 0.01
             assert new["Platelets"].share >= least
             assert new["all"].mean_iou >= old["all"].mean_iou + 0.03

@@ -3,7 +3,7 @@ import pytest
 
 from edge_runtime.detector.boxes import cxcywh_to_xyxy, decode, iou
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
-from train.data.targets import TargetEncoder, encode_targets, match
+from train.data.targets import TargetEncoder, encode_targets, match_anchors
 
 QUARTERS = np.array(
     [[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1, 1]], np.float32
@@ -46,19 +46,19 @@ def test_match_agrees_with_the_obvious_loops(count):
     for seed in range(8):
         rng = np.random.default_rng(seed)
         anchors, boxes = random_boxes(rng, 80, 0.3, 0.9), random_boxes(rng, count, 0.3, 0.9)
-        assert match(boxes, anchors).tolist() == reference_match(boxes, anchors)
+        assert match_anchors(boxes, anchors).tolist() == reference_match(boxes, anchors)
 
 
 def test_two_boxes_that_want_the_same_anchor_are_both_kept():
     # Both lie in the first quarter; the second fits it better and gets it.
     boxes = np.array([[0.0, 0, 0.4, 0.4], [0, 0, 0.5, 0.45]], np.float32)
-    matched = match(boxes, QUARTERS)
+    matched = match_anchors(boxes, QUARTERS)
     assert matched[0] == 1
     assert sorted(matched[matched >= 0]) == [0, 1]
 
 
 def test_identical_boxes_get_an_anchor_each():
-    matched = match(np.repeat(QUARTERS[:1], 4, axis=0), QUARTERS)
+    matched = match_anchors(np.repeat(QUARTERS[:1], 4, axis=0), QUARTERS)
     assert matched[0] == 0  # ties: the earlier box
     assert sorted(matched) == [0, 1, 2, 3]
 
@@ -73,17 +73,22 @@ def test_identical_boxes_get_an_anchor_each():
 def test_the_threshold_itself_is_background(x_max, expected):
     boxes = np.array([[0, 0, x_max, 1]], np.float32)
     anchors = np.array([[0, 0, 1, 1], [0, 0, 0.5, 1]], np.float32)  # the first is the best anchor
-    assert match(boxes, anchors).tolist() == [0, expected]
+    assert match_anchors(boxes, anchors).tolist() == [0, expected]
 
 
 def test_a_best_anchor_needs_no_threshold():
-    assert match(np.array([[0.1, 0.1, 0.2, 0.2]], np.float32), QUARTERS).tolist() == [0, -1, -1, -1]
+    assert match_anchors(np.array([[0.1, 0.1, 0.2, 0.2]], np.float32), QUARTERS).tolist() == [
+        0,
+        -1,
+        -1,
+        -1,
+    ]
 
 
 def test_a_box_that_overlaps_no_anchor_gets_the_nearest():
     box = np.array([[0.9, 0.4, 1, 0.5]], np.float32)
     anchors = np.array([[0, 0, 0.3, 0.3], [0.5, 0.3, 0.8, 0.6], [0, 0.7, 0.3, 1]], np.float32)
-    assert match(box, anchors).tolist() == [-1, 0, -1]
+    assert match_anchors(box, anchors).tolist() == [-1, 0, -1]
 
 
 @pytest.mark.parametrize("count", [1, 7, 50])
@@ -92,9 +97,9 @@ def test_no_box_of_a_crowd_is_lost(encoder, count):
     for seed in range(10):
         rng = np.random.default_rng(seed)
         boxes = random_boxes(rng, count, 0.001, 0.02) * 0.1 + 0.6  # all in a cell or two
-        matched = match(boxes, corners)
+        matched = match_anchors(boxes, corners)
         assert set(range(count)) <= set(matched)
-        assert (match(boxes, corners) == matched).all()
+        assert (match_anchors(boxes, corners) == matched).all()
 
 
 def test_a_tiny_box_gets_the_anchor_around_it(encoder):
@@ -111,7 +116,7 @@ def test_decoded_targets_are_the_boxes(encoder):
     boxes = random_boxes(np.random.default_rng(3), 12)
     class_ids = np.arange(12) % 3
     class_targets, offset_targets = encoder(boxes, class_ids)
-    matched = match(boxes, cxcywh_to_xyxy(encoder.anchors))
+    matched = match_anchors(boxes, cxcywh_to_xyxy(encoder.anchors))
     rows = matched >= 0
     decoded = decode(offset_targets[rows], encoder.anchors[rows], encoder.spec.variances)
     np.testing.assert_allclose(decoded, boxes[matched[rows]], atol=1e-6)
@@ -127,7 +132,7 @@ def test_shapes_types_and_no_change_in_place(encoder):
     assert (class_targets.shape, class_targets.dtype) == ((len(encoder.anchors),), np.int32)
     assert (offset_targets.shape, offset_targets.dtype) == ((len(encoder.anchors), 4), np.float32)
     assert (boxes == before).all()
-    assert match(boxes, cxcywh_to_xyxy(encoder.anchors)).dtype == np.int64
+    assert match_anchors(boxes, cxcywh_to_xyxy(encoder.anchors)).dtype == np.int64
 
 
 def test_encoder_and_function_agree(encoder):
@@ -147,8 +152,13 @@ def test_an_empty_scene_is_all_background(encoder):
 def test_more_boxes_than_anchors():
     boxes = np.repeat(QUARTERS, 2, axis=0)
     with pytest.raises(ValueError, match="each of the 4 anchors expected, got 8 boxes"):
-        match(boxes, QUARTERS)
-    assert sorted(match(boxes[:4], QUARTERS)) == [0, 1, 2, 3]  # as many as there are anchors
+        match_anchors(boxes, QUARTERS)
+    assert sorted(match_anchors(boxes[:4], QUARTERS)) == [
+        0,
+        1,
+        2,
+        3,
+    ]  # as many as there are anchors
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from train.data.dataset import load_voc, read_image
 from train.digits.__main__ import main, write_digits
 from train.digits.glyphs import INK_ALPHA, SPLITS, ink_bounds, load_glyphs
 from train.digits.scenes import draw_scene
-from train.digits.writer import CLASS_NAMES, Painter
+from train.digits.writer import CLASS_NAMES, SceneWriter
 
 TINY = {"train": 2, "val": 1, "test": 1}
 
@@ -126,10 +126,10 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
-    def fail(painter, task):
+    def fail(writer, task):
         raise OSError("disk full")
 
-    monkeypatch.setattr(Painter, "paint", fail)
+    monkeypatch.setattr(SceneWriter, "write", fail)
     with pytest.raises(OSError, match="disk full"):
         write_digits(tmp_path / "set", TINY, workers=1)
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,6 @@
 import pytest
 
-from train.quantization.fused_ops import block_of, group, match_names
+from train.quantization.fused_ops import block_of, group_by_block, select_names
 
 NAMES = [
     "Conv1_relu",
@@ -24,12 +24,12 @@ NAMES = [
     ],
 )
 def test_a_name_a_beginning_or_a_glob(pattern, found):
-    assert match_names(NAMES, [pattern]) == set(found)
+    assert select_names(NAMES, [pattern]) == set(found)
 
 
 def test_several_patterns_add_up():
-    assert match_names(NAMES, ["offsets", "Conv1"]) == {"offsets", "Conv1_relu"}
-    assert match_names(NAMES, []) == set()
+    assert select_names(NAMES, ["offsets", "Conv1"]) == {"offsets", "Conv1_relu"}
+    assert select_names(NAMES, []) == set()
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_several_patterns_add_up():
 )
 def test_what_fits_nothing_is_refused_with_near_names(pattern, near):
     with pytest.raises(ValueError, match=f"no layer is called '{pattern}'.*there are .*{near}"):
-        match_names(NAMES, ["offsets", pattern])
+        select_names(NAMES, ["offsets", pattern])
 
 
 def test_nothing_near():
     with pytest.raises(ValueError, match=r"there are Conv1_relu, block_1, .* and others"):
-        match_names(NAMES, ["zzz"])
+        select_names(NAMES, ["zzz"])
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_blocks(name, block):
 
 def test_a_blocks_name_means_its_units():
     names = [*NAMES, "a", "a_relu"]  # "a" means the unit: it cannot stand for both
-    groups = group(names)
+    groups = group_by_block(names)
     assert [name for members in groups.values() for name in members] == names
     assert groups["block_1"] == ["block_1_expand_relu", "block_1_add"]
     assert groups["a"] == ["a"]
     for block, members in groups.items():
-        assert match_names(names, [block]) == set(members)
+        assert select_names(names, [block]) == set(members)

@@ -18,7 +18,7 @@ from tests.train.test_trainer import (  # noqa: F401
     tiny_preset,
 )
 from train.config import QAT_DEFAULTS, TrainConfig
-from train.quantization.fused_ops import find_units
+from train.quantization.fused_ops import find_ops
 from train.quantization.learnt_ranges import RANGES_MEMBER, ranges_to_json, read_ranges
 from train.quantization.simulated_net import INPUT, Quantization, build_int8_net
 
@@ -52,7 +52,7 @@ def test_the_file_has_the_ranges_that_were_learnt(trained, scenes, tmp_path, cap
     ranges, spec = read_ranges(out), read_spec(out)
     assert spec == read_spec(trained)
     model = load_model(out, spec)
-    assert set(ranges) == {INPUT} | {u.name for u in find_units(model)[0] if u.rounds}
+    assert set(ranges) == {INPUT} | {u.name for u in find_ops(model)[0] if u.rounds}
     assert read_ranges(trained) is None
     record = read_calibration(out)
     assert (record.images, record.split) == (8, "train")
@@ -78,7 +78,7 @@ def test_the_file_has_the_ranges_that_were_learnt(trained, scenes, tmp_path, cap
 def test_weights_have_the_scales_that_were_trained(trained, tmp_path):
     spec = read_spec(trained)
     model = load_model(trained, spec)
-    units = {u.layers[0].name: u for u in find_units(model)[0] if u.convolves}
+    units = {u.layers[0].name: u for u in find_ops(model)[0] if u.convolves}
     from train.quantization.simulated_net import fold
 
     limits = []

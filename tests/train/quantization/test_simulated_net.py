@@ -16,9 +16,9 @@ from tests.convert.fixtures import (  # noqa: F401
     make,
     make_model,
 )
-from train.quantization.calibrate import measure_ranges
+from train.quantization.calibrate import calibrate_ranges
 from train.quantization.fake_quant import FakeQuant, FoldedConvolution
-from train.quantization.fused_ops import find_units, head_units, output_units
+from train.quantization.fused_ops import find_ops, head_ops, output_ops
 from train.quantization.simulated_net import INPUT, Quantization, build_int8_net, check_ranges
 
 
@@ -58,7 +58,7 @@ def differences(net, model):
 
 
 def test_units_are_the_steps_of_a_tflite_file():
-    units, outputs = find_units(small_net())
+    units, outputs = find_ops(small_net())
     found = {unit.name: unit for unit in units}
     assert [layer.name for layer in found["stem_relu"].layers] == ["stem", "stem_bn", "stem_relu"]
     assert [layer.name for layer in found["deep_bn"].layers] == ["deep", "deep_bn"]
@@ -70,8 +70,8 @@ def test_units_are_the_steps_of_a_tflite_file():
 
 def test_heads_and_outputs():
     model = small_net()
-    assert output_units(model) == {"logits", "offsets"}
-    heads = head_units(model)
+    assert output_ops(model) == {"logits", "offsets"}
+    heads = head_ops(model)
     assert {"logits", "logits_0", "logits_1_rows", "offsets"} <= heads
     assert not heads & {"stem_relu", "sum", "down"}
 
@@ -80,12 +80,12 @@ def test_the_output_of_a_single_level_is_rounded_before_it_is_reshaped():
     model = small_net()
     rows = model.get_layer("logits_0_rows").output
     single = keras.Model(model.input, {"logits": rows})
-    assert output_units(single) == {"logits_0"}
+    assert output_ops(single) == {"logits_0"}
 
 
 def test_folding_alone_changes_nothing():
     model = small_net()
-    everything = {unit.name for unit in find_units(model)[0]}
+    everything = {unit.name for unit in find_ops(model)[0]}
     net = build_int8_net(model, Quantization(), keep_float=everything)
     assert max(differences(net, model)) < 1e-5
 
@@ -113,9 +113,9 @@ def test_weights_have_255_steps_a_channel(kind):
 def test_a_unit_is_returned_to_float():
     model = small_net()
     spec = spec_of_small_net()
-    ranges = measure_ranges(model, pictures(), spec)
+    ranges = calibrate_ranges(model, pictures(), spec)
     rounded = build_int8_net(model, Quantization(ranges))
-    logits = head_units(model) & {n for n in head_units(model) if n.startswith("logits")}
+    logits = head_ops(model) & {n for n in head_ops(model) if n.startswith("logits")}
     better = build_int8_net(model, Quantization(ranges), keep_float=logits)
     before, after = differences(rounded, model), differences(better, model)
     assert after[0] < before[0]
@@ -134,7 +134,7 @@ def pictures(count=4):
 
 def test_ranges_are_what_the_pictures_show_and_hold_zero():
     model, spec = small_net(), spec_of_small_net()
-    ranges = measure_ranges(model, pictures(), spec)
+    ranges = calibrate_ranges(model, pictures(), spec)
     outputs = [model(np.float32((p - 128.0) / 128)[None])["logits"] for p in pictures()]
     low, high = ranges["logits"]
     assert low == pytest.approx(min(0, *(float(np.min(o)) for o in outputs)), rel=1e-5)
@@ -146,7 +146,7 @@ def test_ranges_are_what_the_pictures_show_and_hold_zero():
 
 def test_ranges_of_another_net_are_refused():
     model = small_net()
-    ranges = measure_ranges(model, pictures(), spec_of_small_net())
+    ranges = calibrate_ranges(model, pictures(), spec_of_small_net())
     del ranges["sum"]
     with pytest.raises(ValueError, match=r"a\.keras: int8 ranges for the 7 tensors.*sum"):
         check_ranges(model, ranges, "a.keras")
@@ -162,7 +162,7 @@ def test_bias_correction_puts_the_means_back():
     model.get_layer("only").set_weights([kernel, np.zeros(2, np.float32)])
     spec = DetectorSpec((8, 8), ("a",), (AnchorLevel(1, (0.5,), (1.0,)),), pixel_mean=0)
     frames = [np.clip(picture, 100, 255) for picture in pictures(8)]
-    ranges = measure_ranges(model, frames, spec)
+    ranges = calibrate_ranges(model, frames, spec)
     quantization = correct_rounding(model, ranges, frames, spec)
     images = np.stack([frame / 128 for frame in frames]).astype(np.float32)
     exact = np.asarray(model(images)["logits"])
@@ -178,7 +178,7 @@ def test_bias_correction_puts_the_means_back():
 
 def test_the_file_computes_what_the_net_simulates(keras_path, frames, tmp_path):
     model = make_model()
-    ranges = measure_ranges(model, frames, SPEC)
+    ranges = calibrate_ranges(model, frames, SPEC)
     net = build_int8_net(model, correct_rounding(model, ranges, frames, SPEC))
     detector = Detector(make("int8", keras_path, frames, tmp_path))
     rng = np.random.default_rng(5)

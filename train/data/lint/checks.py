@@ -1,4 +1,4 @@
-"""What is wrong with a VOC folder: every flaw that training would stop at, mend or not notice."""
+"""Checks of a VOC folder: every flaw that training would stop at, mend or not notice."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from train.data.geometry import by, clip_box, describe_box
 from train.data.lint.findings import Finding, make_finding
 from train.data.lint.leaks import main_splits
-from train.data.lint.survey import Record, Survey, survey_folder
-from train.data.voc import VocObject
+from train.data.lint.survey import Entry, Survey, Usable, survey_folder
+from train.data.voc import Box, VocObject
 
 
 def check_folder(root: str | Path) -> list[Finding]:
@@ -24,8 +24,8 @@ def check_folder(root: str | Path) -> list[Finding]:
 def find_flaws(survey: Survey) -> list[Finding]:
     """All findings of a survey, sorted by file and line."""
     findings = [*_check_splits(survey), *_check_labels(survey), *_check_leaks(survey)]
-    for record in survey.records.values():
-        findings += check_annotation(survey, record)
+    for entry in survey.entries.values():
+        findings += check_annotation(survey, entry)
     for path in survey.unannotated:
         message = f"has no annotation Annotations/{path.stem}.xml"
         findings.append(make_finding("unannotated-picture", survey.relative(path), 0, message))
@@ -44,7 +44,7 @@ def _check_splits(survey: Survey) -> Iterator[Finding]:
             if image_id in first:
                 message = f"{image_id} stands on line {first[image_id]} already"
                 yield make_finding("duplicate-id", file, line, message)
-            elif image_id not in survey.records:
+            elif image_id not in survey.entries:
                 message = f"{image_id} has no annotation Annotations/{image_id}.xml"
                 yield make_finding("missing-annotation", file, line, message)
             first.setdefault(image_id, line)
@@ -77,11 +77,16 @@ def _check_leaks(survey: Survey) -> Iterator[Finding]:
         line = next(line for line, image_id in lines.items() if image_id == leak.image_id)
         kind, message = "leaked-id", f"{leak.image_id} is in {leak.kept_split}, too"
         if leak.kept_id != leak.image_id:
-            kind, kept = "leaked-picture", survey.records[leak.kept_id].image_path
-            same = survey.records[leak.image_id].image_path.read_bytes() == kept.read_bytes()
+            kind = "leaked-picture"
+            same = _bytes_of(survey, leak.image_id) == _bytes_of(survey, leak.kept_id)
             what = "is byte for byte" if same else "has the very pixels of"
             message = f"{leak.image_id} {what} {leak.kept_id} of {leak.kept_split}"
         yield make_finding(kind, f"ImageSets/Main/{leak.split}.txt", line, message)
+
+
+def _bytes_of(survey: Survey, image_id: str) -> bytes | None:
+    path = survey.entries[image_id].image_path
+    return path.read_bytes() if path else None
 
 
 def _check_twins(survey: Survey) -> Iterator[Finding]:
@@ -93,8 +98,9 @@ def _check_twins(survey: Survey) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for image_id in sorted(survey.digests.keys() & splits_of.keys()):
         other = first.setdefault(survey.digests[image_id], image_id)
-        if other != image_id and splits_of[other] & splits_of[image_id]:
-            file = survey.relative(survey.records[image_id].image_path)
+        path = survey.entries[image_id].image_path
+        if path and other != image_id and splits_of[other] & splits_of[image_id]:
+            file = survey.relative(path)
             message = f"has the very pixels of {other} in the same split"
             yield make_finding("duplicate-picture", file, 0, message)
 
@@ -102,75 +108,73 @@ def _check_twins(survey: Survey) -> Iterator[Finding]:
 _XML_KINDS = ("malformed-xml", "missing-tag", "bad-number")
 
 
-def check_annotation(survey: Survey, record: Record) -> list[Finding]:
+def check_annotation(survey: Survey, entry: Entry) -> list[Finding]:
     """The findings of one annotation file, in no order."""
-    return [*_check_record(survey, record), *_check_objects(survey, record)]
+    return [*_check_entry(survey, entry), *_check_objects(survey, entry)]
 
 
-def _check_record(survey: Survey, record: Record) -> Iterator[Finding]:
-    """What concerns an annotation and its picture as a whole."""
-    file = survey.relative(record.path)
-    if record.malformed:
-        flaw = record.malformed
-        yield _harmful(survey, record, "malformed-xml", file, flaw.line, flaw.reason)
+def _check_entry(survey: Survey, entry: Entry) -> Iterator[Finding]:
+    """Flaws of an annotation and its image as a whole."""
+    file = survey.relative(entry.path)
+    if entry.malformed:
+        yield _harmful(survey, entry, "malformed-xml", file, entry.line, entry.malformed.reason)
         return
-    annotation = record.annotation
-    if record.image_id not in survey.used_ids:
-        yield make_finding("unused-annotation", file, annotation.line, "is in no split")
-    if record.image_path is None:
-        message = f"has no picture JPEGImages/{record.image_id}.jpg (or .png and so on)"
-        yield _harmful(survey, record, "missing-picture", file, annotation.line, message)
-        return
-    if record.undecodable:
-        image = survey.relative(record.image_path)
-        yield _harmful(survey, record, "undecodable-picture", image, 0, record.undecodable)
-        return
-    if not annotation.objects and not record.flaws:
-        yield make_finding("empty-picture", file, annotation.line, "has no object")
-    yield from _check_size(survey, record, file)
+    if entry.image_id not in survey.used_ids:
+        yield make_finding("unused-annotation", file, entry.line, "is in no split")
+    if entry.image_path is None:
+        message = f"has no picture JPEGImages/{entry.image_id}.jpg (or .png and so on)"
+        yield _harmful(survey, entry, "missing-picture", file, entry.line, message)
+    elif entry.undecodable:
+        image = survey.relative(entry.image_path)
+        yield _harmful(survey, entry, "undecodable-picture", image, 0, entry.undecodable)
+    elif entry.usable:
+        if not entry.usable.annotation.objects and not entry.flaws:
+            yield make_finding("empty-picture", file, entry.line, "has no object")
+        yield from _check_size(survey, entry.usable, file)
 
 
-def _check_size(survey: Survey, record: Record, file: str) -> Iterator[Finding]:
-    annotation, picture, placement = record.annotation, record.picture, record.placement
+def _check_size(survey: Survey, usable: Usable, file: str) -> Iterator[Finding]:
+    annotation, image, placement = usable.annotation, usable.image, usable.placement
     if annotation.size_wh is None:
         message = "has no <size> with a width and a height"
         yield make_finding("missing-size", file, annotation.size_line, message)
-    if placement.contradicted:
+    elif placement.contradicted:
         message = (
-            f"says {by(annotation.size_wh)}, but {picture.path.name} is {by(placement.size_wh)}; "
+            f"says {by(annotation.size_wh)}, but {image.path.name} is {by(placement.size_wh)}; "
             "look whether its boxes fit"
         )
         yield make_finding("size-mismatch", file, annotation.size_line, message)
-    kind = exif_kind(record)
+    kind = exif_kind(usable)
     if kind:
         told = "nothing tells whether the boxes were drawn so; look"
         if kind == "exif-turned":
             drawn = "as stored" if placement.turn else "upright"
             told = f"the boxes were drawn on the picture {drawn}"
-        message = f"is stored turned (EXIF orientation {picture.orientation}); {told}"
-        yield make_finding(kind, survey.relative(picture.path), 0, message)
+        message = f"is stored turned (EXIF orientation {image.orientation}); {told}"
+        yield make_finding(kind, survey.relative(image.path), 0, message)
 
 
-def exif_kind(record: Record) -> str | None:
-    """Whether the picture of a usable record is stored turned, and if the size tells which way."""
-    orientation, (width, height) = record.picture.orientation, record.picture.stored_wh
+def exif_kind(usable: Usable) -> str | None:
+    """The finding for an image that is stored turned, by whether the size tells which way."""
+    orientation, (width, height) = usable.image.orientation, usable.image.stored_wh
     if not 2 <= orientation <= 8:
         return None
-    told_by_size = record.annotation.size_wh and not record.placement.contradicted
+    told_by_size = usable.annotation.size_wh and not usable.placement.contradicted
     sideways = orientation >= 5 and width != height
     return "exif-turned" if sideways and told_by_size else "exif-ambiguous"
 
 
-def _check_objects(survey: Survey, record: Record) -> Iterator[Finding]:
-    if record.annotation is None:
+def _check_objects(survey: Survey, entry: Entry) -> Iterator[Finding]:
+    if entry.annotation is None:
         return
-    file = survey.relative(record.path)
-    for flaw in record.flaws:
-        yield _harmful(survey, record, flaw.kind, file, flaw.line, flaw.message)
-    size_wh = record.placement.drawn_wh if record.placement else record.annotation.size_wh
-    first: dict[tuple, int] = {}
-    for item in record.annotation.objects:
-        yield from _check_class(survey, record, item, file)
+    file = survey.relative(entry.path)
+    for broken in entry.flaws:
+        yield _harmful(survey, entry, broken.kind, file, broken.line, broken.message)
+    usable = entry.usable
+    size_wh = usable.placement.drawn_wh if usable else entry.annotation.size_wh
+    first: dict[tuple[str, Box], int] = {}
+    for item in entry.annotation.objects:
+        yield from _check_class(survey, entry, item, file)
         flaw, _ = clip_box(item.box_px, size_wh or (math.inf, math.inf))
         if flaw and (size_wh or flaw in ("no-area", "inverted-box")):
             message = describe_box(item, flaw, size_wh)
@@ -182,7 +186,7 @@ def _check_objects(survey: Survey, record: Record) -> Iterator[Finding]:
         first.setdefault(same, item.box_line)
 
 
-def _check_class(survey: Survey, record: Record, item: VocObject, file: str) -> Iterator[Finding]:
+def _check_class(survey: Survey, entry: Entry, item: VocObject, file: str) -> Iterator[Finding]:
     right = survey.corrections.get(item.name)
     if right:
         count = survey.class_counts[right]
@@ -190,17 +194,17 @@ def _check_class(survey: Survey, record: Record, item: VocObject, file: str) -> 
         if survey.listed is None:
             yield make_finding("misspelt-class", file, item.name_line, message)
         else:
-            yield _harmful(survey, record, "misspelt-class", file, item.name_line, message)
+            yield _harmful(survey, entry, "misspelt-class", file, item.name_line, message)
     elif survey.listed and item.name not in survey.listed:
         message = f"the class {item.name!r} is not in labels.txt; add it there or remove its boxes"
-        yield _harmful(survey, record, "unknown-class", file, item.name_line, message)
+        yield _harmful(survey, entry, "unknown-class", file, item.name_line, message)
 
 
 def _harmful(
-    survey: Survey, record: Record, kind: str, file: str, line: int, message: str
+    survey: Survey, entry: Entry, kind: str, file: str, line: int, message: str
 ) -> Finding:
     """An error where training reads the file, else a warning."""
-    if record.image_id in survey.used_ids:
+    if entry.image_id in survey.used_ids:
         training = "refuses the split" if kind == "misspelt-class" else None
         return make_finding(kind, file, line, message, "error", training)
     if kind in _XML_KINDS and survey.labels is None:

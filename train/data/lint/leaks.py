@@ -1,4 +1,4 @@
-"""Pictures that two splits share although one is to judge what was learnt from the other."""
+"""Leaks: images that two splits share although one is to judge what was learnt from the other."""
 
 from __future__ import annotations
 
@@ -58,12 +58,17 @@ def find_leaks(splits: Splits, digests: Mapping[str, str]) -> list[Leak]:
     return sorted(leaks.values(), key=lambda leak: (leak.split, leak.image_id))
 
 
-def _add_implied(leaks: dict, ids: Mapping[str, dict], parts: Mapping[str, set[str]]) -> None:
+def _add_implied(
+    leaks: dict[tuple[str, str], Leak],
+    ids: Mapping[str, dict[str, None]],
+    parts: Mapping[str, set[str]],
+) -> None:
     """What all the parts of a split lose, the split loses too."""
     for split, names in ids.items():
         for image_id in names:
-            lost = [leaks.get((part, image_id)) for part in parts[split] if image_id in ids[part]]
-            if lost and all(lost) and (split, image_id) not in leaks:
+            inside = [part for part in parts[split] if image_id in ids[part]]
+            lost = [leaks[part, image_id] for part in inside if (part, image_id) in leaks]
+            if lost and len(lost) == len(inside) and (split, image_id) not in leaks:
                 kept_split, kept_id = lost[0].kept_split, lost[0].kept_id
                 leaks[split, image_id] = Leak(split, image_id, kept_split, kept_id, implied=True)
 
@@ -78,10 +83,11 @@ def _role_and_family(split: str) -> tuple[str | None, str]:
 
 
 def _rank(split: str) -> int:
-    return _RANKS.get(_role_and_family(split)[0], 2)
+    role, _ = _role_and_family(split)
+    return _RANKS.get(role or "", 2)
 
 
-def _parts(split: str, ids: Mapping[str, dict]) -> set[str]:
+def _parts(split: str, ids: Mapping[str, dict[str, None]]) -> set[str]:
     """The splits that this one unites: by its name, or since it holds two or more of them whole."""
     role, family = _role_and_family(split)
     if role == "trainval":

@@ -1,24 +1,31 @@
-"""A repaired copy of a VOC folder, with a log of all that is different in it."""
+"""Repair of a VOC folder: a mended copy, with a log of all that is different in it."""
 
 from __future__ import annotations
 
 import csv
 import os
 import shutil
-import tempfile
-import xml.etree.ElementTree as ET  # changes only; reading goes through voc_xml
+import xml.etree.ElementTree as ET  # changes only; reading goes through train.data.voc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from train.data.geometry import Box, Placement, by, clip_box, describe_box
+from train.atomic_folder import atomic_folder
+from train.data.geometry import Placement, by, clip_box, describe_box
 from train.data.lint.checks import exif_kind
 from train.data.lint.findings import Change
 from train.data.lint.leaks import Leak
-from train.data.lint.survey import Record, Survey
-from train.data.voc import VocObject, corner_text, read_tree, split_path, write_tree
+from train.data.lint.survey import Entry, Survey, Usable
+from train.data.voc import (
+    Box,
+    VocObject,
+    corner_text,
+    make_layout,
+    read_tree,
+    split_path,
+    write_tree,
+)
 
 LOG_NAME = "changes.csv"
 _JPEG_QUALITY = 95  # of pictures turned upright; a JPEG cannot be turned without coding it again
@@ -35,9 +42,8 @@ def repair(survey: Survey, out: str | Path) -> list[Change]:
     """
     out = Path(out)
     check_free(out, survey.root)
-    with new_folder(out) as folder:
-        for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
-            (folder / name).mkdir(parents=True)
+    with atomic_folder(out) as folder:
+        make_layout(folder)
         done = {LOG_NAME}  # files that are written otherwise or left out, not copied
         changes = [
             *_repair_annotations(survey, folder, done),
@@ -52,40 +58,38 @@ def repair(survey: Survey, out: str | Path) -> list[Change]:
 
 
 def _repair_annotations(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
-    for record in survey.records.values():
-        file = survey.relative(record.path)
-        if not record.usable:
-            kind, line = _why_unusable(record)
-            yield Change(file, line, kind, "left out")
+    for entry in survey.entries.values():
+        file = survey.relative(entry.path)
+        if not entry.usable:
+            yield Change(file, entry.line, _why_unusable(entry), "left out")
             done.add(file)
             continue
-        root, changes = repair_annotation(survey, record)
+        root, changes = repair_annotation(survey, entry, entry.usable)
         if changes:
             write_tree(root, folder / file)
             done.add(file)
         yield from changes
 
 
-def _why_unusable(record: Record) -> tuple[str, int]:
-    if record.malformed:
-        return "malformed-xml", record.malformed.line
-    kind = "undecodable-picture" if record.undecodable else "missing-picture"
-    return kind, record.annotation.line
+def _why_unusable(entry: Entry) -> str:
+    if entry.malformed:
+        return "malformed-xml"
+    return "undecodable-picture" if entry.undecodable else "missing-picture"
 
 
 def _repair_pictures(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
-    for record in survey.records.values():
-        if record.image_path is None or survey.relative(record.image_path) in done:
+    for entry in survey.entries.values():
+        if entry.image_path is None or survey.relative(entry.image_path) in done:
             continue  # none, or shared with another annotation
-        file = survey.relative(record.image_path)
-        if record.undecodable:
+        file = survey.relative(entry.image_path)
+        if entry.undecodable:
             done.add(file)
             yield Change(file, 0, "undecodable-picture", "left out")
-        elif record.usable and exif_kind(record):
+        elif entry.usable and (kind := exif_kind(entry.usable)):
             done.add(file)
-            _save_upright(record.image_path, folder / file)
-            change = f"turned upright from EXIF orientation {record.picture.orientation}"
-            yield Change(file, 0, exif_kind(record), f"{change}, coded again")
+            _save_upright(entry.image_path, folder / file)
+            change = f"turned upright from EXIF orientation {entry.usable.image.orientation}"
+            yield Change(file, 0, kind, f"{change}, coded again")
 
 
 def _save_upright(source: Path, target: Path) -> None:
@@ -135,12 +139,11 @@ def _why_drop(
     """(kind, text), or None where the id stays."""
     if repeated:
         return "duplicate-id", "named before"
-    record = survey.records.get(image_id)
-    if record is None:
+    entry = survey.entries.get(image_id)
+    if entry is None:
         return "missing-annotation", "no annotation"
-    if not record.usable:
-        kind, _ = _why_unusable(record)
-        return kind, "its annotation or picture is of no use"
+    if not entry.usable:
+        return _why_unusable(entry), "its annotation or picture is of no use"
     if leak is None:
         return None
     if leak.kept_id == image_id:
@@ -149,14 +152,14 @@ def _why_drop(
 
 
 def _repair_labels(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
-    names = survey.labels
-    if names is None or list(names.values()) == list(survey.listed or ()) != []:
+    names, listed = survey.labels, survey.listed or ()
+    if names is None or list(names.values()) == list(listed) != []:
         return
     done.add("labels.txt")
     if not names:
         yield Change("labels.txt", 0, "bad-labels", "left out: it named no class")
         return
-    text = "".join(f"{name}\n" for name in survey.listed)
+    text = "".join(f"{name}\n" for name in listed)
     (folder / "labels.txt").write_text(text, encoding="utf-8")
     first = {name: line for line, name in reversed(names.items())}
     for line, name in names.items():
@@ -189,28 +192,28 @@ def _write_log(changes: list[Change], path: Path) -> None:
 _TAGS = ("xmin", "ymin", "xmax", "ymax")
 
 
-def repair_annotation(survey: Survey, record: Record) -> tuple[ET.Element, list[Change]]:
+def repair_annotation(
+    survey: Survey, entry: Entry, usable: Usable
+) -> tuple[ET.Element, list[Change]]:
     """The root of a usable annotation, repaired, and what was changed; no change, no flaw.
 
-    The boxes of a picture that is turned upright are turned along.
+    The boxes of an image that is turned upright are turned along.
     """
-    root, _ = read_tree(record.path)
-    file, annotation, placement = survey.relative(record.path), record.annotation, record.placement
-    nodes = root.findall("object")
+    root, _ = read_tree(entry.path)
+    file, nodes = survey.relative(entry.path), root.findall("object")
     changes = []
-    for number in sorted({flaw.number for flaw in record.flaws}):
-        flaw = next(flaw for flaw in record.flaws if flaw.number == number)
+    for number in sorted({flaw.number for flaw in entry.flaws}):
+        first = next(flaw for flaw in entry.flaws if flaw.number == number)
         text = f"removed object {number}: without a name or a corner"
-        changes.append(Change(file, flaw.line, flaw.kind, text))
+        changes.append(Change(file, first.line, first.kind, text))
         _remove(root, nodes[number - 1])
     kept: set[tuple[str, Box]] = set()
-    for item in annotation.objects:
+    for item in usable.annotation.objects:
         node = nodes[item.number - 1]
         name = survey.corrections.get(item.name, item.name)
-        flaw, text, box = _repair_box(item, placement)
+        flaw, text, box = _repair_box(item, usable.placement)
         if flaw:
-            text = f"{describe_box(item)} {text}"
-            changes.append(Change(file, item.box_line, flaw, text))
+            changes.append(Change(file, item.box_line, flaw, f"{describe_box(item)} {text}"))
         if box and (name, box) in kept:
             text = f"{describe_box(item)} removed: the same box is there"
             changes.append(Change(file, item.box_line, "duplicate-box", text))
@@ -222,11 +225,20 @@ def repair_annotation(survey: Survey, record: Record) -> tuple[ET.Element, list[
         if name != item.name:
             text = f"renamed {item.name!r} to {name!r}"
             changes.append(Change(file, item.name_line, "misspelt-class", text))
-            node.find("name").text = name
-        if box != item.box_px:
-            for tag, value in zip(_TAGS, box, strict=True):
-                node.find(f"bndbox/{tag}").text = corner_text(value)
-    return root, changes + _repair_size(root, file, record)
+        _write_object(node, item, name, box)
+    return root, changes + _repair_size(root, file, usable)
+
+
+def _write_object(node: ET.Element, item: VocObject, name: str, box: Box) -> None:
+    """Write a repaired name and box into the node of an object; what is right is not touched."""
+    texts = {"name": name} if name != item.name else {}
+    if box != item.box_px:
+        corners = map(corner_text, box)
+        texts |= {f"bndbox/{tag}": text for tag, text in zip(_TAGS, corners, strict=True)}
+    for path, text in texts.items():
+        found = node.find(path)
+        assert found is not None  # the survey has read it
+        found.text = text
 
 
 def _repair_box(item: VocObject, placement: Placement) -> tuple[str | None, str, Box | None]:
@@ -243,8 +255,8 @@ def _repair_box(item: VocObject, placement: Placement) -> tuple[str | None, str,
     return flaw, f"becomes ({', '.join(map(corner_text, box))})", placement.upright_px(box)
 
 
-def _repair_size(root: ET.Element, file: str, record: Record) -> list[Change]:
-    annotation, placement = record.annotation, record.placement
+def _repair_size(root: ET.Element, file: str, usable: Usable) -> list[Change]:
+    annotation, placement = usable.annotation, usable.placement
     if annotation.size_wh == placement.size_wh:
         return []
     size = root.find("size")
@@ -282,21 +294,3 @@ def check_free(out: Path, source: Path) -> None:
             f"{out}: expected a free place or an empty folder, got one that holds something; "
             "choose another folder"
         )
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out` that becomes `out` when the block ends without an error.
-
-    `out` is free, see `check_free`. After an error there is no trace of it.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        yield folder
-        folder.chmod(0o755)  # mkdtemp's 0700 is for secrets, not for results
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A data set at a glance, as a picture: classes, box sizes against anchors, samples."""
+"""Report of a data set as a picture: classes, box sizes against anchors, samples."""
 
 from __future__ import annotations
 
@@ -6,25 +6,31 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from matplotlib.figure import Figure  # the object interface needs no display
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure, FigureBase  # the object interface needs no display
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 from PIL import Image
 
 from edge_runtime.detector.anchors import make_anchors
-from edge_runtime.detector.boxes import cxcywh_to_xyxy, iou
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.draw import class_color
 from edge_runtime.media.images import read_image
 from train.data.geometry import clip_box
 from train.data.lint.leaks import main_splits
-from train.data.lint.survey import Record, Survey
+from train.data.lint.survey import Entry, Survey
+from train.data.targets import MATCH_IOU, best_anchor_iou
+from train.data.voc import Box
 from train.model.presets import PRESETS
 
-REACH = 0.5  # IoU from which an anchor counts as an answer for a box, as in train/data/targets.py
-_MOST_BOXES = 20000  # more take minutes and look the same
+Color: TypeAlias = tuple[float, float, float]  # RGB in [0, 1]
+
+_MOST_BOXES = 20000  # more look the same
 _MOST_CLASSES = 20
 _IN_REACH, _OUT_OF_REACH, _ANCHOR = "#3b7dbd", "#e4572e", "#222222"
 _SHADES = ("#264653", "#2a9d8f", "#8ab17d", "#e9c46a", "#f4a261", "#b56576")
@@ -33,7 +39,7 @@ _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """wh: (N, 2) box sides as fractions of the picture. reached: (N,) bool, best IoU >= REACH.
+    """wh: (N, 2) box sides as fractions of the picture. reached: (N,) bool, best IoU >= MATCH_IOU.
 
     total: boxes of which the N are a fair share. anchors_wh: (K, 2) different anchor sides.
     """
@@ -56,10 +62,11 @@ def draw_report(survey: Survey, preset: str, path: str | Path) -> None:
     boxes = _boxes(survey)
     if not len(boxes):
         raise ValueError(f"{survey.root}: expected boxes to draw, got none that can be used")
-    sizes = measure_sizes(boxes, preset)
-    figure = Figure(figsize=(15, 15), layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # inches; else labels touch the rim
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
+    sizes = box_sizes(boxes, preset)
+    # Padding in inches; else labels touch the rim.
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    figure = Figure(figsize=(15, 15), layout=layout, facecolor="white")
+    top, bottom = np.asarray(figure.subfigures(2, 1, height_ratios=(1, 1.9)))
     counts, histogram, scatter = top.subplots(1, 3, width_ratios=(1.05, 1, 1))
     class_names = _draw_counts(counts, survey)
     _draw_areas(histogram, sizes, preset)
@@ -70,42 +77,40 @@ def draw_report(survey: Survey, preset: str, path: str | Path) -> None:
         figure.savefig(temporary, dpi=100)
 
 
-def measure_sizes(boxes: np.ndarray, preset: str) -> Sizes:
-    """How well a preset's anchors fit boxes (N, 4) xyxy in [0, 1] of their pictures."""
+def box_sizes(boxes: np.ndarray, preset: str) -> Sizes:
+    """Sides of boxes against a preset's anchors, (N, 4) xyxy in [0, 1] of their pictures."""
     total = len(boxes)
     boxes = boxes[:: -(-total // _MOST_BOXES)]
-    anchors = make_anchors(PRESETS[preset].spec(["object"]))
-    corners = cxcywh_to_xyxy(anchors)
-    parts = np.array_split(boxes, -(-len(boxes) // 128))  # all at once would take gigabytes
-    best = np.concatenate([iou(part, corners).max(axis=1) for part in parts])
-    different = np.unique(anchors[:, 2:].round(4), axis=0)
-    return Sizes(boxes[:, 2:] - boxes[:, :2], best >= REACH, total, different)
+    spec = PRESETS[preset].spec(["object"])
+    different = np.unique(make_anchors(spec)[:, 2:].round(4), axis=0)
+    reached = best_anchor_iou(boxes, spec) >= MATCH_IOU
+    return Sizes(boxes[:, 2:] - boxes[:, :2], reached, total, different)
 
 
 def _boxes(survey: Survey) -> np.ndarray:
     """All boxes that training would take, (N, 4) float32 xyxy in [0, 1] of the upright picture."""
-    boxes = [box for record in survey.records.values() for _, box in usable_boxes(record)]
+    boxes = [box for entry in survey.entries.values() for _, box in usable_boxes(entry)]
     return np.array(boxes, np.float32).reshape(-1, 4)
 
 
-def usable_boxes(record: Record) -> list[tuple[str, tuple]]:
+def usable_boxes(entry: Entry) -> list[tuple[str, Box]]:
     """(class name, xyxy in [0, 1] of the upright picture) of the boxes that training would take."""
-    if not record.usable:
+    if not entry.usable:
         return []
-    placement = record.placement
+    placement = entry.usable.placement
     clipped = [
         (item.name, clip_box(item.box_px, placement.drawn_wh)[1])
-        for item in record.annotation.objects
+        for item in entry.usable.annotation.objects
     ]
     return [(name, placement.fractions(box)) for name, box in clipped if box]
 
 
 def _headline(survey: Survey, sizes: Sizes) -> str:
-    usable = sum(record.usable for record in survey.records.values())
+    usable = sum(entry.usable is not None for entry in survey.entries.values())
     return f"{usable} pictures, {sizes.total} boxes, {len(survey.class_counts)} classes"
 
 
-def _draw_counts(axes, survey: Survey) -> list[str]:
+def _draw_counts(axes: Axes, survey: Survey) -> list[str]:
     """Horizontal bars, a group a class and a bar a split; returns the names in their order."""
     names = list(survey.listed or sorted(survey.class_counts))
     names += sorted(set(survey.class_counts) - set(names))
@@ -116,10 +121,10 @@ def _draw_counts(axes, survey: Survey) -> list[str]:
     splits = splits[: len(_SHADES)]
     height = 0.8 / max(1, len(splits))
     for place, split in enumerate(splits):
-        records = [survey.records.get(image_id) for image_id in survey.splits[split].values()]
-        counts = Counter(name for r in records if r for name, _ in usable_boxes(r))
+        entries = [survey.entries.get(image_id) for image_id in survey.splits[split].values()]
+        counts = Counter(name for r in entries if r for name, _ in usable_boxes(r))
         rows = np.arange(len(shown)) - 0.4 + height * (place + 0.5)
-        label = f"{split}: {len(records)} pictures"
+        label = f"{split}: {len(entries)} pictures"
         values = [counts[name] for name in shown]
         bars = axes.barh(rows, values, height * 0.92, color=_SHADES[place], label=label)
         if len(shown) * len(splits) <= 36:
@@ -131,21 +136,27 @@ def _draw_counts(axes, survey: Survey) -> list[str]:
     axes.set(title=f"boxes of each class{hidden}", xlabel="boxes")
     _tidy(axes, "x")
     if splits:
-        below = {"loc": "upper center", "bbox_to_anchor": (0.45, -0.11)}  # bars may fill the axes
-        axes.legend(**below, ncols=3, columnspacing=1, frameon=False, fontsize=9)
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.45, -0.11),  # below, since bars may fill the axes
+            ncols=3,
+            columnspacing=1,
+            frameon=False,
+            fontsize=9,
+        )
     return names
 
 
-def _draw_areas(axes, sizes: Sizes, preset: str) -> None:
-    """Histogram of sqrt(area), boxes out of the anchors' reach on top in another colour."""
+def _draw_areas(axes: Axes, sizes: Sizes, preset: str) -> None:
+    """Histogram of sqrt(area), boxes out of the anchors' reach on top in another color."""
     side = np.sqrt(sizes.wh.prod(axis=1))
     anchor_side = np.unique(np.sqrt(sizes.anchors_wh.prod(axis=1)).round(3))
     low = min(side.min(), anchor_side.min()) * 0.9
     edges = np.geomspace(low, max(1, anchor_side.max() * 1.05), 41)
     groups = [side[sizes.reached], side[~sizes.reached]]
     share = np.mean(~sizes.reached)
-    labels = [f"best anchor IoU ≥ {REACH}", f"below {REACH}: {share:.1%}"]
-    axes.hist(groups, edges, stacked=True, color=[_IN_REACH, _OUT_OF_REACH], label=labels)
+    labels = [f"best anchor IoU ≥ {MATCH_IOU}", f"below {MATCH_IOU}: {share:.1%}"]
+    axes.hist(groups, edges.tolist(), stacked=True, color=[_IN_REACH, _OUT_OF_REACH], label=labels)
     for number, at in enumerate(anchor_side):
         label = f"anchors of {preset}" if not number else None
         axes.axvline(at, color=_ANCHOR, linewidth=0.8, linestyle=(0, (2, 3)), label=label)
@@ -159,11 +170,14 @@ def _draw_areas(axes, sizes: Sizes, preset: str) -> None:
     axes.legend(framealpha=1, edgecolor="white", fontsize=9, loc="upper left")
 
 
-def _draw_sides(axes, sizes: Sizes, preset: str) -> None:
+def _draw_sides(axes: Axes, sizes: Sizes, preset: str) -> None:
     """Width against height of each box, both logarithmic; anchors as crosses."""
-    axes.scatter(*sizes.wh[sizes.reached].T, s=9, color=_IN_REACH, alpha=0.35, linewidths=0)
-    axes.scatter(*sizes.wh[~sizes.reached].T, s=12, color=_OUT_OF_REACH, alpha=0.7, linewidths=0)
-    axes.scatter(*sizes.anchors_wh.T, marker="+", s=55, color=_ANCHOR, label=f"anchors of {preset}")
+    near, far = sizes.wh[sizes.reached], sizes.wh[~sizes.reached]
+    axes.scatter(near[:, 0], near[:, 1], s=9, color=_IN_REACH, alpha=0.35, linewidths=0)
+    axes.scatter(far[:, 0], far[:, 1], s=12, color=_OUT_OF_REACH, alpha=0.7, linewidths=0)
+    width, height = sizes.anchors_wh.T
+    label = f"anchors of {preset}"
+    axes.scatter(width, height, marker="+", s=55, color=_ANCHOR, label=label)
     low = min(sizes.wh.min(), sizes.anchors_wh.min()) * 0.85
     high = max(1.0, sizes.anchors_wh.max()) * 1.1
     axes.plot([low, high], [low, high], color="#bbbbbb", linewidth=0.8, zorder=0)
@@ -175,7 +189,7 @@ def _draw_sides(axes, sizes: Sizes, preset: str) -> None:
     axes.legend(framealpha=1, edgecolor="white", fontsize=9, loc="upper left")
 
 
-def _label_logarithmic(axis) -> None:
+def _label_logarithmic(axis: Axis) -> None:
     """Plain numbers instead of powers, on the ticks that are in view."""
     low, high = axis.get_view_interval()
     axis.set_ticks([tick for tick in _TICKS if low <= tick <= high], labels=None)
@@ -183,17 +197,18 @@ def _label_logarithmic(axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _tidy(axes, grid: str) -> None:
+def _tidy(axes: Axes, grid: Literal["x", "y", "both"]) -> None:
     axes.grid(axis=grid, alpha=0.25)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _samples(survey: Survey) -> list[tuple[Record, list[tuple[str, tuple]]]]:
-    """Pictures from all over the set, with their boxes; those with a box first."""
-    records = [r for r in survey.records.values() if r.usable and usable_boxes(r)]
-    places = np.linspace(0, len(records) - 1, min(SAMPLES, len(records))).round().astype(int)
-    return [(records[place], usable_boxes(records[place])) for place in places]
+class Sample(NamedTuple):
+    """An image to show. boxes: class name and xyxy in [0, 1] of each."""
+
+    image_id: str
+    path: Path
+    boxes: list[tuple[str, Box]]
 
 
 SAMPLES = 12
@@ -202,32 +217,47 @@ _SHOWN_PX = 700  # longer side at most: a sheet shows no more, and twelve photog
 _MOST_NAMES = 12  # in the legend
 
 
-def draw_samples(figure, samples: list, class_names: list[str]) -> None:
-    """Draw pictures into a matplotlib figure, boxes in the colour of their class.
+def _samples(survey: Survey) -> list[Sample]:
+    """Images from all over the set, with their boxes; those with a box only."""
+    shown = [
+        Sample(entry.image_id, entry.usable.image.path, boxes)
+        for entry in survey.entries.values()
+        if entry.usable and (boxes := usable_boxes(entry))
+    ]
+    places = np.linspace(0, len(shown) - 1, min(SAMPLES, len(shown))).round().astype(int)
+    return [shown[place] for place in places]
 
-    samples: (record, [(class name, xyxy in [0, 1])]) each; at most SAMPLES. class_names: all of
-    them, since a name's place decides its colour.
+
+def draw_samples(figure: FigureBase, samples: list[Sample], class_names: list[str]) -> None:
+    """Draw pictures into a matplotlib figure, boxes in the color of their class.
+
+    samples: at most SAMPLES. class_names: all of them, since a name's place decides its color.
     """
-    colors = {name: np.array(class_color(i)) / 255 for i, name in enumerate(class_names)}
+    colors = {name: _fractions(class_color(i)) for i, name in enumerate(class_names)}
     rows = math.ceil(len(samples) / _COLUMNS)
     grid = figure.subplots(max(rows, 1), _COLUMNS, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
-    for axes, (record, boxes) in zip(grid, samples, strict=False):
-        image = Image.fromarray(read_image(record.image_path))
+    for axes, sample in zip(grid, samples, strict=False):
+        image = Image.fromarray(read_image(sample.path))
         image.thumbnail((_SHOWN_PX, _SHOWN_PX))
         axes.imshow(image)
-        for name, box in boxes:
+        for name, box in sample.boxes:
             _draw_box(axes, box, image.size, colors[name])
-        axes.set_title(record.image_id, fontsize=9, color="#444444")
-    names = list(dict.fromkeys(name for _, boxes in samples for name, _ in boxes))
+        axes.set_title(sample.image_id, fontsize=9, color="#444444")
+    names = list(dict.fromkeys(name for sample in samples for name, _ in sample.boxes))
     names = sorted(names, key=class_names.index)[:_MOST_NAMES]
     handles = [Patch(facecolor=colors[name], edgecolor="#444444", label=name) for name in names]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(names), frameon=False)
 
 
-def _draw_box(axes, box: tuple, size_wh: tuple[int, int], color: np.ndarray) -> None:
-    x_min, y_min, x_max, y_max = np.array(box) * (size_wh * 2) - 0.5  # imshow's pixels are centred
+def _fractions(color: tuple[int, int, int]) -> Color:
+    red, green, blue = color
+    return red / 255, green / 255, blue / 255
+
+
+def _draw_box(axes: Axes, box: Box, size_wh: tuple[int, int], color: Color) -> None:
+    x_min, y_min, x_max, y_max = np.array(box) * (size_wh * 2) - 0.5  # imshow's pixels are centered
     for width, ink in ((2.6, "black"), (1.4, color)):  # a dark rim shows on any ground
         place = (x_min, y_min), x_max - x_min, y_max - y_min
         axes.add_patch(Rectangle(*place, fill=False, edgecolor=ink, linewidth=width))

@@ -1,4 +1,4 @@
-"""Which class names are slips of another one."""
+"""Misspelt class names: those that are a slip of another one."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def count_slips(one: str, other: str) -> int:
 
     The restricted Damerau-Levenshtein distance.
     """
-    before, last = [], list(range(len(other) + 1))
+    before: list[int] = []
+    last = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
         row = [i]
         for j, second in enumerate(other, 1):

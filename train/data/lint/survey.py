@@ -1,4 +1,4 @@
-"""Everything that a VOC folder holds, read once and without stopping at a flaw."""
+"""Survey of a VOC folder: everything that it holds, read once and without stopping at a flaw."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from train.data.voc import (
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture that decodes. stored_wh: pixels, as in the file; digest: of its upright pixels."""
+class StoredImage:
+    """An image that decodes. stored_wh: pixels, as in the file; digest: of its upright pixels."""
 
     path: Path
     stored_wh: tuple[int, int]
@@ -39,12 +39,21 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Record:
-    """One annotation file and its picture.
+class Usable:
+    """An annotation and its image, of an entry that can be trained on, and how they fit."""
+
+    annotation: VocAnnotation
+    image: StoredImage
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One annotation file and its image.
 
     annotation: None where the file is malformed, see `malformed`. flaws: of objects that are not
-    in the annotation. image_path: None where there is no picture. picture: None also where it
-    cannot be decoded, see `undecodable`.
+    in the annotation. image_path: None where there is no image. image: None also where it cannot
+    be decoded, see `undecodable`.
     """
 
     image_id: str
@@ -53,19 +62,24 @@ class Record:
     malformed: MalformedXml | None
     flaws: tuple[VocFlaw, ...]
     image_path: Path | None
-    picture: Picture | None
+    image: StoredImage | None
     undecodable: str | None
 
-    @property
-    def usable(self) -> bool:
-        return self.annotation is not None and self.picture is not None
+    @cached_property
+    def usable(self) -> Usable | None:
+        """Both halves of the entry; None where one is missing."""
+        annotation, image = self.annotation, self.image
+        if annotation is None or image is None:
+            return None
+        placement = find_placement(annotation.size_wh, image.stored_wh, image.orientation)
+        return Usable(annotation, image, placement)
 
     @property
-    def placement(self) -> Placement | None:
-        if not self.usable:
-            return None
-        picture = self.picture
-        return find_placement(self.annotation.size_wh, picture.stored_wh, picture.orientation)
+    def line(self) -> int:
+        """The line on which the annotation starts, or its XML is malformed."""
+        if self.malformed:
+            return self.malformed.line
+        return self.annotation.line if self.annotation else 0
 
 
 @dataclass
@@ -78,7 +92,7 @@ class Survey:
     root: Path
     splits: dict[str, dict[int, str]]
     labels: dict[int, str] | None
-    records: dict[str, Record] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
     unannotated: list[Path] = field(default_factory=list)
 
     def relative(self, path: Path) -> str:
@@ -90,9 +104,9 @@ class Survey:
         return {image_id for lines in self.splits.values() for image_id in lines.values()}
 
     @cached_property
-    def class_counts(self) -> Counter:
+    def class_counts(self) -> Counter[str]:
         """How many objects each name has, as written, over all annotations."""
-        objects = (r.annotation.objects for r in self.records.values() if r.annotation)
+        objects = (r.annotation.objects for r in self.entries.values() if r.annotation)
         return Counter(item.name for items in objects for item in items)
 
     @property
@@ -109,7 +123,7 @@ class Survey:
     def leaks(self) -> list[Leak]:
         """Among pictures that can be trained on; the others have worse flaws."""
         splits = {
-            split: [i for i in lines.values() if i in self.records and self.records[i].usable]
+            split: [i for i in lines.values() if i in self.entries and self.entries[i].usable]
             for split, lines in self.splits.items()
         }
         return find_leaks(splits, self.digests)
@@ -117,8 +131,8 @@ class Survey:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Image id → digest of the pixels, where they can be read."""
-        records = self.records.values()
-        return {record.image_id: record.picture.digest for record in records if record.picture}
+        entries = self.entries.values()
+        return {entry.image_id: entry.image.digest for entry in entries if entry.image}
 
 
 def survey_folder(root: str | Path) -> Survey:
@@ -131,15 +145,17 @@ def survey_folder(root: str | Path) -> Survey:
     splits = {split: split_lines(root, split) for split in split_names(root)}
     survey = Survey(root, splits, label_lines(root))
     paths = sorted((root / "Annotations").glob("*.xml"))
-    pictures: dict[Path, Picture | str] = {}  # two annotations may name one file
+    images: dict[Path, StoredImage | str] = {}  # two annotations may name one file
     for path in tqdm(paths, desc="checking", unit="picture", disable=None):
-        survey.records[path.stem] = _read_record(root, path, pictures)
-    survey.unannotated = [path for path in picture_files(root) if path not in pictures]
+        survey.entries[path.stem] = _read_entry(root, path, images)
+    survey.unannotated = [path for path in picture_files(root) if path not in images]
     return survey
 
 
-def _read_record(root: Path, path: Path, pictures: dict[Path, Picture | str]) -> Record:
-    annotation, malformed, flaws = None, None, []
+def _read_entry(root: Path, path: Path, images: dict[Path, StoredImage | str]) -> Entry:
+    annotation: VocAnnotation | None = None
+    malformed: MalformedXml | None = None
+    flaws: list[VocFlaw] = []
     try:
         annotation, flaws = scan_annotation(path)
     except MalformedXml as error:
@@ -148,23 +164,23 @@ def _read_record(root: Path, path: Path, pictures: dict[Path, Picture | str]) ->
         known = annotation or VocAnnotation(path, None, None, (), 1, 1)
         image_path = find_image(root, path.stem, known)
     except ValueError:
-        return Record(path.stem, path, annotation, malformed, tuple(flaws), None, None, None)
-    if image_path not in pictures:
-        pictures[image_path] = _read_picture(image_path)
-    found = pictures[image_path]
-    picture, undecodable = (None, found) if isinstance(found, str) else (found, None)
-    return Record(
-        path.stem, path, annotation, malformed, tuple(flaws), image_path, picture, undecodable
+        return Entry(path.stem, path, annotation, malformed, tuple(flaws), None, None, None)
+    if image_path not in images:
+        images[image_path] = _read_image(image_path)
+    found = images[image_path]
+    image, undecodable = (None, found) if isinstance(found, str) else (found, None)
+    return Entry(
+        path.stem, path, annotation, malformed, tuple(flaws), image_path, image, undecodable
     )
 
 
-def _read_picture(path: Path) -> Picture | str:
-    """The picture, or why it cannot be decoded."""
+def _read_image(path: Path) -> StoredImage | str:
+    """The image, or why it cannot be decoded."""
     try:
         stored_wh, orientation = read_header(path)
         pixels = read_image(path)
     except ValueError as error:
         return str(error).removeprefix(f"{path}: ")
-    digest = hashlib.blake2b(pixels, digest_size=16)
+    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
     digest.update(repr(pixels.shape).encode())
-    return Picture(path, stored_wh, orientation, digest.hexdigest())
+    return StoredImage(path, stored_wh, orientation, digest.hexdigest())
