@@ -1,1 +1,1 @@
-"""What the sink `mqtt` is made of: the link to the broker, the outbox on disk, Home Assistant."""
+"""The sink `mqtt`: connection to the broker, outbox on disk, Home Assistant's discovery."""

@@ -1,4 +1,7 @@
-"""The connection to the broker: comes back by itself, in a thread of its own."""
+"""MQTT connection: reconnects by itself, in a thread of its own.
+
+Delivers the outbox in order, and retained states, of which only the latest value counts.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, Broker, Login
 from edge_runtime.sinks.mqtt.outbox import Outbox
 from edge_runtime.system.log_limit import LogLimit
 from edge_runtime.system.optional_imports import cure, require
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +35,113 @@ EVENTS_IN_FLIGHT = 16
 STATES_IN_FLIGHT = 8
 GOODBYE_SECONDS = 0.2
 SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
+CONNECT_SECONDS = 5.0
 
 
-class Link:
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """How to connect, and what the broker does for us.
+
+    Attributes:
+        client_id: the same in every run, so that after a power cut the broker throws the old
+            connection out, and says its last will, before the new one begins.
+        state_topic: "online" there, retained; "offline" at the end, also as last will.
+        topics: to listen to.
+    """
+
+    broker: Broker
+    login: Login
+    tls: ssl.SSLContext | None
+    client_id: str
+    state_topic: str
+    topics: Sequence[str] = ()
+
+
+def require_paho() -> ModuleType:
+    """paho-mqtt, of the version that is needed. Raises: ImportError with the cure."""
+    paho = require("paho.mqtt.client", "mqtt")
+    if not hasattr(paho, "CallbackAPIVersion"):
+        raise ImportError(f"paho-mqtt 2 expected, an older one is installed; {cure('mqtt')}")
+    return paho
+
+
+def make_client(options: ConnectionOptions, in_flight: int) -> Client:
+    """A client that is not yet connected, with its last will.
+
+    in_flight: messages at most that wait for the broker's acknowledgement.
+    """
+    paho = require_paho()
+    client: Client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=options.client_id)
+    client.connect_timeout = CONNECT_SECONDS
+    client.max_inflight_messages_set(in_flight)
+    client.will_set(options.state_topic, "offline", qos=1, retain=True)
+    if options.login.user is not None:
+        client.username_pw_set(options.login.user, options.login.password)
+    if options.tls is not None:
+        client.tls_set_context(options.tls)
+    return client
+
+
+class State(NamedTuple):
+    """A value; an empty `payload` that is retained removes it from the broker."""
+
+    topic: str
+    payload: str
+    retain: bool
+
+
+class RetainedStates:
+    """What a listener should know, and what of it is still to be told. For several threads."""
+
+    def __init__(self, first: Mapping[str, str]) -> None:
+        """first: topic → payload, retained; told before all others."""
+        self._mutex = threading.Lock()
+        self._values = {topic: State(topic, text, True) for topic, text in first.items()}
+        self._untold: dict[str, None] = {}
+
+    def set(self, state: State) -> bool:
+        """Returns: whether that is news."""
+        with self._mutex:
+            if self._values.get(state.topic) == state:
+                return False
+            self._values[state.topic] = state
+            self._untold[state.topic] = None
+            return True
+
+    def knows(self, topic: str) -> bool:
+        """Whether it has a value."""
+        with self._mutex:
+            return topic in self._values
+
+    def repeat(self) -> None:
+        """All are to be told again."""
+        with self._mutex:
+            self._untold = dict.fromkeys(self._values)
+
+    def take(self) -> State | None:
+        """One that is to be told, or None."""
+        with self._mutex:
+            topic = next(iter(self._untold), None)
+            if topic is None:
+                return None
+            del self._untold[topic]
+            return self._values[topic]
+
+    def told(self, topic: str) -> None:
+        """The broker has it; one that was removed is forgotten."""
+        with self._mutex:
+            value = self._values.get(topic)
+            if value is not None and not value.payload and topic not in self._untold:
+                del self._values[topic]
+
+    @property
+    def untold(self) -> int:
+        """How many are to be told."""
+        with self._mutex:
+            return len(self._untold)
+
+
+class Connection:
     """Delivers an outbox, and states, of which only the latest value counts.
 
     States are published again after each reconnection; events come from the outbox, in order.
@@ -42,16 +154,16 @@ class Link:
     """
 
     def __init__(
-        self, options: Options, outbox: Outbox, on_message: Callable[[str, str], None]
+        self, options: ConnectionOptions, outbox: Outbox, on_message: Callable[[str, str], None]
     ) -> None:
-        """on_message: topic and payload of what is heard, in the link's thread."""
+        """on_message: topic and payload of what is heard, in the connection's thread."""
         self.connected = False
         self.error: str | None = None
         require_paho()
         self._options = options
         self._outbox = outbox
         self._on_message = on_message
-        self._states = States({options.state_topic: "online"})
+        self._states = RetainedStates({options.state_topic: "online"})
         self._events_out: dict[int, int] = {}  # paho's id of a message → its number in the outbox
         self._states_out: dict[int, str] = {}  # … → its topic
         self._refusal: str | None = None
@@ -135,14 +247,14 @@ class Link:
             if connection is not None:
                 connection.close()
 
-    def _client(self):
+    def _client(self) -> Client:
         client = make_client(self._options, EVENTS_IN_FLIGHT + STATES_IN_FLIGHT + 1)
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_message = self._on_heard
         return client
 
-    def _exchange(self, client) -> None:
+    def _exchange(self, client: Client) -> None:
         """Wait for the network or `wake`, read and write. Raises: OSError where it has ended."""
         connection = client.socket()
         if connection is None:
@@ -151,7 +263,7 @@ class Link:
                 reason += f"; is {self._options.client_id} also the name of another client?"
             raise ConnectionError(reason)
         # What TLS has decrypted already is not seen by select.
-        pending = bool(connection.pending()) if self._options.tls else False
+        pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
         writing = [connection] if client.want_write() else []
         readable, writable, _ = select.select(
             [connection, self._bell], writing, [], 0 if pending else 1
@@ -164,7 +276,7 @@ class Link:
             client.loop_write()
         client.loop_misc()
 
-    def _feed(self, client) -> None:
+    def _feed(self, client: Client) -> None:
         """Publish what there is, as far as the broker has acknowledged what was before."""
         if not self.connected:
             return
@@ -181,7 +293,14 @@ class Link:
             mid = client.publish(message.topic, message.payload, qos=1).mid
             self._events_out[mid] = message.number
 
-    def _on_connect(self, client, userdata, flags, reason_code, properties) -> None:
+    def _on_connect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
         if reason_code.is_failure:
             self._refusal = (
                 f"it refuses us: {reason_code}; check {USER} and {PASSWORD}, or "
@@ -200,13 +319,20 @@ class Link:
             self.error = None
             self._log_limit.reset()
 
-    def _on_publish(self, client, userdata, mid, reason_code, properties) -> None:
+    def _on_publish(
+        self,
+        client: Client,
+        userdata: object,
+        mid: int,
+        reason_code: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
         if mid in self._events_out:
             self._outbox.acknowledge(self._events_out.pop(mid))
         elif mid in self._states_out:
             self._states.told(self._states_out.pop(mid))
 
-    def _on_heard(self, client, userdata, message) -> None:
+    def _on_heard(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         self._on_message(message.topic, message.payload.decode(errors="replace"))
 
     def _finished(self) -> bool:
@@ -215,7 +341,7 @@ class Link:
         idle = not (self._states.untold or self._states_out or self._outbox.waiting)
         return (self.connected and idle) or time.monotonic() >= self._deadline
 
-    def _say_goodbye(self, client) -> None:
+    def _say_goodbye(self, client: Client) -> None:
         if self.connected:
             mid = client.publish(self._options.state_topic, "offline", 1, True).mid
             self._states_out[mid] = self._options.state_topic
@@ -233,109 +359,3 @@ class Link:
         if self._log_limit.is_due(text):
             log.error("mqtt: %s; events wait, and it is tried again", text)
         self.error = text
-
-
-CONNECT_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to connect, and what the broker does for us.
-
-    Attributes:
-        client_id: the same in every run, so that after a power cut the broker throws the old
-            connection out, and says its last will, before the new one begins.
-        state_topic: "online" there, retained; "offline" at the end, also as last will.
-        topics: to listen to.
-    """
-
-    broker: Broker
-    login: Login
-    tls: ssl.SSLContext | None
-    client_id: str
-    state_topic: str
-    topics: Sequence[str] = ()
-
-
-def require_paho() -> ModuleType:
-    """paho-mqtt, of the version that is needed. Raises: ImportError with the cure."""
-    paho = require("paho.mqtt.client", "mqtt")
-    if not hasattr(paho, "CallbackAPIVersion"):
-        raise ImportError(f"paho-mqtt 2 expected, an older one is installed; {cure('mqtt')}")
-    return paho
-
-
-def make_client(options: Options, in_flight: int):
-    """A client that is not yet connected, with its last will.
-
-    in_flight: messages at most that wait for the broker's acknowledgement.
-    """
-    paho = require_paho()
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=options.client_id)
-    client.connect_timeout = CONNECT_SECONDS
-    client.max_inflight_messages_set(in_flight)
-    client.will_set(options.state_topic, "offline", qos=1, retain=True)
-    if options.login.user is not None:
-        client.username_pw_set(options.login.user, options.login.password)
-    if options.tls is not None:
-        client.tls_set_context(options.tls)
-    return client
-
-
-class State(NamedTuple):
-    """A value; an empty `payload` that is retained removes it from the broker."""
-
-    topic: str
-    payload: str
-    retain: bool
-
-
-class States:
-    """What a listener should know, and what of it is still to be told. For several threads."""
-
-    def __init__(self, first: Mapping[str, str]) -> None:
-        """first: topic → payload, retained; told before all others."""
-        self._mutex = threading.Lock()
-        self._values = {topic: State(topic, text, True) for topic, text in first.items()}
-        self._untold: dict[str, None] = {}
-
-    def set(self, state: State) -> bool:
-        """Returns: whether that is news."""
-        with self._mutex:
-            if self._values.get(state.topic) == state:
-                return False
-            self._values[state.topic] = state
-            self._untold[state.topic] = None
-            return True
-
-    def knows(self, topic: str) -> bool:
-        """Whether it has a value."""
-        with self._mutex:
-            return topic in self._values
-
-    def repeat(self) -> None:
-        """All are to be told again."""
-        with self._mutex:
-            self._untold = dict.fromkeys(self._values)
-
-    def take(self) -> State | None:
-        """One that is to be told, or None."""
-        with self._mutex:
-            topic = next(iter(self._untold), None)
-            if topic is None:
-                return None
-            del self._untold[topic]
-            return self._values[topic]
-
-    def told(self, topic: str) -> None:
-        """The broker has it; one that was removed is forgotten."""
-        with self._mutex:
-            value = self._values.get(topic)
-            if value is not None and not value.payload and topic not in self._untold:
-                del self._values[topic]
-
-    @property
-    def untold(self) -> int:
-        """How many are to be told."""
-        with self._mutex:
-            return len(self._untold)

@@ -12,9 +12,9 @@ from edge_runtime.arguments import number_between
 from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, make_tls, parse_broker, read_login
-from edge_runtime.sinks.mqtt.connection import Options
+from edge_runtime.sinks.mqtt.connection import ConnectionOptions
 from edge_runtime.sinks.mqtt.home_assistant import PREFIX, Topics, birth_topic, config_filter, slug
-from edge_runtime.sinks.mqtt.sink import Mqtt
+from edge_runtime.sinks.mqtt.sink import MqttSink
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +81,7 @@ def create(args: argparse.Namespace) -> Sink:
     listen = [f"{topics.seen}/+"]
     if prefix:
         listen += [birth_topic(prefix), config_filter(prefix, topics)]
-    options = Options(
+    options = ConnectionOptions(
         broker,
         read_login(args.mqtt_password_file),
         make_tls(broker, args.mqtt_ca, args.mqtt_cert, args.mqtt_key),
@@ -91,7 +91,7 @@ def create(args: argparse.Namespace) -> Sink:
     )
     folder = (args.state_dir or state_folder()) / "mqtt" / slug(name)
     limit = int(1e6 * args.mqtt_buffer)
-    return Mqtt(options, name, folder, limit, args.mqtt_interval, prefix)
+    return MqttSink(options, name, folder, limit, args.mqtt_interval, prefix)
 
 
 FLAGS = SinkFlags(

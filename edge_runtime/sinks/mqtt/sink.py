@@ -14,7 +14,7 @@ from typing import Any
 from edge_runtime.frame import Result
 from edge_runtime.pipeline.snapshot import Snapshot
 from edge_runtime.sinks.base import Context, Sink, SinkState
-from edge_runtime.sinks.mqtt.connection import Link, Options
+from edge_runtime.sinks.mqtt.connection import Connection, ConnectionOptions
 from edge_runtime.sinks.mqtt.home_assistant import (
     PREFIX,
     Topics,
@@ -35,7 +35,7 @@ FIRST_STATUS_SECONDS = 5.0  # the rate of frames is a mean over as many
 CLOSING_SECONDS = 0.5
 
 
-class Mqtt(Sink):
+class MqttSink(Sink):
     """Publishes what is seen, with QoS 1.
 
     Detections are published at once when the number of any class changes, though not more often
@@ -53,7 +53,7 @@ class Mqtt(Sink):
 
     def __init__(
         self,
-        options: Options,
+        options: ConnectionOptions,
         name: str,
         folder: Path,
         limit: int,
@@ -85,19 +85,19 @@ class Mqtt(Sink):
         self._context = context
         self._outbox = Outbox(self._folder, self._limit, self._clock)
         try:
-            self._link = Link(self._options, self._outbox, self._heard)
+            self._connection = Connection(self._options, self._outbox, self._heard)
         except ImportError:
             self._outbox.close()
             raise
-        self._link.set(self._topics.camera, "offline")
-        self._link.set(self._topics.motion, "OFF")
+        self._connection.set(self._topics.camera, "offline")
+        self._connection.set(self._topics.motion, "OFF")
         self._announce(self._context.class_names)
-        self._link.start()
+        self._connection.start()
 
     def write(self, result: Result) -> None:
         now = self._clock()
         self._result_at = now
-        self._link.set(self._topics.camera, "online")
+        self._connection.set(self._topics.camera, "online")
         self._follow_model(result)
         counts = Counter(result.detections.names)
         if counts:
@@ -117,31 +117,32 @@ class Mqtt(Sink):
 
     def idle(self) -> None:
         now = self._clock()
-        if self._later is not None:
-            self._tell(now)
+        self._tell(now)
         self._tick(now)
 
     def close(self) -> None:
-        if self._later is not None:
-            self._tell(self._clock())
-        self._link.close(CLOSING_SECONDS)
+        self._tell(self._clock())
+        self._connection.close(CLOSING_SECONDS)
         self._outbox.close()
 
     def state(self) -> SinkState:
         counters = {
-            "connected": self._link.connected,
+            "connected": self._connection.connected,
             "waiting": self._outbox.waiting,
             "delivered": self._outbox.delivered,
             "overflowed": self._outbox.overflowed,
         }
-        return SinkState(self._link.error or self._outbox.error, counters)
+        return SinkState(self._connection.error or self._outbox.error, counters)
 
     def _tell(self, now: float) -> None:
+        """Send the change that waits, if there is one."""
+        if self._later is None:
+            return
         line, counts = self._later
         self._outbox.append(self._topics.detections, line)
-        self._link.wake()
+        self._connection.wake()
         for name, topic in self._seen.items():
-            self._link.set(topic, str(counts[name]))
+            self._connection.set(topic, str(counts[name]))
         self._told, self._told_at, self._later = counts, now, None
 
     def _set_motion(self, motion: bool, moment: float) -> None:
@@ -150,18 +151,18 @@ class Mqtt(Sink):
             word = "ON" if motion else "OFF"
             event = {"time": round(moment, 3), "motion": word}
             self._outbox.append(self._topics.motion_event, json.dumps(event))
-            self._link.set(self._topics.motion, word)
+            self._connection.set(self._topics.motion, word)
 
     def _tick(self, now: float) -> None:
         """What is due without a result."""
         if now - self._in_sight_at >= MOTION_SECONDS:
             self._set_motion(False, time.time())
         if now - self._result_at >= BLIND_SECONDS:
-            self._link.set(self._topics.camera, "offline")
+            self._connection.set(self._topics.camera, "offline")
         if now >= self._status_due:
             self._status_due = now + STATUS_SECONDS
             snapshot = self._context.snapshot()
-            self._link.set(self._topics.status, json.dumps(summary(snapshot)), retain=False)
+            self._connection.set(self._topics.status, json.dumps(summary(snapshot)), retain=False)
         self._outbox.sync()
         if self._outbox.overflowed != self._lost and self._lost_log.is_due():
             self._lost = self._outbox.overflowed
@@ -186,11 +187,11 @@ class Mqtt(Sink):
         }
         after = self._configs()
         for topic in before.keys() - after.keys() - set(self._seen.values()):
-            self._link.set(topic, "")
+            self._connection.set(topic, "")
         for topic, payload in after.items():
-            self._link.set(topic, payload)
+            self._connection.set(topic, payload)
         for name, topic in self._seen.items():
-            self._link.set(topic, str(self._told[name]))
+            self._connection.set(topic, str(self._told[name]))
 
     def _configs(self) -> dict[str, str]:
         if not self._prefix:
@@ -201,9 +202,9 @@ class Mqtt(Sink):
     def _heard(self, topic: str, payload: str) -> None:
         if self._prefix and topic == birth_topic(self._prefix):
             if payload == "online":
-                self._link.repeat()
-        elif payload and not self._link.knows(topic):  # an earlier run's: other classes
-            self._link.set(topic, "")
+                self._connection.repeat()
+        elif payload and not self._connection.knows(topic):  # an earlier run's: other classes
+            self._connection.set(topic, "")
 
 
 def summary(run: Snapshot) -> dict[str, Any]:

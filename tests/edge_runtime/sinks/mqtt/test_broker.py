@@ -14,7 +14,7 @@ import pytest
 
 from edge_runtime.pipeline.snapshot import BoardState, Latency, Snapshot
 from edge_runtime.sinks.base import Context
-from edge_runtime.sinks.mqtt import connection as link
+from edge_runtime.sinks.mqtt import connection
 from edge_runtime.sinks.mqtt import flags as mqtt
 from tests.conftest import ROOT
 from tests.edge_runtime.sinks.mqtt.mosquitto import PATIENCE, Listener, Mosquitto, wait_for
@@ -30,8 +30,8 @@ SNAPSHOT = Snapshot(fps=12.5, latency_ms=Latency(30.0, 40.0), board=BoardState(5
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """Attempts to reconnect follow faster than in earnest."""
-    monkeypatch.setattr(link, "FIRST_DELAY", 0.05)
-    monkeypatch.setattr(link, "LAST_DELAY", 0.2)
+    monkeypatch.setattr(connection, "FIRST_DELAY", 0.05)
+    monkeypatch.setattr(connection, "LAST_DELAY", 0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def publisher(broker, tmp_path):
 
     yield open_sink
     for sink in made:
-        if sink._link._thread.is_alive():
+        if sink._connection._thread.is_alive():
             sink.close()
 
 
@@ -100,7 +100,7 @@ def test_delivers(broker, publisher):
         (event,) = map(json.loads, listener.of(f"{BASE}/motion/event"))
         assert event == {"time": pytest.approx(1e9 + 0.1), "motion": "ON"}
         sink.close()
-        assert not sink._link._thread.is_alive()
+        assert not sink._connection._thread.is_alive()
         listener.wait(f"{BASE}/state", "offline")
 
 
@@ -112,7 +112,9 @@ def test_states_are_retained_and_discovered(broker, publisher):
     base, node = "edge_runtime/Front_door", "edge_runtime_Front_door"
 
     def settled():
-        return not (sink._link._states.untold or sink._link._states_out) and delivered(sink)
+        return not (sink._connection._states.untold or sink._connection._states_out) and delivered(
+            sink
+        )
 
     wait_for(lambda: sink.state().counters["connected"] and settled(), "all is published")
     with Listener(broker.port, "#") as listener:
@@ -159,13 +161,13 @@ def test_no_discovery(broker, publisher):
 
 def test_killed_and_restarted_under_load(broker, publisher, caplog, monkeypatch):
     """Nothing within the bound is lost, and nothing changes places."""
-    gate, session = threading.Event(), link.Link._session
+    gate, session = threading.Event(), connection.Connection._session
 
     def gated(self):  # the listener comes back first, or it would miss something
         assert gate.wait(PATIENCE)
         session(self)
 
-    monkeypatch.setattr(link.Link, "_session", gated)
+    monkeypatch.setattr(connection.Connection, "_session", gated)
     gate.set()
     with Listener(broker.port, DETECTIONS) as listener:
         sink = publisher()
@@ -185,7 +187,7 @@ def test_killed_and_restarted_under_load(broker, publisher, caplog, monkeypatch)
             write_until(lambda done=done: sink.state().counters["delivered"] >= done)
             gate.clear()
             broker.freeze()
-            write_until(lambda: len(sink._outbox._in_flight) == link.EVENTS_IN_FLIGHT)
+            write_until(lambda: len(sink._outbox._in_flight) == connection.EVENTS_IN_FLIGHT)
             broker.kill()
             write_until(lambda: not sink.state().counters["connected"])
             sink._outbox.sync(force=True)  # some of it waits on disk, some in memory
@@ -288,7 +290,7 @@ def test_garbage_from_the_other_end(publisher, caplog):
         connection, _ = server.accept()  # it has come back
         connection.close()
     assert "is tried again" in caplog.text
-    assert sink._link._thread.is_alive()
+    assert sink._connection._thread.is_alive()
 
 
 def test_two_of_one_name_are_told(broker, publisher, tmp_path, caplog):

@@ -10,8 +10,8 @@ from edge_runtime.detector.detections import Detections
 from edge_runtime.frame import Frame, Result
 from edge_runtime.pipeline.snapshot import ModelState, Snapshot
 from edge_runtime.sinks.base import Context, SinkState
-from edge_runtime.sinks.mqtt import sink as reporter
-from edge_runtime.sinks.mqtt.sink import Mqtt
+from edge_runtime.sinks.mqtt import sink as mqtt_sink
+from edge_runtime.sinks.mqtt.sink import MqttSink
 
 NAMES = ("person", "dog")
 MODEL = ModelState("folder/m.tflite", NAMES, threads=1, runtime="litert 2")
@@ -25,7 +25,7 @@ def make_result(number, *class_ids, names=NAMES):
     return Result(frame, Detections(boxes, np.full(count, 0.9), np.array(class_ids, int), names))
 
 
-class FakeLink:
+class FakeConnection:
     """Notes what it is told."""
 
     def __init__(self, options, outbox, on_message):
@@ -63,11 +63,11 @@ class Run:
         self.now = 100.0
         self.snapshot = Snapshot(fps=10.0, model=MODEL)
         context = Context("folder/m.tflite", NAMES, "s", snapshot=lambda: self.snapshot)
-        options = None  # the link's
-        self.sink = Mqtt(options, "door", folder, 10**6, interval, clock=lambda: self.now)
+        options = None  # the connection's
+        self.sink = MqttSink(options, "door", folder, 10**6, interval, clock=lambda: self.now)
         self.sink.open(context)
-        self.link = self.sink._link
-        self.link.told.clear()
+        self.connection = self.sink._connection
+        self.connection.told.clear()
 
     def look(self, number, *class_ids, names=NAMES):
         """A frame at a tenth of a second after the one before."""
@@ -84,12 +84,12 @@ class Run:
         return found
 
     def told(self, topic):
-        return [payload for name, payload in self.link.told if name == topic]
+        return [payload for name, payload in self.connection.told if name == topic]
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    monkeypatch.setattr(reporter, "Link", FakeLink)
+    monkeypatch.setattr(mqtt_sink, "Connection", FakeConnection)
     run = Run(tmp_path / "one")
     yield run
     run.sink.close()
@@ -136,7 +136,7 @@ def test_a_change_that_was_none_is_not_told(run):
 
 
 def test_every_frame_with_interval_0(tmp_path, monkeypatch):
-    monkeypatch.setattr(reporter, "Link", FakeLink)
+    monkeypatch.setattr(mqtt_sink, "Connection", FakeConnection)
     run = Run(tmp_path, interval=0.0)
     for number in range(6):
         run.look(number, *([0] if number < 4 else []))
@@ -175,10 +175,10 @@ def test_status_every_half_minute(run):
 def test_another_model_has_other_topics(run):
     run.look(0, 0)
     run.snapshot = replace(run.snapshot, model=replace(MODEL, classes=("dog", "cat")))
-    run.link.told.clear()
+    run.connection.told.clear()
     run.look(10, 1, names=("dog", "cat"))
     node = "homeassistant/sensor/edge_runtime_door"
-    told = dict(run.link.told)
+    told = dict(run.connection.told)
     assert told["seen/person"] == "" and told[f"{node}/seen_person/config"] == ""
     assert told["seen/cat"] == "1"
     assert json.loads(told[f"{node}/seen_cat/config"])["name"] == "cat"
@@ -187,16 +187,16 @@ def test_another_model_has_other_topics(run):
 
 def test_home_assistants_start_and_leftovers_of_earlier_runs(run):
     run.sink._heard("homeassistant/status", "offline")
-    assert run.link.repeated == 0
+    assert run.connection.repeated == 0
     run.sink._heard("homeassistant/status", "online")
-    assert run.link.repeated == 1
+    assert run.connection.repeated == 1
     old = "homeassistant/sensor/edge_runtime_door/seen_cat/config"
     known = old.replace("cat", "dog")
-    before = run.link.states[known]
+    before = run.connection.states[known]
     run.sink._heard(known, before)
     run.sink._heard(old, "{}")
-    assert run.link.states[known] == before
-    assert run.link.states[old] == ""
+    assert run.connection.states[known] == before
+    assert run.connection.states[old] == ""
 
 
 def test_overflow_is_said_once_a_minute(run, caplog):
@@ -213,7 +213,7 @@ def test_overflow_is_said_once_a_minute(run, caplog):
 
 def test_its_own_counters_and_what_ails_it(run):
     run.look(0, 0)
-    run.link.error = "host:1883: Connection refused"
+    run.connection.error = "host:1883: Connection refused"
     assert run.sink.state() == SinkState(
         error="host:1883: Connection refused",
         counters={"connected": False, "waiting": 2, "delivered": 0, "overflowed": 0},
