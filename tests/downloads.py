@@ -1,4 +1,4 @@
-"""Where data sets are that the project does not ship."""
+"""Folders of data sets that the project does not ship."""
 
 import os
 from pathlib import Path

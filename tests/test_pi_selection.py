@@ -1,4 +1,4 @@
-"""Which tests run on the emulated Pi: read from the imports, by tests/pi/selection.py."""
+"""Selection of the tests for the emulated Pi, by tests/pi/selection.py."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the runtime uses, minute by minute, and whether that stays flat."""
+"""Resource use of the runtime, minute by minute, and whether it stays flat."""
 
 from __future__ import annotations
 

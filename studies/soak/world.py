@@ -1,4 +1,4 @@
-"""What surrounds the runtime in a soak: a camera on the network, a broker, a listener, viewers."""
+"""Surroundings of a soak: a camera on the network, a broker, a listener, viewers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `import edge_runtime` shows, and what it must not load."""
+"""Public names of `import edge_runtime`, and what it must not load."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a test run gets of this checkout: the tests, the models, and the runtime as a wheel."""
+"""The checkout of a test run: the tests, the models, and the runtime as a wheel."""
 
 from __future__ import annotations
 

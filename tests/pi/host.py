@@ -1,4 +1,4 @@
-"""What this machine needs for `make test-pi`, and how programs are run on it."""
+"""Requirements of `make test-pi` on this machine, and running programs on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of `make test-pi` found, as a table."""
+"""The results of `make test-pi` as a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which test modules the runtime must pass on a Pi: read from their imports, so no list is kept.
+"""Selection of the tests that must pass on a Pi: read from their imports, so no list is kept.
 
 `python -m tests.pi.selection` shows what is taken and what is left out, and why.
 """

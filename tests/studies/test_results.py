@@ -1,4 +1,4 @@
-"""What studies/ says is what docs/ says, and names how it was reached."""
+"""Figures of studies/ as docs/ shows them, and how they were reached."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What a person sees of a training: speed, waiting, curves, contact sheet, TensorBoard."""
+"""Output of a training: speed, waiting, curves, contact sheet, TensorBoard."""
 
 import sys
 import time

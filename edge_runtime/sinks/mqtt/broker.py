@@ -1,4 +1,4 @@
-"""Where the broker is and how it knows us: address, login, certificates."""
+"""MQTT broker settings: address, login, certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Home Assistant's MQTT discovery wants to hear, one topic an entity.
+"""Home Assistant's MQTT discovery: one topic an entity.
 
 One topic a device exists since 2024.11 only. https://www.home-assistant.io/integrations/mqtt/
 """

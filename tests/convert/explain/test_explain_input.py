@@ -1,4 +1,4 @@
-"""What `python -m convert.explain` refuses, and how."""
+"""Bad input of `python -m convert.explain`: refused, with the cure."""
 
 import pytest
 

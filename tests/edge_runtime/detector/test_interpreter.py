@@ -1,4 +1,4 @@
-"""Which interpreter is taken, and what is said where none fits."""
+"""Choice of the interpreter, and the message where none fits."""
 
 import os
 import subprocess

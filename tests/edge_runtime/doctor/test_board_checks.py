@@ -1,4 +1,4 @@
-"""What `doctor` says of a board: its cameras, heat, power, disk, clock and service."""
+"""`doctor` on a board: its cameras, heat, power, disk, clock and service."""
 
 from __future__ import annotations
 

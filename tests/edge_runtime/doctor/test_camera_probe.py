@@ -1,4 +1,4 @@
-"""How `doctor` tells red from blue."""
+"""`doctor` tells red from blue."""
 
 from __future__ import annotations
 

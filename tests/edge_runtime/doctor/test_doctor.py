@@ -1,4 +1,4 @@
-"""What `doctor` says of systems that lack something."""
+"""`doctor` on systems that lack something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run counts."""
+"""Counters and rates of a run."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which user a service runs as, and what that user may read."""
+"""The service's user, and what that user may read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a row of the sinks' registry tells `run` and the service."""
+"""A row of the sinks' registry, as `run` and the service read it."""
 
 from __future__ import annotations
 

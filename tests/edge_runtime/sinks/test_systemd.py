@@ -1,4 +1,4 @@
-"""What systemd hears of a run, at the other end of a real socket."""
+"""Notifications to systemd, read at the other end of a real socket."""
 
 from __future__ import annotations
 

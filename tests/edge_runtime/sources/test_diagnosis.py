@@ -1,4 +1,4 @@
-"""Why a camera gives no picture: folders stand in for /dev, names of hosts are looked up."""
+"""Diagnosis of a camera without an image: folders stand in for /dev, host names are looked up."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How often a lasting trouble is logged."""
+"""Lasting trouble is logged once in a while."""
 
 from edge_runtime.system.log_limit import LOG_AGAIN_SECONDS, LogLimit
 from tests.edge_runtime.runs import Clock

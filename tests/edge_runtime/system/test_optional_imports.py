@@ -1,4 +1,4 @@
-"""What a command says where its extra is missing: the line that installs it, on this system."""
+"""A missing extra: the message has the line that installs it, on this system."""
 
 import sys
 from types import SimpleNamespace

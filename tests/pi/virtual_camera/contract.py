@@ -1,4 +1,4 @@
-"""What the runtime expects of picamera2, asked of the real one: run by tests/pi/picamera.py.
+"""Contract with picamera2, asked of the real one: run by tests/pi/picamera.py.
 
 The virtual camera delivers NV12 whatever it is asked for, so the order of a sensor's RGB bytes
 cannot be seen here.

@@ -1,4 +1,4 @@
-"""What a model's file says of its training."""
+"""Provenance of a training inside the model's file."""
 
 import json
 import zipfile

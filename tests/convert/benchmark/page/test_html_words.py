@@ -1,4 +1,4 @@
-"""What the report says in words."""
+"""The report's sentences."""
 
 from dataclasses import replace
 

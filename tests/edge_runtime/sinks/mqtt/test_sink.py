@@ -1,4 +1,4 @@
-"""What the MQTT sink tells, and when. No network."""
+"""Messages of the MQTT sink, and their moments. No network."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Who may see the page: tokens, cookies, names."""
+"""Access to the page: tokens, cookies, names."""
 
 import base64
 import hmac
