@@ -25,9 +25,9 @@ from convert.arguments import (
     add_model_and_data,
 )
 from convert.benchmark.html import write_results
-from convert.benchmark.report import format_report
 from convert.benchmark.run import COMPARED, run_benchmark
-from convert.errors import ConversionError, VerificationError, quiet_imports
+from convert.benchmark.tables import format_report
+from convert.errors import quiet_imports, run_conversion
 from convert.quantize import calibration_data
 from convert.variants import CALIBRATED_HERE, VARIANTS, check_installed
 from edge_runtime.arguments import whole_number
@@ -171,7 +171,7 @@ def _benchmark(args: argparse.Namespace, paths: Mapping[str, Path], command: str
         command=command,
         robustness=args.robustness and set(COMPARED) <= set(paths),
     )
-    comparison.report["training"] = read_training(args.model)
+    comparison = comparison.with_training(read_training(args.model))
     print(format_report(comparison.report))
     for path in write_results(args.out / "report.json", comparison):
         print(path)
@@ -182,25 +182,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     plain_warnings()
     state = "the files of an earlier run are as they were"
-    try:
-        paths = _convert(args)
-        state = "the .tflite files are new, the report is that of an earlier run"
-        _benchmark(args, paths, shlex.join(["python", "-m", "convert", *given]))
-    except (ValueError, OSError, ImportError) as error:
-        cure = ""
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            cure = f": {args.out} needs room for some ten times the model; free it or change --out"
-        print(f"error: {error}{cure}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\nstopped; {state}", file=sys.stderr)
-        return 130
-    except (ConversionError, VerificationError) as error:
-        if isinstance(error, ConversionError):
-            print(error.log, file=sys.stderr)
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    def work() -> None:
+        nonlocal state
+        try:
+            paths = _convert(args)
+            state = "the .tflite files are new, the report is that of an earlier run"
+            _benchmark(args, paths, shlex.join(["python", "-m", "convert", *given]))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            cure = f"{args.out} needs room for some ten times the model; free it or change --out"
+            raise OSError(f"{error}: {cure}") from error
+
+    return run_conversion(work, stopped=lambda: f"stopped; {state}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from edge_runtime.arguments import run_command
 from train.captured_output import captured_output, flush
 
 
@@ -28,6 +30,26 @@ class ConversionError(RuntimeError):
     def __init__(self, message: str, log: str) -> None:
         super().__init__(message)
         self.log = log
+
+
+def run_conversion(work: Callable[[], None], stopped: str | Callable[[], str]) -> int:
+    """Exit status of a command of this package, see `edge_runtime.arguments.run_command`.
+
+    Returns: 0; 1 where a step failed inside TensorFlow, whose log is printed, or a file failed its
+        check; 2 for what the user can cure; 130 after Ctrl-C.
+    """
+
+    def status() -> int:
+        try:
+            work()
+        except (ConversionError, VerificationError) as error:
+            if isinstance(error, ConversionError):
+                print(error.log, file=sys.stderr)
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        return 0
+
+    return run_command("error", status, stopped=stopped)
 
 
 @contextmanager

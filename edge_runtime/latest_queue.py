@@ -1,4 +1,4 @@
-"""Latest queue: hand-over between threads in which the newest wins, or nothing is lost."""
+"""Latest queue: a hand-over between threads where the newest wins, or nothing is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class ClosedError(Exception):
-    """No item is left, and none will come."""
+    """End of a queue: no item is left, and none will come."""
 
 
 class LatestQueue(Generic[T]):
@@ -31,7 +31,7 @@ class LatestQueue(Generic[T]):
         self._changed = threading.Condition()
 
     def put(self, item: T) -> None:
-        """Raises: ClosedError after `close`."""
+        """Add an item. Raises: ClosedError after `close`."""
         with self._changed:
             while self._wait and len(self._items) >= self._size and not self._closed:
                 self._changed.wait()
@@ -59,7 +59,7 @@ class LatestQueue(Generic[T]):
             return None
 
     def close(self, discard: bool = False) -> None:
-        """No more items; `discard` also forgets those that wait."""
+        """Take no more items; `discard` also forgets those that wait."""
         with self._changed:
             self._closed = True
             if discard:

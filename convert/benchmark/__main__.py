@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convert.arguments import LATENCY_RUNS
-from convert.benchmark.report import check_writable, format_report, write_report
+from convert.errors import run_conversion
+from convert.report_files import check_writable, write_report
 from edge_runtime.arguments import whole_number
 
 
@@ -49,44 +50,46 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _import_steps():
-    """What measures and what writes; what they import is an extra on a device."""
-    try:
+def _run(args: argparse.Namespace, command: str) -> None:
+    """Measure, print the table, write the report and the page."""
+    try:  # what measures is an extra on a device
         from convert.benchmark.html import page_path, write_results
         from convert.benchmark.run import run_benchmark
+        from convert.benchmark.tables import format_report
         from train.data.dataset import plain_warnings
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"the benchmark needs {error.name}; pip install pycocotools defusedxml tqdm"
         ) from error
     plain_warnings()
-    return run_benchmark, page_path, write_results
+    for path in (args.out, page_path(args.out)):
+        check_writable(path)
+    comparison = run_benchmark(
+        args.models,
+        args.data,
+        args.split,
+        args.threads,
+        args.latency_runs,
+        args.limit,
+        command,
+        args.robustness,
+    )
+    print(format_report(comparison.report))
+    if args.page:
+        written = write_results(args.out, comparison)
+    else:
+        write_report(args.out, comparison.report.to_json())
+        written = [args.out]
+    print(*written, sep="\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
     command = shlex.join(["python", "-m", "convert.benchmark", *given])
-    try:
-        run_benchmark, page_path, write_results = _import_steps()
-        for path in (args.out, page_path(args.out)):
-            check_writable(path)
-        options = (args.data, args.split, args.threads, args.latency_runs, args.limit, command)
-        comparison = run_benchmark(args.models, *options, args.robustness)
-        print(format_report(comparison.report))
-        if args.page:
-            written = write_results(args.out, comparison)
-        else:
-            write_report(args.out, comparison.report)
-            written = [args.out]
-        print(*written, sep="\n")
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; an earlier report is as it was", file=sys.stderr)
-        return 130
-    return 0
+    return run_conversion(
+        lambda: _run(args, command), stopped="stopped; an earlier report is as it was"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Do two models of one network see the same: their detections matched, picture by picture.
+"""Agreement of two models of one network: their detections matched, picture by picture.
 
 Accuracy says what int8 costs in sum; here is where it differs, with no ground truth involved.
 """
@@ -10,6 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convert.benchmark.report import (
+    Agreement,
+    BoxOverlap,
+    PictureDifference,
+    ScoreDifference,
+)
 from train.data.dataset import Example
 from train.evaluation.coco import PictureDetections
 from train.evaluation.matching import NONE, match_detections
@@ -105,60 +111,51 @@ def most_different(matches: Sequence[PictureMatch]) -> list[PictureMatch]:
     return [picture for picture in ordered[:SHOWN_PICTURES] if picture.difference > 0]
 
 
-def summarise(
+def summarize(
     matches: Sequence[PictureMatch], variants: tuple[str, str], score_threshold: float
-) -> dict:
-    """The agreement for the report, ready for JSON.
-
-    "both": pairs that both models show. "only": shown by this model, not by the other. "alone":
-    of those, the ones for which the other has no guess at all, however low. "score_difference"
-    (second - first) and "iou" are those of pairs with two members; None where there are none.
-    """
+) -> Agreement:
+    """The agreement of two models over all pictures."""
     rows = np.concatenate([picture.rows for picture in matches])
     scores = np.concatenate([picture.scores for picture in matches])
     ious = np.concatenate([picture.ious for picture in matches])
     shown = scores >= score_threshold
     paired = (rows != NONE).all(axis=1)
     first, second = variants
-    return {
-        "variants": list(variants),
-        "score_threshold": score_threshold,
-        "match_iou": MATCH_IOU,
-        "both": int(shown.all(axis=1).sum()),
-        "only": {
+    return Agreement(
+        variants=variants,
+        score_threshold=score_threshold,
+        match_iou=MATCH_IOU,
+        both=int(shown.all(axis=1).sum()),
+        only={
             first: int((shown[:, 0] & ~shown[:, 1]).sum()),
             second: int((shown[:, 1] & ~shown[:, 0]).sum()),
         },
-        "alone": {
+        alone={
             first: int((rows[:, 1] == NONE).sum()),
             second: int((rows[:, 0] == NONE).sum()),
         },
-        "score_difference": _spread_of_scores(scores[paired, 1] - scores[paired, 0]),
-        "iou": _spread_of_ious(ious[paired]),
-        "pictures": [
-            {"image_id": picture.example.image_id, "difference": round(picture.difference, 4)}
+        score_difference=_score_difference(scores[paired, 1] - scores[paired, 0]),
+        iou=_box_overlap(ious[paired]),
+        pictures=tuple(
+            PictureDifference(picture.example.image_id, round(picture.difference, 4))
             for picture in most_different(matches)
-        ],
-    }
+        ),
+    )
 
 
-def _spread_of_scores(differences: np.ndarray) -> dict | None:
+def _score_difference(differences: np.ndarray) -> ScoreDifference | None:
     if not differences.size:
         return None
     sizes = np.abs(differences)
-    return {
-        "mean": float(differences.mean()),
-        "mean_abs": float(sizes.mean()),
-        "p95_abs": float(np.percentile(sizes, 95)),
-        "max_abs": float(sizes.max()),
-    }
+    return ScoreDifference(
+        mean=float(differences.mean()),
+        mean_abs=float(sizes.mean()),
+        p95_abs=float(np.percentile(sizes, 95)),
+        max_abs=float(sizes.max()),
+    )
 
 
-def _spread_of_ious(ious: np.ndarray) -> dict | None:
+def _box_overlap(ious: np.ndarray) -> BoxOverlap | None:
     if not ious.size:
         return None
-    return {
-        "mean": float(ious.mean()),
-        "p5": float(np.percentile(ious, 5)),
-        "min": float(ious.min()),
-    }
+    return BoxOverlap(float(ious.mean()), float(np.percentile(ious, 5)), float(ious.min()))

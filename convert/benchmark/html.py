@@ -5,23 +5,27 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from convert.benchmark import html_plots
 from convert.benchmark.agreement import NONE, PictureMatch, most_different
-from convert.benchmark.report import (
+from convert.benchmark.report import BenchmarkReport, Json, ModelRow, minus
+from convert.benchmark.robustness import ALLOWANCE
+from convert.benchmark.run import COMPARED, Comparison
+from convert.benchmark.tables import (
     agreement_lines,
     class_rows,
     conditions,
     main_rows,
     robustness_rows,
-    write_report,
 )
-from convert.benchmark.robustness import ALLOWANCE
-from convert.benchmark.run import COMPARED, Comparison
+from convert.report_files import write_report
+from convert.tables import signed_points
 from convert.variants import VARIANTS
 from edge_runtime.detector.detections import Detections
 from edge_runtime.media.atomic import atomic_path
@@ -31,7 +35,7 @@ from train.data.dataset import read_image
 from train.evaluation.coco import PictureDetections
 
 TEMPLATE = "page.html"
-SUMMARISED = ("int8", "int8_qat")  # what a device is given
+SUMMARIZED = ("int8", "int8_qat")  # what a device is given
 MODULES = ("jinja2", "matplotlib")  # of the extra `training`; a board may do without
 
 
@@ -49,11 +53,11 @@ def write_results(path: Path, comparison: Comparison) -> list[Path]:
         if error.name not in MODULES:
             raise
         print(f"no {page_path(path).name}: it needs {error.name}; pip install {' '.join(MODULES)}")
-        write_report(path, comparison.report)
+        write_report(path, comparison.report.to_json())
         return [path]
     with atomic_path(page_path(path)) as temporary:
         temporary.write_text(html, "utf-8")
-        write_report(path, comparison.report)
+        write_report(path, comparison.report.to_json())
     return [page_path(path), path]
 
 
@@ -80,114 +84,109 @@ def render_page(comparison: Comparison) -> str:
         lstrip_blocks=True,
     )
     report = comparison.report
-    models = report["models"]
     plots = {
-        "latency": html_plots.latency_plot(models, COMPARED),
-        "classes": html_plots.class_plot(models, COMPARED),
+        "latency": html_plots.latency_plot(report.models, COMPARED),
+        "classes": html_plots.class_plot(report, COMPARED),
         **_agreement_plots(comparison),
     }
     return environment.get_template(TEMPLATE).render(
         **_tables(report),
-        title=_stem(models),
-        summary=summarise_loss(models),
-        machine=one_line(report["machine"]),
-        date=report["machine"]["date"][:10],
+        title=_stem(report.models[0]),
+        summary=summarize_loss(report),
+        machine=one_line(report.machine),
+        date=str(report.machine["date"])[:10],
         conditions=conditions(report),
         plots={name: Markup(plot) for name, plot in plots.items() if plot},
         pictures=_pictures(comparison),
         variants=COMPARED,
-        descriptions=[(v.name, v.description) for v in VARIANTS.values() if _row(models, v.name)],
+        descriptions=[(v.name, v.description) for v in VARIANTS.values() if report.model(v.name)],
         provenance=_provenance(report),
     )
 
 
-def _tables(report: dict) -> dict:
-    models, robustness = report["models"], report.get("robustness")
-    agreement = report.get("agreement")
+def _tables(report: BenchmarkReport) -> dict[str, Any]:
+    agreement, robustness = report.agreement, report.robustness
     return {
-        "main": main_rows(models),
-        "classes_ap": class_rows(models, "ap_per_class", "AP"),
-        "classes_ap50": class_rows(models, "ap50_per_class", "AP50"),
+        "main": main_rows(report),
+        "classes_ap": class_rows(report.models, "ap_per_class", "AP"),
+        "classes_ap50": class_rows(report.models, "ap50_per_class", "AP50"),
         "agreement": agreement_lines(agreement) if agreement else [],
-        "shown": agreement["score_threshold"] if agreement else None,
+        "shown": agreement.score_threshold if agreement else None,
         "robustness": robustness_rows(robustness) if robustness else [],
-        "failing": [row["condition"] for row in robustness or () if row["passes"] is False],
+        "failing": [row.condition for row in robustness or () if row.passes is False],
         "allowance": 100 * ALLOWANCE,
     }
 
 
 def _agreement_plots(comparison: Comparison) -> dict[str, str]:
     """Of the detections that have a partner; none without any."""
-    matches = comparison.matches or []
+    matches, agreement = comparison.matches or [], comparison.report.agreement
     paired = [(match.rows != NONE).all(axis=1) for match in matches]
-    if not any(rows.any() for rows in paired):
+    if agreement is None or not any(rows.any() for rows in paired):
         return {}
     scores = np.concatenate([m.scores[rows] for m, rows in zip(matches, paired, strict=True)])
     ious = np.concatenate([m.ious[rows] for m, rows in zip(matches, paired, strict=True)])
-    shown = comparison.report["agreement"]["score_threshold"]
     return {
-        "scores": html_plots.score_plot(scores, COMPARED, shown),
+        "scores": html_plots.score_plot(scores, COMPARED, agreement.score_threshold),
         "differences": html_plots.difference_plot(scores, COMPARED),
         "ious": html_plots.iou_plot(ious),
     }
 
 
-def _pictures(comparison: Comparison) -> list[dict]:
-    matches: Sequence[PictureMatch] = comparison.matches or ()
-    if not matches:
+def _pictures(comparison: Comparison) -> list[Picture]:
+    matches, agreement = comparison.matches, comparison.report.agreement
+    if not matches or agreement is None:
         return []
-    class_names = list(comparison.report["models"][0]["ap_per_class"])
-    shown = comparison.report["agreement"]["score_threshold"]
+    class_names = list(comparison.report.models[0].accuracy.ap_per_class)
+    shown = agreement.score_threshold
     return [show_picture(match, class_names, COMPARED, shown) for match in most_different(matches)]
 
 
-def summarise_loss(models: Sequence[dict]) -> list[str]:
-    """What int8 costs against float32 and gives, a sentence for each of SUMMARISED in the table."""
-    first = _row(models, "float32")
+def summarize_loss(report: BenchmarkReport) -> list[str]:
+    """What int8 costs against float32 and gives, a sentence for each of SUMMARIZED in the table."""
+    first = report.model("float32")
     sentences = []
-    for second in (_row(models, variant) for variant in SUMMARISED):
-        if not first or not second or None in (first["ap"], second["ap"]):
+    for second in (report.model(variant) for variant in SUMMARIZED):
+        if first is None or second is None:
             continue
-        changes = [
-            f"{round(100 * (second[key] - first[key]), 2) + 0.0:+.2f} {name}"
-            for key, name in (("ap", "AP"), ("ap50", "AP50"))
-        ]
-        gains = [f"{first['bytes'] / second['bytes']:.1f} times smaller"]
-        if first["latency_ms"] and second["latency_ms"]:
-            gains.append(_speed(first, second))
+        ap = minus(second.accuracy.ap, first.accuracy.ap)
+        ap50 = minus(second.accuracy.ap50, first.accuracy.ap50)
+        if ap is None:
+            continue
+        gains = [f"{first.bytes / second.bytes:.1f} times smaller", *_speed(first, second)]
         sentences.append(
-            f"{second['variant']} against float32: {' and '.join(changes)} points, "
-            f"{' and '.join(gains)}."
+            f"{second.variant} against float32: {signed_points(ap)} AP and "
+            f"{signed_points(ap50)} AP50 points, {' and '.join(gains)}."
         )
     return sentences
 
 
-def _speed(first: dict, second: dict) -> str:
-    times = [model["latency_ms"]["inference"]["median"] for model in (first, second)]
+def _speed(first: ModelRow, second: ModelRow) -> list[str]:
+    times = first.median_ms("inference"), second.median_ms("inference")
+    if times[0] is None or times[1] is None:
+        return []
     faster = times[0] / times[1]
-    return f"{faster:.2f} times as fast" if faster >= 1 else f"{1 / faster:.2f} times as slow"
+    return [f"{faster:.2f} times as fast" if faster >= 1 else f"{1 / faster:.2f} times as slow"]
 
 
-def _row(models: Sequence[dict], variant: str) -> dict | None:
-    return next((model for model in models if model["variant"] == variant), None)
+def _stem(model: ModelRow) -> str:
+    """The model's name: its file's, without the variant."""
+    return Path(model.file).stem.removesuffix(f"_{model.variant}")
 
 
-def _stem(models: Sequence[dict]) -> str:
-    """The model's name: its first file's, without the variant."""
-    name = Path(models[0]["file"]).stem
-    return name.removesuffix(f"_{models[0]['variant']}")
-
-
-def _provenance(report: dict) -> list[tuple[str, list[tuple[str, str]]]]:
+def _provenance(report: BenchmarkReport) -> list[tuple[str, list[tuple[str, str]]]]:
     """Headings with names and values, of what the report tells about the model's way here."""
-    parts = [("Benchmark", {"command": report["command"], "machine": report["machine"]})]
-    for title, key in (("Calibration", "calibration"), ("Training", "training")):
-        if isinstance(report.get(key), dict) and report[key]:
-            parts.append((title, report[key]))
+    parts: list[tuple[str, Json]] = [
+        ("Benchmark", {"command": report.command, "machine": report.machine})
+    ]
+    if report.calibration:
+        parts.append(("Calibration", report.calibration))
+    if report.training:
+        parts.append(("Training", report.training))
     return [(title, facts(values)) for title, values in parts]
 
 
-def facts(values: dict, prefix: str = "") -> list[tuple[str, str]]:
+def facts(values: Json, prefix: str = "") -> list[tuple[str, str]]:
     """A nested dict as a list of names and values, both text; None is left out."""
     listed = []
     for key, value in values.items():
@@ -201,7 +200,7 @@ def facts(values: dict, prefix: str = "") -> list[tuple[str, str]]:
     return listed
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -210,34 +209,56 @@ JPEG_QUALITY = 80
 TOLD = 3  # pairs of a picture, those furthest apart
 
 
+@dataclass(frozen=True)
+class Side:
+    """One model's part of a picture: the number of detections, a data: address of a JPEG."""
+
+    variant: str
+    count: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture for the page's template.
+
+    Attributes:
+        truth: number of true boxes.
+        sides: one for each model.
+        told: sentences on what differs most.
+    """
+
+    image_id: str
+    difference: float
+    truth: int
+    sides: list[Side]
+    told: list[str]
+
+
 def show_picture(
     match: PictureMatch, class_names: Sequence[str], variants: tuple[str, str], shown: float
-) -> dict:
-    """A picture for the page's template.
+) -> Picture:
+    """A picture with the detections of both models, side by side.
 
     Args:
         shown: draw detections with a score >= it.
-
-    Returns: "image_id", "difference", "truth" (number of true boxes), "sides" (for each model
-        "variant", "count" and "source", a data: address of a JPEG) and "told" (sentences on what
-        differs most).
     """
-    frame = read_image(match.example.image_path)
-    scale = LONGER_SIDE / max(frame.shape[:2])
-    size_wh = tuple(max(1, round(side * scale)) for side in frame.shape[1::-1])
-    small = np.asarray(Image.fromarray(frame).resize(size_wh, Image.Resampling.BICUBIC))
+    image = read_image(match.example.image_path)
+    scale = LONGER_SIDE / max(image.shape[:2])
+    width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
     sides = []
     for variant, found in zip(variants, match.found, strict=True):
-        detections = _shown(found, size_wh, class_names, shown)
-        source = _data_address(draw_detections(small, detections))
-        sides.append({"variant": variant, "count": len(detections), "source": source})
-    return {
-        "image_id": match.example.image_id,
-        "difference": match.difference,
-        "truth": len(match.example.boxes),
-        "sides": sides,
-        "told": _tell(match, class_names, variants),
-    }
+        detections = _shown(found, (width, height), class_names, shown)
+        source = _data_address(draw_detections(np.asarray(resized), detections))
+        sides.append(Side(variant, len(detections), source))
+    return Picture(
+        match.example.image_id,
+        match.difference,
+        len(match.example.boxes),
+        sides,
+        _tell(match, class_names, variants),
+    )
 
 
 def _shown(

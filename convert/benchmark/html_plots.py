@@ -9,9 +9,16 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from convert.benchmark.report import BenchmarkReport, ModelRow
+
+if TYPE_CHECKING:  # an extra that a board need not have
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#010203"  # stands for the page's own colour until the SVG is written
 # Readable on white and on black, and told apart by the colour-blind.
@@ -39,17 +46,17 @@ _STYLE = {
 }
 
 
-def latency_plot(models: Sequence[dict], pair: tuple[str, str]) -> str | None:
+def latency_plot(models: Sequence[ModelRow], pair: tuple[str, str]) -> str | None:
     """AP against the median of the inference, a point a model; None where neither was measured."""
     rows = [
-        (model["latency_ms"]["inference"]["median"], 100 * model["ap"], _name(model))
+        (milliseconds, 100 * model.accuracy.ap, model.label)
         for model in models
-        if model["latency_ms"] and model["ap"] is not None
+        if (milliseconds := model.median_ms("inference")) and model.accuracy.ap is not None
     ]
     if not rows:
         return None
 
-    def draw(figure) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for x, y, name in rows:
             axes.scatter(x, y, s=55, color=_color(name, pair), zorder=3)
@@ -63,7 +70,7 @@ def latency_plot(models: Sequence[dict], pair: tuple[str, str]) -> str | None:
     return _svg(draw, 3.2)
 
 
-def _set_latencies(axes, milliseconds: Sequence[float]) -> None:
+def _set_latencies(axes: Axes, milliseconds: Sequence[float]) -> None:
     """From 0, or in decades where one model takes so long that the others would be one point."""
     fastest, slowest = min(milliseconds), max(milliseconds)
     if slowest <= 8 * fastest:
@@ -77,7 +84,7 @@ def _set_latencies(axes, milliseconds: Sequence[float]) -> None:
     axes.set_xticks([], minor=True)
 
 
-def _label_points(axes, rows: Sequence[tuple]) -> None:
+def _label_points(axes: Axes, rows: Sequence[tuple[float, float, str]]) -> None:
     """Names in a column at the right, each tied to its point: points may lie on each other."""
     low, high = axes.get_ylim()
     rows = sorted(rows, key=lambda row: row[1])
@@ -102,15 +109,18 @@ def _label_points(axes, rows: Sequence[tuple]) -> None:
         )
 
 
-def class_plot(models: Sequence[dict], pair: tuple[str, str]) -> str | None:
+def class_plot(report: BenchmarkReport, pair: tuple[str, str]) -> str | None:
     """AP of each class in two models as bars, and their difference; None unless both are there."""
-    chosen = [next((m for m in models if m["variant"] == name), None) for name in pair]
-    if None in chosen:
+    first, second = (report.model(variant) for variant in pair)
+    if first is None or second is None:
         return None
-    names = list(chosen[0]["ap_per_class"])
-    values = [[100 * (model["ap_per_class"][name] or 0) for name in names] for model in chosen]
+    names = list(first.accuracy.ap_per_class)
+    values = [
+        [100 * (model.accuracy.ap_per_class[name] or 0) for name in names]
+        for model in (first, second)
+    ]
 
-    def draw(figure) -> None:
+    def draw(figure: Figure) -> None:
         both, change = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
         places = np.arange(len(names))
         for offset, row, name, color in zip(
@@ -137,7 +147,7 @@ def class_plot(models: Sequence[dict], pair: tuple[str, str]) -> str | None:
 def score_plot(pairs: np.ndarray, names: tuple[str, str], shown: float) -> str:
     """Scores of matched detections, one model against the other. pairs: (P, 2) in [0, 1]."""
 
-    def draw(figure) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.plot((0, 1), (0, 1), color=OTHER, linewidth=1, zorder=1)
         for line in (axes.axvline, axes.axhline):
@@ -162,7 +172,7 @@ def iou_plot(ious: np.ndarray) -> str:
 
 
 def _histogram(values: np.ndarray, limits: tuple[float, float], label: str) -> str:
-    def draw(figure) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.hist(values, bins=41, range=limits, color=SECOND)
         axes.set_yscale("log", nonpositive="clip")  # the few far away are what matters
@@ -173,7 +183,7 @@ def _histogram(values: np.ndarray, limits: tuple[float, float], label: str) -> s
     return _svg(draw, 2.6)
 
 
-def _svg(draw, height: float) -> str:
+def _svg(draw: Callable[[Figure], None], height: float) -> str:
     """What `draw` paints on a figure `height` inches high, as an <svg> element."""
     import matplotlib  # an extra that a board need not have
     from matplotlib.figure import Figure  # the object interface needs no display
@@ -200,10 +210,6 @@ def _inline(text: str) -> str:
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     used = set(re.findall(r"#([\w-]+)", text))
     return re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", text)
-
-
-def _name(model: dict) -> str:
-    return model["variant"] or model["file"]
 
 
 def _short(name: str) -> str:

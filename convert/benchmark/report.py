@@ -1,170 +1,343 @@
-"""The benchmark's two faces: a table for people and JSON for programs."""
+"""The benchmark's report: report.json as dataclasses.
+
+Accuracy is average precision in [0, 1], None where there is no ground truth; `to_json` and
+`from_json` keep the file's keys, those that they do not know included.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from convert.tables import align, points, signed_points
-from edge_runtime.media.atomic import atomic_path
-from edge_runtime.system.machine import one_line
+from train.evaluation.coco import Accuracy
 
-# (heading, key of the accuracy); differences to float32 stand beside the first two.
-ACCURACY_COLUMNS = (
-    ("AP", "ap"),
-    ("AP50", "ap50"),
-    ("AP75", "ap75"),
-    ("small", "ap_small"),
-    ("medium", "ap_medium"),
-    ("large", "ap_large"),
-)
-DIFFERENCES = {"ap", "ap50"}
+Json = dict[str, Any]
+
+ACCURACY_KEYS = tuple(each.name for each in fields(Accuracy))
 
 
-def format_report(report: dict) -> str:
-    """Aligned plain text: conditions, a row for each model, AP50 for each class.
+@dataclass(frozen=True)
+class Thresholds:
+    """Of a detector: score and IoU in [0, 1]."""
 
-    Then, where they were measured, how far float32 and int8 agree and how both stand changed
-    pictures. AP is written in points (hundredths). What was not measured stays blank.
+    score: float
+    iou: float
+    max_detections: int
+
+
+@dataclass(frozen=True)
+class BenchmarkThresholds:
+    """Those in use while latency and while accuracy was measured."""
+
+    latency: Thresholds
+    accuracy: Thresholds
+
+    @classmethod
+    def from_json(cls, content: Json) -> BenchmarkThresholds:
+        return cls(Thresholds(**content["latency"]), Thresholds(**content["accuracy"]))
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The measured part of a split.
+
+    Attributes:
+        root: name of the data set's folder.
+        images, boxes: counted; `difficult` boxes are among them.
     """
-    models = report["models"]
-    main = main_rows(models)
-    parts = [
-        "\n".join([one_line(report["machine"]), *conditions(report)]),
-        align(main, left=(0, len(main[0]) - 1)),
-        align(class_rows(models, "ap50_per_class", "AP50"), left=(0,)),
-    ]
-    if report.get("agreement"):
-        parts.append("\n".join(agreement_lines(report["agreement"])))
-    if report.get("robustness"):
-        parts.append(align(robustness_rows(report["robustness"]), left=(0,)))
-    return "\n\n".join(parts)
+
+    root: str
+    split: str
+    images: int
+    boxes: int
+    difficult: int
 
 
-def conditions(report: dict) -> list[str]:
-    """What the numbers were measured with, a line each."""
-    data, thresholds = report["data"], report["thresholds"]
-    difficult = (
-        f" ({data['difficult']} difficult, counted neither way)" if data["difficult"] else ""
-    )
-    return [
-        f"{data['root']}, split {data['split']}: {data['images']} pictures, {data['boxes']} boxes"
-        + difficult,
-        "AP in points (hundredths), diff against float32; blank: not measured",
-        f"accuracy at score >= {thresholds['accuracy']['score']:g}, latency at score >= "
-        f"{thresholds['latency']['score']:g}, NMS IoU {thresholds['accuracy']['iou']:g}",
-    ]
+@dataclass(frozen=True)
+class Percentiles:
+    """Milliseconds."""
+
+    median: float
+    p90: float
 
 
-def write_report(path: str | Path, report: dict) -> None:
-    """Write the JSON, whole or not at all. Raises: OSError."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", "utf-8")
+@dataclass(frozen=True)
+class ModelRow:
+    """One file of the benchmark.
+
+    Attributes:
+        variant: a name of `convert.variants`; None where the file does not say it.
+        bytes: size of the file.
+        threads: of the interpreter.
+        latency_ms: by step, see `edge_runtime.detector.latency`; None where it was not measured.
+        training: the record of the training inside the file, if there is one.
+        input_hw: None in reports of earlier versions.
+        extra: other keys of the row.
+    """
+
+    variant: str | None
+    file: str
+    bytes: int
+    threads: int
+    latency_ms: Mapping[str, Percentiles] | None
+    training: Json | None
+    accuracy: Accuracy
+    input_hw: tuple[int, int] | None = None
+    extra: Json = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The variant, else the name of the file."""
+        return self.variant or self.file
+
+    def median_ms(self, step: str) -> float | None:
+        """Median latency of a step, if it was measured."""
+        found = (self.latency_ms or {}).get(step)
+        return None if found is None else found.median
+
+    def p90_ms(self, step: str) -> float | None:
+        """90th percentile of a step's latency, if it was measured."""
+        found = (self.latency_ms or {}).get(step)
+        return None if found is None else found.p90
+
+    def to_json(self) -> Json:
+        times = self.latency_ms
+        return {
+            "variant": self.variant,
+            "file": self.file,
+            **({} if self.input_hw is None else {"input_hw": list(self.input_hw)}),
+            "bytes": self.bytes,
+            "threads": self.threads,
+            "latency_ms": None if times is None else {step: asdict(times[step]) for step in times},
+            "training": self.training,
+            **asdict(self.accuracy),
+            **self.extra,
+        }
+
+    @classmethod
+    def from_json(cls, content: Json) -> ModelRow:
+        """Raises: KeyError for a key that every report has."""
+        size = content.get("input_hw")
+        known = {"variant", "file", "input_hw", "bytes", "threads", "latency_ms", "training"}
+        return cls(
+            variant=content["variant"],
+            file=content["file"],
+            bytes=content["bytes"],
+            threads=content["threads"],
+            latency_ms=_latency(content["latency_ms"]),
+            training=content["training"],
+            accuracy=Accuracy(**{key: content[key] for key in ACCURACY_KEYS}),
+            input_hw=None if size is None else (size[0], size[1]),
+            extra=_without(content, {*known, *ACCURACY_KEYS}),
+        )
 
 
-def read_report(path: str | Path) -> dict:
-    """A report that `write_report` wrote. Raises: ValueError if it is none; FileNotFoundError."""
+@dataclass(frozen=True)
+class ScoreDifference:
+    """Of the scores of matched detections, second - first: mean, and that of absolute values."""
+
+    mean: float
+    mean_abs: float
+    p95_abs: float
+    max_abs: float
+
+
+@dataclass(frozen=True)
+class BoxOverlap:
+    """IoU of matched boxes, in [0, 1]: mean, 5th percentile, smallest."""
+
+    mean: float
+    p5: float
+    min: float
+
+
+@dataclass(frozen=True)
+class PictureDifference:
+    """How much two models differ in a picture, see `PictureMatch.difference`."""
+
+    image_id: str
+    difference: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the detections of two models agree.
+
+    Attributes:
+        variants: of the two, the reference first.
+        score_threshold: a detection is shown if its score >= it.
+        match_iou: a pair overlaps by that at least.
+        both: pairs that both models show.
+        only: by variant, shown by it and not by the other.
+        alone: of those, the ones for which the other has no guess at all, however low.
+        score_difference, iou: of pairs with two members; None where there are none.
+        pictures: the most different first.
+    """
+
+    variants: tuple[str, str]
+    score_threshold: float
+    match_iou: float
+    both: int
+    only: Mapping[str, int]
+    alone: Mapping[str, int]
+    score_difference: ScoreDifference | None
+    iou: BoxOverlap | None
+    pictures: tuple[PictureDifference, ...]
+
+    @classmethod
+    def from_json(cls, content: Json) -> Agreement:
+        first, second = content["variants"]
+        scores, overlap = content["score_difference"], content["iou"]
+        nested = {
+            "variants": (first, second),
+            "score_difference": scores and ScoreDifference(**scores),
+            "iou": overlap and BoxOverlap(**overlap),
+            "pictures": tuple(PictureDifference(**each) for each in content["pictures"]),
+        }
+        return cls(**{**content, **nested})
+
+
+@dataclass(frozen=True)
+class ApPair:
+    """AP and AP50, or a difference of them."""
+
+    ap: float | None
+    ap50: float | None
+
+    def minus(self, other: ApPair) -> ApPair:
+        """None where either has None."""
+        return ApPair(minus(self.ap, other.ap), minus(self.ap50, other.ap50))
+
+
+@dataclass(frozen=True)
+class RobustnessRow:
+    """Two models on pictures under one condition.
+
+    Attributes:
+        models: by variant, the reference first.
+        difference: second - first.
+        against_clean: the difference - that on clean pictures.
+        passes: whether the second loses hardly more than on clean pictures; None without ground
+            truth.
+    """
+
+    condition: str
+    models: Mapping[str, ApPair]
+    difference: ApPair
+    against_clean: ApPair
+    passes: bool | None
+
+    @classmethod
+    def from_json(cls, content: Json) -> RobustnessRow:
+        return cls(
+            content["condition"],
+            {variant: ApPair(**pair) for variant, pair in content["models"].items()},
+            ApPair(**content["difference"]),
+            ApPair(**content["against_clean"]),
+            content["passes"],
+        )
+
+
+@dataclass(frozen=True)
+class BenchmarkReport:
+    """report.json.
+
+    Attributes:
+        command: as typed.
+        machine: of `edge_runtime.system.machine.describe_machine`.
+        models: in the order of the table.
+        calibration: the record inside the int8 file, if there is one.
+        agreement, robustness: None where they were not measured.
+        extra: other keys, such as "training" (by `python -m convert`) or "seeds".
+    """
+
+    command: str
+    machine: dict[str, str | int | None]
+    data: DataSummary
+    thresholds: BenchmarkThresholds
+    models: tuple[ModelRow, ...]
+    calibration: Json | None = None
+    agreement: Agreement | None = None
+    robustness: tuple[RobustnessRow, ...] | None = None
+    extra: Json = field(default_factory=dict)
+
+    @property
+    def training(self) -> Json | None:
+        """The record of the training of the converted model, if there is one."""
+        return self.extra.get("training")
+
+    def model(self, variant: str) -> ModelRow | None:
+        """The first row of a variant."""
+        return next((model for model in self.models if model.variant == variant), None)
+
+    def to_json(self) -> Json:
+        measured = {
+            "calibration": self.calibration,
+            "agreement": None if self.agreement is None else asdict(self.agreement),
+            "robustness": None if self.robustness is None else [asdict(r) for r in self.robustness],
+        }
+        return {
+            "command": self.command,
+            "machine": self.machine,
+            "data": asdict(self.data),
+            "thresholds": asdict(self.thresholds),
+            "models": [model.to_json() for model in self.models],
+            **{key: value for key, value in measured.items() if value is not None},
+            **self.extra,
+        }
+
+    @classmethod
+    def from_json(cls, content: Json) -> BenchmarkReport:
+        """Raises: KeyError, TypeError for another JSON object."""
+        agreement, robustness = content.get("agreement"), content.get("robustness")
+        return cls(
+            command=content["command"],
+            machine=content["machine"],
+            data=DataSummary(**content["data"]),
+            thresholds=BenchmarkThresholds.from_json(content["thresholds"]),
+            models=tuple(ModelRow.from_json(model) for model in content["models"]),
+            calibration=content.get("calibration"),
+            agreement=agreement and Agreement.from_json(agreement),
+            robustness=robustness and tuple(map(RobustnessRow.from_json, robustness)),
+            extra=_without(content, {each.name for each in fields(cls)}),
+        )
+
+
+def read_report(path: str | Path) -> BenchmarkReport:
+    """A report that `convert.benchmark` wrote. Raises: ValueError if it is none; OSError."""
     try:
-        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"no report at {path}; write it by `python -m convert.benchmark`"
         ) from error
     except ValueError as error:
         raise ValueError(f"{path}: a report of convert expected, got {error}") from error
-    if not isinstance(report, dict) or not {"models", "data", "command"} <= set(report):
+    if not isinstance(content, dict) or not {"models", "data", "command"} <= set(content):
         raise ValueError(f"{path}: a report of convert expected, got another JSON file")
-    return report
+    try:
+        return BenchmarkReport.from_json(content)
+    except KeyError as error:
+        raise ValueError(
+            f"{path}: a report of convert.benchmark expected, it lacks {error}; measure again"
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: a report of convert.benchmark expected ({error}); measure again"
+        ) from error
 
 
-def check_writable(path: str | Path) -> None:
-    """Raises: OSError, before the long work, if the JSON could not be written to `path`."""
-    with contextlib.suppress(_Untouched), atomic_path(path):
-        raise _Untouched
+def minus(ap: float | None, reference: float | None) -> float | None:
+    """The difference of two accuracies, None where either is."""
+    return None if ap is None or reference is None else ap - reference
 
 
-class _Untouched(Exception):  # noqa: N818 - no error: it makes `atomic_path` keep the old file
-    pass
+def _latency(content: Json | None) -> dict[str, Percentiles] | None:
+    return None if content is None else {s: Percentiles(**times) for s, times in content.items()}
 
 
-def main_rows(models: Sequence[dict]) -> list[list[str]]:
-    """The heading and a row for each model, as text."""
-    reference = next((model for model in models if model["variant"] == "float32"), None)
-    heading = ["variant", "size MB"]
-    for title, key in ACCURACY_COLUMNS:
-        heading += [title, "diff"] if key in DIFFERENCES else [title]
-    heading += ["inference ms", "p90", "end to end ms", "p90", "threads", "file"]
-    rows = [heading]
-    for model in models:
-        row = [model["variant"] or "", f"{model['bytes'] / 1e6:.2f}"]
-        for _, key in ACCURACY_COLUMNS:
-            row.append(points(model[key]))
-            if key in DIFFERENCES:
-                row.append(_difference(model, reference, key))
-        for step in ("inference", "end_to_end"):
-            latency = (model["latency_ms"] or {}).get(step, {})
-            row += [_number(latency.get("median")), _number(latency.get("p90"))]
-        rows.append([*row, str(model["threads"]), model["file"]])
-    return rows
-
-
-def class_rows(models: Sequence[dict], key: str, title: str) -> list[list[str]]:
-    """The heading and a row for each class with its accuracy `key` in every model."""
-    rows = [[title, *(model["variant"] or model["file"] for model in models)]]
-    for name in models[0][key]:
-        rows.append([name, *(points(model[key][name]) for model in models)])
-    return rows
-
-
-def agreement_lines(agreement: dict) -> list[str]:
-    """How far two models agree, in sentences."""
-    first, second = agreement["variants"]
-    only, alone = agreement["only"], agreement["alone"]
-    lines = [
-        f"shown at score >= {agreement['score_threshold']:g}: {agreement['both']} by both, "
-        + ", ".join(
-            f"{only[one]} by {one} only ({alone[one]} of them without a trace in {other})"
-            for one, other in ((first, second), (second, first))
-        )
-    ]
-    scores, ious = agreement["score_difference"], agreement["iou"]
-    if scores:
-        lines.append(
-            f"score of {second} - {first}: mean {scores['mean']:+.4f}, without sign "
-            f"{scores['mean_abs']:.4f}, at most {scores['p95_abs']:.4f} for 95 % and "
-            f"{scores['max_abs']:.4f} for all"
-        )
-        lines.append(
-            f"IoU of their boxes: mean {ious['mean']:.3f}, at least {ious['p5']:.3f} for 95 % and "
-            f"{ious['min']:.3f} for all"
-        )
-    return lines
-
-
-def robustness_rows(robustness: Sequence[dict]) -> list[list[str]]:
-    """The heading and a row for each condition; the last cell marks those that fail."""
-    first, second = robustness[0]["models"]
-    rows = [["pictures"]]
-    for title in ("AP", "AP50"):
-        rows[0] += [f"{title} {first}", second, "diff"]
-    rows[0] += ["against clean", ""]
-    for row in robustness:
-        cells = [row["condition"]]
-        for key in ("ap", "ap50"):
-            cells += [points(model[key]) for model in row["models"].values()]
-            cells.append(signed_points(row["difference"][key]))
-        extra = row["against_clean"]["ap50"] if row is not robustness[0] else None
-        rows.append([*cells, signed_points(extra), "FAILS" if row["passes"] is False else ""])
-    return rows
-
-
-def _difference(model: dict, reference: dict | None, key: str) -> str:
-    if reference is None or model is reference or None in (model[key], reference[key]):
-        return ""
-    return signed_points(model[key] - reference[key])
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def _without(content: Json, keys: set[str]) -> Json:
+    return {key: value for key, value in content.items() if key not in keys}

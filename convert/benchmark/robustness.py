@@ -1,4 +1,4 @@
-"""What int8 costs on pictures unlike those it was calibrated with: dark, flat, blurred, noisy.
+"""Robustness: what int8 costs on dark, flat, blurred and noisy pictures, unlike its calibration's.
 
 An int8 input or layer whose range comes from good pictures may clip bad ones. Both models see the
 same bad picture, so what the network itself cannot stand is not held against int8.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageFilter
 from tqdm import tqdm
 
 from convert.benchmark.predict import find
+from convert.benchmark.report import ApPair, RobustnessRow
 from edge_runtime.detector.detector import Detector
 from train.data.dataset import Example, read_image
 from train.evaluation.coco import Accuracy, PictureDetections, evaluate
@@ -80,11 +81,11 @@ def apply(condition: str, frame: np.ndarray, image_id: str) -> np.ndarray:
 
 
 def measure_robustness(
-    detectors: dict[str, Detector],
+    detectors: Mapping[str, Detector],
     examples: Sequence[Example],
     class_names: Sequence[str],
-    clean: dict[str, Accuracy],
-) -> list[dict]:
+    clean: Mapping[str, Accuracy],
+) -> tuple[RobustnessRow, ...]:
     """Accuracy of two models under every condition; a picture is read once for all.
 
     Args:
@@ -92,7 +93,7 @@ def measure_robustness(
             `convert.benchmark.predict`.
         clean: by variant, what they reach on the pictures as they are.
 
-    Returns: the rows of `compare_with_clean`.
+    Returns: a row for each condition, CLEAN first.
     """
     found: dict[tuple[str, str], list[PictureDetections]] = {
         (condition, variant): [] for condition in CONDITIONS for variant in detectors
@@ -103,51 +104,32 @@ def measure_robustness(
             changed = apply(condition, frame, example.image_id)
             for variant, detector in detectors.items():
                 found[condition, variant].append(find(detector, changed))
-    rows = {CLEAN: clean}
+    rows = {CLEAN: {variant: ApPair(each.ap, each.ap50) for variant, each in clean.items()}}
     for condition in CONDITIONS:
-        rows[condition] = {
-            variant: evaluate(examples, found[condition, variant], class_names)
-            for variant in detectors
-        }
-    return compare_with_clean(
-        {
-            condition: {variant: {"ap": a.ap, "ap50": a.ap50} for variant, a in row.items()}
-            for condition, row in rows.items()
-        }
-    )
+        rows[condition] = {}
+        for variant in detectors:
+            accuracy = evaluate(examples, found[condition, variant], class_names)
+            rows[condition][variant] = ApPair(accuracy.ap, accuracy.ap50)
+    return compare_with_clean(rows)
 
 
-def compare_with_clean(rows: dict[str, dict[str, dict[str, float | None]]]) -> list[dict]:
+def compare_with_clean(rows: Mapping[str, Mapping[str, ApPair]]) -> tuple[RobustnessRow, ...]:
     """Whether the second model stands each condition as well as the first.
 
+    A condition passes if the second model's AP50 loses no more than ALLOWANCE beyond what it loses
+    on clean pictures.
+
     Args:
-        rows: condition → variant → {"ap", "ap50"} in [0, 1]; CLEAN among them, two variants.
-
-    Returns: for each condition {"condition", "models": its row, "difference": {"ap", "ap50"}
-        (second - first), "against_clean": {…} (its difference - that of CLEAN), "passes"}. It
-        passes if the AP50 of "against_clean" is no lower than -ALLOWANCE. Ready for JSON; None
-        where there is no ground truth.
+        rows: condition → variant → accuracy in [0, 1]; CLEAN among them, two variants, the
+            reference first.
     """
-    differences = {condition: _minus(*row.values()) for condition, row in rows.items()}
+    differences = {}
+    for condition, models in rows.items():
+        first, second = models.values()
+        differences[condition] = second.minus(first)
     table = []
-    for condition, row in rows.items():
-        extra = _minus(differences[CLEAN], differences[condition])
-        passes = None if extra["ap50"] is None else round(extra["ap50"], 9) >= -ALLOWANCE
-        table.append(
-            {
-                "condition": condition,
-                "models": row,
-                "difference": differences[condition],
-                "against_clean": extra,
-                "passes": passes,
-            }
-        )
-    return table
-
-
-def _minus(first: dict, second: dict) -> dict[str, float | None]:
-    """second - first, by key."""
-    return {
-        key: None if None in (value, second[key]) else second[key] - value
-        for key, value in first.items()
-    }
+    for condition, models in rows.items():
+        extra = differences[condition].minus(differences[CLEAN])
+        passes = None if extra.ap50 is None else round(extra.ap50, 9) >= -ALLOWANCE
+        table.append(RobustnessRow(condition, models, differences[condition], extra, passes))
+    return tuple(table)

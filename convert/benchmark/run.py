@@ -1,18 +1,27 @@
-"""What `convert.benchmark` measures: accuracy on every picture, latency in turns, agreement."""
+"""The benchmark run: accuracy on every picture, latency in turns, agreement of float and int8."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from convert.arguments import LATENCY_RUNS
-from convert.benchmark.agreement import PictureMatch, match_all, summarise
+from convert.benchmark.agreement import PictureMatch, match_all, summarize
 from convert.benchmark.predict import find_all, use_accuracy_thresholds
+from convert.benchmark.report import (
+    BenchmarkReport,
+    BenchmarkThresholds,
+    DataSummary,
+    Json,
+    ModelRow,
+    Percentiles,
+    Thresholds,
+)
 from convert.benchmark.robustness import measure_robustness
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER
@@ -21,7 +30,7 @@ from edge_runtime.detector.latency import measure
 from edge_runtime.detector.spec import read_member
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import Example, VocDataset, load_voc, read_image
-from train.evaluation.coco import evaluate
+from train.evaluation.coco import Accuracy, evaluate
 from train.training.provenance import read_training
 
 # Whose detections are matched, and which see changed pictures: the reference first.
@@ -35,12 +44,17 @@ class Comparison:
     """What a benchmark found out.
 
     Attributes:
-        report: the numbers, ready for JSON; None where nothing was measured.
+        report: the numbers; None in it where nothing was measured.
         matches: what COMPARED found in each picture, paired; None unless both were there.
     """
 
-    report: dict
+    report: BenchmarkReport
     matches: list[PictureMatch] | None
+
+    def with_training(self, record: Json | None) -> Comparison:
+        """The same with the record of a training in its report."""
+        extra = {**self.report.extra, "training": record}
+        return replace(self, report=replace(self.report, extra=extra))
 
 
 def run_benchmark(
@@ -73,36 +87,38 @@ def run_benchmark(
     dataset = load_voc(data, split, class_names)
     examples = dataset.examples[:limit]
     frames = _latency_frames(examples)
-    models = [_describe_model(detector, frames[0]) for detector in detectors]
-    places = _compared(models, needed=robustness)
-    thresholds = {"latency": _thresholds(detectors[0])}
-    if latency_runs:
-        latencies = measure(detectors, frames, latency_runs, follow=_shown)
-        for model, latency in zip(models, latencies, strict=True):
-            model["latency_ms"] = latency
+    variants = [_variant(detector, frames[0]) for detector in detectors]
+    places = _compared(variants, paths, needed=robustness)
+    latency_thresholds = _thresholds(detectors[0])
+    latencies = measure(detectors, frames, latency_runs, follow=_shown) if latency_runs else None
     use_accuracy_thresholds(detectors)
-    thresholds["accuracy"] = _thresholds(detectors[0])
     found = find_all(detectors, examples)
     accuracies = [evaluate(examples, pictures, class_names) for pictures in found]
-    for model, accuracy in zip(models, accuracies, strict=True):
-        model.update(asdict(accuracy))
-    report = {
-        "command": command,
-        "machine": describe_machine(),
-        "data": _describe_data(dataset, examples),
-        "thresholds": thresholds,
-        "models": sorted(models, key=_rank),
-    }
-    report.update(_calibration(detectors, models))
+    models = [
+        _describe_model(
+            detector, variants[place], accuracies[place], latencies and latencies[place]
+        )
+        for place, detector in enumerate(detectors)
+    ]
+    report = BenchmarkReport(
+        command=command,
+        machine=describe_machine(),
+        data=_describe_data(dataset, examples),
+        thresholds=BenchmarkThresholds(latency_thresholds, _thresholds(detectors[0])),
+        models=tuple(sorted(models, key=_rank)),
+        calibration=_calibration(detectors, variants),
+    )
     if not places:
         return Comparison(report, None)
-    shown = thresholds["latency"]["score"]
-    matches = match_all(examples, *(found[place] for place in places.values()), shown)
-    report["agreement"] = summarise(matches, COMPARED, shown)
+    matches = match_all(
+        examples, *(found[place] for place in places.values()), latency_thresholds.score
+    )
+    report = replace(report, agreement=summarize(matches, COMPARED, latency_thresholds.score))
     if robustness:
         pair = {variant: detectors[place] for variant, place in places.items()}
         clean = {variant: accuracies[place] for variant, place in places.items()}
-        report["robustness"] = measure_robustness(pair, examples, class_names, clean)
+        rows = measure_robustness(pair, examples, class_names, clean)
+        report = replace(report, robustness=rows)
     return Comparison(report, matches)
 
 
@@ -110,24 +126,25 @@ def _shown(rounds: Iterable[int]) -> Iterable[int]:
     return tqdm(rounds, "latency", unit="round", leave=False, disable=None)
 
 
-def _calibration(detectors: Sequence[Detector], models: Sequence[dict]) -> dict:
-    """{"calibration": the record inside the int8 file}, or {} where there is none."""
-    for detector, model in zip(detectors, models, strict=True):
+def _calibration(detectors: Sequence[Detector], variants: Sequence[str | None]) -> Json | None:
+    """The calibration record inside the int8 file; None where there is none."""
+    for detector, variant in zip(detectors, variants, strict=True):
         text = read_member(detector.path, CALIBRATION_MEMBER)
-        if model["variant"] == COMPARED[1] and text is not None:
-            return {"calibration": json.loads(text)}
-    return {}
+        if variant == COMPARED[1] and text is not None:
+            return json.loads(text)
+    return None
 
 
-def _compared(models: Sequence[dict], needed: bool) -> dict[str, int]:
+def _compared(
+    variants: Sequence[str | None], paths: Sequence[Path], needed: bool
+) -> dict[str, int]:
     """Where each of COMPARED stands in the list, the first of its kind; {} unless both do."""
-    variants = [model["variant"] for model in models]
     if set(COMPARED) <= set(variants):
         return {variant: variants.index(variant) for variant in COMPARED}
     if needed:
         raise ValueError(
             f"models {' and '.join(COMPARED)} expected, to compare their robustness, got "
-            f"{', '.join(model['file'] for model in models)}; name both or use --no-robustness"
+            f"{', '.join(path.name for path in paths)}; name both or use --no-robustness"
         )
     return {}
 
@@ -139,16 +156,22 @@ def _latency_frames(examples: Sequence[Example]) -> list[np.ndarray]:
     return frames + [read_image(example.image_path) for example in examples[1:most]]
 
 
-def _describe_model(detector: Detector, frame: np.ndarray) -> dict:
-    return {
-        "variant": _variant(detector, frame),
-        "file": detector.path.name,
-        "input_hw": list(detector.spec.input_hw),
-        "bytes": detector.path.stat().st_size,
-        "threads": detector.num_threads,
-        "latency_ms": None,
-        "training": read_training(detector.path),
-    }
+def _describe_model(
+    detector: Detector,
+    variant: str | None,
+    accuracy: Accuracy,
+    latency: Mapping[str, Mapping[str, float]] | None,
+) -> ModelRow:
+    return ModelRow(
+        variant=variant,
+        file=detector.path.name,
+        bytes=detector.path.stat().st_size,
+        threads=detector.num_threads,
+        latency_ms=latency and {step: Percentiles(**times) for step, times in latency.items()},
+        training=read_training(detector.path),
+        accuracy=accuracy,
+        input_hw=detector.spec.input_hw,
+    )
 
 
 def _common_class_names(detectors: Sequence[Detector]) -> tuple[str, ...]:
@@ -163,12 +186,8 @@ def _common_class_names(detectors: Sequence[Detector]) -> tuple[str, ...]:
     return first.spec.class_names
 
 
-def _thresholds(detector: Detector) -> dict[str, float]:
-    return {
-        "score": detector.score_threshold,
-        "iou": detector.iou_threshold,
-        "max_detections": detector.max_detections,
-    }
+def _thresholds(detector: Detector) -> Thresholds:
+    return Thresholds(detector.score_threshold, detector.iou_threshold, detector.max_detections)
 
 
 def _variant(detector: Detector, frame: np.ndarray) -> str | None:
@@ -181,17 +200,17 @@ def _variant(detector: Detector, frame: np.ndarray) -> str | None:
     return next((name for name in VARIANTS if detector.path.stem.endswith(name)), None)
 
 
-def _rank(model: dict) -> int:
+def _rank(model: ModelRow) -> int:
     """The order of the table: float32 first, since the others are compared with it."""
     names = list(VARIANTS)
-    return names.index(model["variant"]) if model["variant"] in names else len(names)
+    return names.index(model.variant) if model.variant in names else len(names)
 
 
-def _describe_data(dataset: VocDataset, examples: Sequence[Example]) -> dict:
-    return {
-        "root": Path(dataset.root).resolve().name,
-        "split": dataset.split,
-        "images": len(examples),
-        "boxes": sum(len(example.boxes) for example in examples),
-        "difficult": sum(int(np.sum(example.difficult)) for example in examples),
-    }
+def _describe_data(dataset: VocDataset, examples: Sequence[Example]) -> DataSummary:
+    return DataSummary(
+        root=Path(dataset.root).resolve().name,
+        split=dataset.split,
+        images=len(examples),
+        boxes=sum(len(example.boxes) for example in examples),
+        difficult=sum(int(np.sum(example.difficult)) for example in examples),
+    )

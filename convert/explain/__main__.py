@@ -1,4 +1,4 @@
-"""Where int8 loses accuracy, layer by layer, and what to do about it, in one line.
+"""Quantization error layer by layer, and what to do about it, in one line.
 
     python -m convert.explain models/digits.keras --data data/digits --out build/explain
     python -m convert.explain models/digits.keras --data data/digits --int8 digits_int8.tflite
@@ -22,11 +22,12 @@ from convert.arguments import (
     add_calibration_images,
     add_model_and_data,
 )
-from convert.benchmark.report import check_writable, write_report
-from convert.errors import ConversionError, hidden_output, quiet_imports
-from convert.explain.diagnosis import advise, flat_frames
+from convert.errors import hidden_output, quiet_imports, run_conversion
+from convert.explain.diagnosis import diagnose, flat_frames
+from convert.explain.report import Calibration, DataSummary, Explanation
 from convert.explain.tables import draw_explanation, format_explanation
 from convert.quantize import calibration_data
+from convert.report_files import check_writable, write_report
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.arguments import whole_number
 from edge_runtime.detector.detector import Detector
@@ -101,7 +102,7 @@ def _read_ranges(path: Path) -> dict[str, tuple[float, float]]:
         raise ValueError(f"{path}: {error}; explain.json holds one") from error
 
 
-def _run(args: argparse.Namespace, command: str) -> dict:
+def _explain(args: argparse.Namespace, command: str) -> Explanation:
     if args.model.suffix != ".keras":
         raise ValueError(f"a .keras file of `python -m train` expected, got {args.model}")
     spec = read_spec(args.model)
@@ -130,27 +131,20 @@ def _run(args: argparse.Namespace, command: str) -> dict:
         quantization = replace_ranges(given, model, frames, spec, file)
     examples = dataset.examples
     measured = explain(model, spec, quantization, examples, args.limit, args.ap_limit, detector)
-    report = {
-        "command": command,
-        "machine": describe_machine(),
-        "model": str(args.model),
-        "int8": args.int8.name if args.int8 else None,
-        "data": {
-            "root": str(args.data),
-            "split": dataset.split,
-            "pictures": min(args.limit, len(examples)),
-            "ap_pictures": min(args.ap_limit, len(examples)),
-        },
-        "calibration": {
-            "ranges": source,
-            "split": calibration.split,
-            "images": len(frames),
-            "seed": args.seed,
-            "flat": flat_frames(frames),
-        },
-        **measured,
-    }
-    return {**report, "advice": advise(report)}
+    return Explanation(
+        command,
+        describe_machine(),
+        str(args.model),
+        args.int8.name if args.int8 else None,
+        DataSummary(
+            str(args.data),
+            dataset.split,
+            min(args.limit, len(examples)),
+            min(args.ap_limit, len(examples)),
+        ),
+        Calibration(source, calibration.split, len(frames), args.seed, flat_frames(frames)),
+        measured,
+    )
 
 
 def _detector(path: Path, spec: DetectorSpec) -> Detector | None:
@@ -170,26 +164,24 @@ def _detector(path: Path, spec: DetectorSpec) -> Detector | None:
             return None  # its ranges are explained all the same: they say why
 
 
+def _write(args: argparse.Namespace, command: str) -> None:
+    report = _explain(args, command)
+    diagnosis = diagnose(report)
+    write_report(args.out / "explain.json", report.to_json(diagnosis))
+    draw_explanation(report, diagnosis, args.out / "explain.png")
+    print(format_explanation(report, diagnosis))
+    print(args.out / "explain.json")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     given = sys.argv[1:] if arguments is None else list(map(str, arguments))
     plain_warnings()
-    try:
-        report = _run(args, shlex.join(["python", "-m", "convert.explain", *given]))
-        write_report(args.out / "explain.json", report)
-        draw_explanation(report, args.out / "explain.png")
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; the files of an earlier run are as they were", file=sys.stderr)
-        return 130
-    except ConversionError as error:
-        print(f"{error.log}\nerror: {error}", file=sys.stderr)
-        return 1
-    print(format_explanation(report))
-    print(args.out / "explain.json")
-    return 0
+    command = shlex.join(["python", "-m", "convert.explain", *given])
+    return run_conversion(
+        lambda: _write(args, command),
+        stopped="stopped; the files of an earlier run are as they were",
+    )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
-"""What int8, and int8 with a block in float, cost in average precision, with its uncertainty."""
+"""Average precision of int8, and of int8 with a block in float, with its uncertainty."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
-from convert.explain.switchable_net import SwitchedNet
+from convert.benchmark.predict import find, use_accuracy_thresholds
+from convert.benchmark.report import minus
+from convert.explain.report import ApReport
+from convert.explain.switchable_net import SwitchableNet
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.postprocess import decode_outputs
@@ -28,13 +32,22 @@ GROUPS = 8  # of pictures, each left out once for the uncertainty
 FLOAT, INT8, FILE = "float", "int8", "file"
 
 
+@dataclass(frozen=True)
+class Setting:
+    """Of the switches, see `SwitchableNet.switched`."""
+
+    in_float: Sequence[str] = ()
+    weights: bool = True
+    outputs: bool = True
+
+
 def measure_ap(
-    net: SwitchedNet,
+    net: SwitchableNet,
     in_float: Mapping[str, Sequence[str]],
     examples: Sequence[Example],
     spec: DetectorSpec,
     detector: Detector | None = None,
-) -> dict[str, dict]:
+) -> dict[str, ApReport]:
     """AP of the float net, of int8, of int8 with some units in float, and of an int8 file.
 
     Differences to int8 have a standard error by the delete-a-group jackknife over pictures (Kott
@@ -44,19 +57,20 @@ def measure_ap(
         in_float: names of units by the name of the variant.
         detector: of the file, if there is one.
 
-    Returns: by variant "ap" in [0, 1], None without ground truth, "gain" against int8 and "noise",
-        its standard error; under FLOAT, INT8, those of `in_float`, and FILE.
+    Returns: by variant: FLOAT, INT8, those of `in_float`, and FILE.
     """
     found = _detect(net, in_float, examples, spec, detector)
     names = spec.class_names
-    groups = [_without(examples, found, number) for number in range(_groups(examples))]
     whole = {name: evaluate(examples, seen, names).ap for name, seen in found.items()}
-    parts = [
-        {name: evaluate(kept, seen, names).ap for name, seen in rest.items()}
-        for kept, rest in tqdm(groups, "uncertainty of AP", leave=False, disable=None)
-    ]
+    parts: list[dict[str, float | None]] = []
+    for number in tqdm(range(_groups(examples)), "uncertainty of AP", leave=False, disable=None):
+        rows = [row for row in range(len(examples)) if row % GROUPS != number]
+        kept = [examples[row] for row in rows]
+        parts.append(
+            {n: evaluate(kept, [seen[row] for row in rows], names).ap for n, seen in found.items()}
+        )
     return {
-        name: {"ap": ap, **_gain(ap, whole[INT8], [(p[name], p[INT8]) for p in parts])}
+        name: _against_int8(ap, whole[INT8], [minus(part[name], part[INT8]) for part in parts])
         for name, ap in whole.items()
     }
 
@@ -65,49 +79,46 @@ def _groups(examples: Sequence[Example]) -> int:
     return GROUPS if len(examples) >= 2 * GROUPS else 0
 
 
-def _without(examples: Sequence[Example], found: Mapping[str, list], number: int):
-    rows = [row for row in range(len(examples)) if row % GROUPS != number]
-    return [examples[row] for row in rows], {
-        name: [seen[row] for row in rows] for name, seen in found.items()
-    }
-
-
-def _gain(ap: float | None, reference: float | None, parts: list[tuple]) -> dict:
-    if ap is None or reference is None:
-        return {"gain": None, "noise": None}
-    differences = [one - other for one, other in parts if None not in (one, other)]
-    if len(differences) < 2:
-        return {"gain": ap - reference, "noise": None}
-    count = len(differences)
-    variance = (count - 1) / count * np.square(differences - np.mean(differences)).sum()
-    return {"gain": ap - reference, "noise": float(np.sqrt(variance))}
+def _against_int8(ap: float | None, int8: float | None, parts: Sequence[float | None]) -> ApReport:
+    """With the jackknife's standard error of the gain, from the gains without each group."""
+    gain = minus(ap, int8)
+    gains = [part for part in parts if part is not None]
+    if gain is None or len(gains) < 2:
+        return ApReport(ap, gain, None)
+    count = len(gains)
+    variance = (count - 1) / count * np.square(gains - np.mean(gains)).sum()
+    return ApReport(ap, gain, float(np.sqrt(variance)))
 
 
 def _detect(
-    net: SwitchedNet,
+    net: SwitchableNet,
     in_float: Mapping[str, Sequence[str]],
     examples: Sequence[Example],
     spec: DetectorSpec,
     detector: Detector | None,
 ) -> dict[str, list[PictureDetections]]:
-    settings = {FLOAT: {"weights": False, "outputs": False}, INT8: {}}
-    settings |= {name: {"in_float": units} for name, units in in_float.items()}
+    settings: dict[str, Setting] = {
+        FLOAT: Setting(weights=False, outputs=False),
+        INT8: Setting(),
+        **{name: Setting(in_float=units) for name, units in in_float.items()},
+    }
     found: dict[str, list[PictureDetections]] = {name: [] for name in settings}
     if detector is not None:
+        use_accuracy_thresholds([detector])
         found[FILE] = []
     with tqdm(total=len(examples), desc="AP", unit="picture", leave=False, disable=None) as bar:
         for start in range(0, len(examples), BATCH):
             frames = [read_image(example.image_path) for example in examples[start : start + BATCH]]
             images = np.concatenate([preprocess(frame, spec) for frame in frames])
             for name, setting in settings.items():
-                with net.switched(**setting):
+                with net.switched(setting.in_float, setting.weights, setting.outputs):
                     outputs = net.run(images)
                 found[name] += [
                     _decoded(*both, spec)
                     for both in zip(outputs["logits"], outputs["offsets"], strict=True)
                 ]
             if detector is not None:
-                found[FILE] += [_seen(detector, frame) for frame in frames]
+                found[FILE] += [find(detector, frame) for frame in frames]
             bar.update(len(frames))
     return found
 
@@ -115,12 +126,3 @@ def _detect(
 def _decoded(logits: np.ndarray, offsets: np.ndarray, spec: DetectorSpec) -> PictureDetections:
     thresholds = (SCORE_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS)
     return decode_outputs(logits, offsets, make_anchors(spec), spec.variances, *thresholds)
-
-
-def _seen(detector: Detector, frame: np.ndarray) -> PictureDetections:
-    detector.score_threshold, detector.iou_threshold = SCORE_THRESHOLD, IOU_THRESHOLD
-    detector.max_detections = MAX_DETECTIONS
-    height, width = frame.shape[:2]
-    seen = detector.detect(frame)
-    size = np.asarray([width, height, width, height], np.float32)
-    return seen.boxes / size, seen.scores, seen.class_ids

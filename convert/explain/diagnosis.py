@@ -1,4 +1,4 @@
-"""What to do about the loss, in one line, from what `convert.explain` has measured.
+"""Diagnosis: what to do about the loss, in one line, from what `convert.explain` has measured.
 
 Causes come before cures: what is wrong with the input or the calibration pictures spoils every
 layer behind it, and keeping one of those in float would only hide it.
@@ -10,6 +10,10 @@ import shlex
 from collections.abc import Sequence
 
 import numpy as np
+
+from convert.benchmark.report import minus
+from convert.explain.report import Diagnosis, Explanation, Measured, Range, UnitReport
+from convert.tables import points
 
 LOSS = 0.003  # of AP in [0, 1]: less is not worth a slower file
 SATURATED = 0.01  # of a layer's values: calibration on pictures of the same kind leaves 1e-5
@@ -33,24 +37,23 @@ def flat_frames(frames: Sequence[np.ndarray]) -> str | None:
     return f"all {len(ends)} calibration pictures are {word} (pixels {low}..{high})"
 
 
-def advise(report: dict) -> dict:
-    """The report of `convert.explain` → {"cause": a word, "line": what to do and why}."""
+def diagnose(report: Explanation) -> Diagnosis:
+    """The first cause that explains the loss, with its cure."""
     for judge in (_input, _nothing_found, _flat, _small_loss, _saturating, _file, _one_block):
         line = judge(report)
         if line:
-            return {"cause": judge.__name__.lstrip("_"), "line": line}
-    return {"cause": "spread", "line": _spread(report)}
+            return Diagnosis(judge.__name__.lstrip("_"), line)
+    return Diagnosis("spread", _spread(report))
 
 
-def loss(report: dict) -> float | None:
+def loss(report: Explanation) -> float | None:
     """AP of float minus AP of int8, in [0, 1]: of the file, where one was given."""
-    aps = report["ap"]
-    other = aps.get("file", aps["int8"])["ap"]
-    return None if None in (other, aps["float"]["ap"]) else aps["float"]["ap"] - other
+    aps = report.measured.ap
+    return minus(aps["float"].ap, aps.get("file", aps["int8"]).ap)
 
 
-def _input(report: dict) -> str | None:
-    wanted, got = report["input"]["device"], report["input"]["range"]
+def _input(report: Explanation) -> str | None:
+    wanted, got = report.measured.input.device, report.measured.input.range
     step = (wanted[1] - wanted[0]) / 255
     if max(abs(w - g) for w, g in zip(wanted, got, strict=True)) <= 0.6 * step:
         return None
@@ -60,123 +63,126 @@ def _input(report: dict) -> str | None:
     )
 
 
-def _nothing_found(report: dict) -> str | None:
-    if report["outputs"]["int8"] is not None:
+def _nothing_found(report: Explanation) -> str | None:
+    if report.measured.outputs.int8 is not None:
         return None
     return (
         f"train longer: on hardly a picture does float or int8 give anything a score of "
-        f"{report['thresholds']['score']:g}, so there is nothing to lose"
+        f"{report.measured.score_threshold:g}, so there is nothing to lose"
     )
 
 
-def _flat(report: dict) -> str | None:
-    words = report["calibration"]["flat"]
+def _flat(report: Explanation) -> str | None:
+    words = report.calibration.flat
     if words is None:
         return None
-    worst = _worst(report)
-    return f"calibrate on other pictures: {words}; {_saturation(worst)}"
+    return f"calibrate on other pictures: {words}; {_saturation(_worst(report))}"
 
 
-def _small_loss(report: dict) -> str | None:
+def _small_loss(report: Explanation) -> str | None:
     lost = loss(report)
     if lost is None or lost > LOSS:
         return None
     verb = "gains" if lost < 0 else "loses"
-    return f"nothing to do: int8 {verb} {_points(abs(lost))}{_plus_minus(report, 'float')}"
+    noise = report.measured.ap["float"].noise
+    margin = "" if noise is None else f" ± {points(noise)}"
+    return f"nothing to do: int8 {verb} {_ap_points(abs(lost))}{margin}"
 
 
-def _saturating(report: dict) -> str | None:
+def _saturating(report: Explanation) -> str | None:
     worst = _worst(report)
-    if worst["saturated"] < SATURATED:
+    if worst.saturated < SATURATED:
         return None
     return f"calibrate on other pictures: {_saturation(worst)}"
 
 
-def _one_block(report: dict) -> str | None:
+def _one_block(report: Explanation) -> str | None:
     """The block that wins back most AP, if that is more than noise and worth its time."""
-    lost = loss(report)
+    lost, errors = loss(report), report.measured.outputs.int8
     found = []
-    for block in report["blocks"]:
-        ap = report["ap"].get(block["name"])
-        sound = block["gain"] > STANDARD_ERRORS * block["noise"]
-        large = block["gain"] >= WORTHWHILE * sum(report["outputs"]["int8"].values())
-        if sound and large and block["name"] != "input":
-            gained = None if ap is None else ap["gain"]
+    for block in report.measured.blocks:
+        ap = report.measured.ap.get(block.name)
+        sound = block.gain > STANDARD_ERRORS * block.noise
+        large = errors is not None and block.gain >= WORTHWHILE * errors.sum
+        if sound and large and block.name != "input":
+            gained = None if ap is None else ap.gain
             if lost is None or (gained is not None and gained > LOSS / 2):
-                found.append((gained or block["gain"], block["name"]))
+                found.append((gained or block.gain, block.name))
     if not found:
         return None
     gained, name = max(found)
-    model, data = report["model"], report["data"]["root"]
-    command = shlex.join(["python", "-m", "convert", model, "--data", data, "--keep-float", name])
-    won = "" if lost is None else f", which wins back {_points(gained)} of {_points(lost)} lost"
-    stretched = _stretched(report, name)
-    return f"keep {name} in float: {command}{won}{stretched}"
+    files = [report.model, "--data", report.data.root]
+    command = shlex.join(["python", "-m", "convert", *files, "--keep-float", name])
+    won = ""
+    if lost is not None:
+        won = f", which wins back {_ap_points(gained)} of {_ap_points(lost)} lost"
+    return f"keep {name} in float: {command}{won}{_stretched(report.measured, name)}"
 
 
-def _stretched(report: dict, name: str) -> str:
+def _stretched(measured: Measured, name: str) -> str:
     """Why an output needs float: a range far wider than the other heads, or detections, need."""
-    unit = next((unit for unit in report["units"] if unit["name"] == name), None)
-    if unit is None or unit["range"] is None:
+    unit = next((unit for unit in measured.units if unit.name == name), None)
+    if unit is None or unit.range is None:
         return ""
-    parts = [u for u in report["units"] if u["range_of"] == name and u["name"] != name]
-    parts.sort(key=lambda part: -_width(part["met"]))
-    if parts[1:] and _width(parts[0]["met"]) >= STRETCHED * _width(parts[1]["met"]):
-        rest = [part["met"] for part in parts[1:]]
+    parts = [u for u in measured.units if u.range_of == name and u.name != name]
+    parts.sort(key=lambda part: -_width(part.met))
+    needed = measured.needed.get(name)
+    if parts[1:] and _width(parts[0].met) >= STRETCHED * _width(parts[1].met):
+        rest = [part.met for part in parts[1:]]
         span = min(low for low, _ in rest), max(high for _, high in rest)
-        who, needed = f" by {parts[0]['name']}", f"the others need only {_span(span)}"
-    elif name in report["needed"] and _width(unit["range"]) >= STRETCHED * _width(
-        report["needed"][name]
-    ):
-        who, needed = "", f"detections need only {_span(report['needed'][name])}"
+        who, enough = f" by {parts[0].name}", f"the others need only {_span(span)}"
+    elif needed is not None and _width(unit.range) >= STRETCHED * _width(needed):
+        who, enough = "", f"detections need only {_span(needed)}"
     else:
         return ""
-    return f"; its range {_span(unit['range'])} is stretched{who}, while {needed}"
+    return f"; its range {_span(unit.range)} is stretched{who}, while {enough}"
 
 
-def _file(report: dict) -> str | None:
+def _file(report: Explanation) -> str | None:
     """A file that is worse than its ranges: made with uncorrected rounding, or of another model."""
-    lost, ap = loss(report), report["ap"]
-    if lost is None or "file" not in ap or ap["int8"]["ap"] - ap["file"]["ap"] <= LOSS:
+    lost, aps = loss(report), report.measured.ap
+    if lost is None or "file" not in aps:
+        return None
+    of_file, of_ranges = (
+        minus(aps["int8"].ap, aps["file"].ap),
+        minus(aps["float"].ap, aps["int8"].ap),
+    )
+    if of_file is None or of_ranges is None or of_file <= LOSS:
         return None
     return (
-        f"convert again with python -m convert: the file loses {_points(lost)}, int8 with the same "
-        f"ranges and corrected rounding {_points(ap['float']['ap'] - ap['int8']['ap'])}"
+        f"convert again with python -m convert: the file loses {_ap_points(lost)}, int8 with the "
+        f"same ranges and corrected rounding {_ap_points(of_ranges)}"
     )
 
 
-def _spread(report: dict) -> str:
+def _spread(report: Explanation) -> str:
     lost = loss(report)
-    what = "int8 changes scores and boxes" if lost is None else f"int8 loses {_points(lost)}"
+    what = "int8 changes scores and boxes" if lost is None else f"int8 loses {_ap_points(lost)}"
     return (
-        f"train with rounding: python -m train … --qat --start-from {report['model']}; {what}, and "
+        f"train with rounding: python -m train … --qat --start-from {report.model}; {what}, and "
         "no block alone wins back a good part of it"
     )
 
 
-def _worst(report: dict) -> dict:
-    return max(report["units"], key=lambda unit: unit["saturated"])
+def _worst(report: Explanation) -> UnitReport:
+    return max(report.measured.units, key=lambda unit: unit.saturated)
 
 
-def _saturation(unit: dict) -> str:
+def _saturation(unit: UnitReport) -> str:
+    held = "" if unit.range is None else f"range {_span(unit.range)}, "
     return (
-        f"{100 * unit['saturated']:.0f}% of the values of {unit['name']} saturate "
-        f"(range {_span(unit['range'])}, met {_span(unit['met'])})"
+        f"{100 * unit.saturated:.0f}% of the values of {unit.name} saturate "
+        f"({held}met {_span(unit.met)})"
     )
 
 
-def _plus_minus(report: dict, variant: str) -> str:
-    noise = report["ap"][variant]["noise"]
-    return "" if noise is None else f" ± {100 * noise:.2f}"
+def _ap_points(ap: float) -> str:
+    return f"{points(ap)} AP points"
 
 
-def _points(ap: float) -> str:
-    return f"{100 * ap:.2f} AP points"
-
-
-def _width(ends: Sequence[float]) -> float:
+def _width(ends: Range) -> float:
     return ends[1] - ends[0]
 
 
-def _span(ends: Sequence[float]) -> str:
+def _span(ends: Range) -> str:
     return f"[{ends[0]:.3g}, {ends[1]:.3g}]"

@@ -1,4 +1,4 @@
-"""What int8 costs, unit by unit: measured on the simulated int8 net, one unit after the other.
+"""Quantization error, unit by unit: measured on the simulated int8 net.
 
 QuantizationDebugger (tf.lite.experimental) compares layers of a file that the converter itself has
 calibrated, and puts NumericVerify operators into it; our files' ranges come from outside, so it
@@ -19,7 +19,15 @@ from tqdm import tqdm
 
 from convert.explain.ap_by_block import measure_ap
 from convert.explain.output_errors import SCORE_THRESHOLD, OutputErrors, Outputs, gain
-from convert.explain.switchable_net import SwitchedNet
+from convert.explain.report import (
+    BlockReport,
+    InputReport,
+    LocalAndTotal,
+    Measured,
+    OutputsReport,
+    UnitReport,
+)
+from convert.explain.switchable_net import SwitchableNet
 from convert.quantize import calibration_data
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.preprocess import pixel_range, preprocess
@@ -62,34 +70,34 @@ class UnitErrors:
     def add(self, exact: np.ndarray, alone: np.ndarray, whole: np.ndarray) -> None:
         self.met = min(self.met[0], float(exact.min())), max(self.met[1], float(exact.max()))
         self.count += exact.size
-        if self.range is not None:
+        if self.range is not None and self.step is not None:
             low, high = self.range[0] - self.step / 2, self.range[1] + self.step / 2
             self.saturated += int(np.count_nonzero((exact < low) | (exact > high)))
         self.signal += _squares(exact)
         self.local += _squares(alone - exact)
         self.total += _squares(whole - exact)
 
-    def summary(self) -> dict:
-        """Ready for JSON; SNR in dB, None where there is no noise or no signal."""
-        rmse = {"local": self.local, "total": self.total}
-        rmse = {key: float(np.sqrt(value / self.count)) for key, value in rmse.items()}
-        return {
-            "name": self.name,
-            "range_of": self.range_name,
-            "range": None if self.range is None else list(self.range),
-            "met": list(self.met),
-            "saturated": self.saturated / self.count,
-            "snr_db": {"local": self._snr(self.local), "total": self._snr(self.total)},
-            "rmse_steps": {key: v / self.step if self.step else None for key, v in rmse.items()},
-        }
+    def summary(self) -> UnitReport:
+        return UnitReport(
+            self.name,
+            self.range_name,
+            self.range,
+            self.met,
+            self.saturated / self.count,
+            LocalAndTotal(self._snr(self.local), self._snr(self.total)),
+            LocalAndTotal(self._rmse_steps(self.local), self._rmse_steps(self.total)),
+        )
+
+    def _rmse_steps(self, squares: float) -> float | None:
+        return float(np.sqrt(squares / self.count)) / self.step if self.step else None
 
     def _snr(self, noise: float) -> float | None:
         return float(10 * np.log10(self.signal / noise)) if noise > 0 and self.signal > 0 else None
 
 
 @dataclass
-class Measured:
-    """What `measure` found.
+class NetErrors:
+    """Errors of the int8 net and of its variants, as `measure` sums them up.
 
     Attributes:
         units: in order of computing, the picture first.
@@ -108,7 +116,7 @@ class Measured:
     needed: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def measure(net: SwitchedNet, frames: Sequence[np.ndarray], spec: DetectorSpec) -> Measured:
+def measure(net: SwitchableNet, frames: Sequence[np.ndarray], spec: DetectorSpec) -> NetErrors:
     """Errors of every unit, and of the outputs with each block returned to float.
 
     Args:
@@ -120,7 +128,7 @@ def measure(net: SwitchedNet, frames: Sequence[np.ndarray], spec: DetectorSpec) 
         for name, owner in ((name, net.range_names[name]) for name in (INPUT, *names))
     }
     blocks = {INPUT: [INPUT], **group_by_block(names)}
-    result = Measured(list(rows.values()), blocks, OutputErrors(spec))
+    result = NetErrors(list(rows.values()), blocks, OutputErrors(spec))
     steps = len(blocks) + 4
     for images, bar in _batches(frames, spec, steps):
         with net.switched(weights=False, outputs=False):
@@ -131,8 +139,8 @@ def measure(net: SwitchedNet, frames: Sequence[np.ndarray], spec: DetectorSpec) 
         chosen = result.baseline.choose(reference, rounded)
         result.baseline.add(reference, rounded, chosen)
         _widen(result.needed, net.output_ops, reference, chosen)
-        for part, rounds in (("weights", {"outputs": False}), ("activations", {"weights": False})):
-            with net.switched(**rounds):
+        for part in ("weights", "activations"):
+            with net.switched(weights=part == "weights", outputs=part == "activations"):
                 errors = result.parts.setdefault(part, OutputErrors(spec))
                 errors.add(reference, net.run(images), chosen)
             bar.update(len(images))
@@ -145,7 +153,7 @@ def measure(net: SwitchedNet, frames: Sequence[np.ndarray], spec: DetectorSpec) 
 
 
 def _add_units(
-    net: SwitchedNet,
+    net: SwitchableNet,
     rows: Mapping[str, UnitErrors],
     exact: Mapping[str, np.ndarray],
     alone: Mapping[str, np.ndarray],
@@ -195,7 +203,7 @@ def explain(
     limit: int = 32,
     ap_limit: int = 200,
     detector: Detector | None = None,
-) -> dict:
+) -> Measured:
     """Measure what int8 costs a detector and where.
 
     Args:
@@ -204,29 +212,34 @@ def explain(
         examples: pictures that calibration has not seen; the first `limit` for the errors, the
             first `ap_limit` for the AP.
         detector: of a real int8 file, whose AP is measured beside.
-
-    Returns: the measured part of the report, ready for JSON.
     """
-    net = SwitchedNet(model, quantization)
-    found = measure(net, calibration_data.load_frames(examples[:limit], spec), spec)
+    net = SwitchableNet(model, quantization)
+    errors = measure(net, calibration_data.load_frames(examples[:limit], spec), spec)
+    blocks = _rank_blocks(errors)
+    best = {block.name: block.units for block in blocks[:AP_OF_BEST] if block.gain > 0}
+    return Measured(
+        score_threshold=SCORE_THRESHOLD,
+        ranges=net.ranges,
+        input=InputReport(net.ranges[INPUT], pixel_range(spec)),
+        units=[unit.summary() for unit in errors.units],
+        outputs=OutputsReport(
+            int8=errors.baseline.mean(),
+            weights=errors.parts["weights"].mean(),
+            activations=errors.parts["activations"].mean(),
+        ),
+        needed=errors.needed,
+        blocks=blocks,
+        ap=measure_ap(net, best, examples[:ap_limit], spec, detector),
+    )
+
+
+def _rank_blocks(errors: NetErrors) -> list[BlockReport]:
+    """Blocks by what they win back in float, most first; none where nothing was found."""
     blocks = []
-    if not found.baseline.empty:
-        for name, errors in found.returned.items():
-            won, noise = gain(found.baseline, errors)
-            row = {"name": name, "units": found.blocks[name], "gain": won, "noise": noise}
-            blocks.append({**row, **errors.mean()})
-    blocks.sort(key=lambda block: -block["gain"])
-    best = {block["name"]: block["units"] for block in blocks[:AP_OF_BEST] if block["gain"] > 0}
-    return {
-        "thresholds": {"score": SCORE_THRESHOLD},
-        "ranges": {name: list(ends) for name, ends in net.ranges.items()},
-        "input": {"range": list(net.ranges[INPUT]), "device": list(pixel_range(spec))},
-        "units": [unit.summary() for unit in found.units],
-        "outputs": {
-            "int8": None if found.baseline.empty else found.baseline.mean(),
-            **{part: None if e.empty else e.mean() for part, e in found.parts.items()},
-        },
-        "needed": {name: list(ends) for name, ends in found.needed.items()},
-        "blocks": blocks,
-        "ap": measure_ap(net, best, examples[:ap_limit], spec, detector),
-    }
+    for name, returned in errors.returned.items():
+        left = returned.mean()
+        if left is not None and not errors.baseline.empty:
+            won, noise = gain(errors.baseline, returned)
+            units = errors.blocks[name]
+            blocks.append(BlockReport(name, units, won, noise, left.scores, left.boxes))
+    return sorted(blocks, key=lambda block: -block.gain)

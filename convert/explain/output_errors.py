@@ -1,4 +1,4 @@
-"""How far a detector's outputs are from those of float, picture by picture."""
+"""Output errors: how far a detector's outputs are from those of float, picture by picture."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from convert.explain.report import DetectionErrors
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.boxes import area, decode
 from edge_runtime.detector.postprocess import softmax
@@ -65,11 +66,11 @@ class OutputErrors:
             ]
             self.boxes.append(float(1 - _paired_iou(*boxes).mean()))
 
-    def mean(self) -> dict[str, float]:
-        return {
-            "scores": float(np.nanmean(self.scores)),
-            "boxes": float(np.nanmean(self.boxes)),
-        }
+    def mean(self) -> DetectionErrors | None:
+        """Over pictures; None where `empty`."""
+        if self.empty:
+            return None
+        return DetectionErrors(float(np.nanmean(self.scores)), float(np.nanmean(self.boxes)))
 
 
 def gain(baseline: OutputErrors, returned: OutputErrors) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The int8 net with a switch for every unit, so that any of them can be returned to float.
+"""Switchable int8 net: a switch for every unit, so that any of them can be returned to float.
 
 One compiled graph serves all questions: building a net for each block would take longer than all
 of the measuring. The arithmetic is that of train/quantization/simulated_net.py, and tests hold the
@@ -19,7 +19,7 @@ from train.quantization.fused_ops import MOVING, FusedOp, find_ops
 from train.quantization.simulated_net import INPUT, Quantization
 
 
-class SwitchedConvolution(FoldedConvolution):
+class SwitchableConvolution(FoldedConvolution):
     """A folded convolution whose weights are rounded, and whose bias is shifted, while `on`."""
 
     def __init__(self, unit: FusedOp, quantization: Quantization, suffix: str) -> None:
@@ -39,7 +39,7 @@ class SwitchedConvolution(FoldedConvolution):
         return ops.where(self.on > 0, super().rounded(kernel, bias), kernel)
 
 
-class SwitchedRange(keras.Layer):
+class SwitchableRange(keras.Layer):
     """Rounds an activation to the steps of its range while `on`."""
 
     def __init__(self, range_: Range, name: str) -> None:
@@ -55,7 +55,7 @@ def _switch(name: str) -> keras.Variable:
     return keras.Variable(1.0, trainable=False, name=f"{name}_on".replace("/", "_"))
 
 
-class SwitchedNet:
+class SwitchableNet:
     """A detector whose units are in int8 or in float, each as its switches say.
 
     Args:
@@ -78,8 +78,8 @@ class SwitchedNet:
             for name, number in zip(sorted(model.output), outputs, strict=True)
         }
         self._quantization = quantization
-        self._weights: dict[str, SwitchedConvolution] = {}
-        self._outputs: dict[str, SwitchedRange] = {}
+        self._weights: dict[str, SwitchableConvolution] = {}
+        self._outputs: dict[str, SwitchableRange] = {}
         picture = keras.Input(model.input_shape[1:])
         tensors = {0: self._round(picture, INPUT, "whole")}
         for unit in units:
@@ -143,7 +143,7 @@ class SwitchedNet:
     def _compute(self, unit: FusedOp, inputs: list, suffix: str):
         x = inputs if len(inputs) > 1 else inputs[0]
         if unit.convolves:
-            layer = SwitchedConvolution(unit, self._quantization, suffix)
+            layer = SwitchableConvolution(unit, self._quantization, suffix)
             self._weights[unit.name] = layer
             x = layer(x)
         for layer in unit.rest:
@@ -154,7 +154,7 @@ class SwitchedNet:
     def _round(self, x, name: str, suffix: str):
         if name not in self.ranges:
             return x
-        layer = SwitchedRange(self.ranges[name], f"{name}_range_{suffix}")
+        layer = SwitchableRange(self.ranges[name], f"{name}_range_{suffix}")
         self._outputs[name] = layer
         return layer(x)
 

@@ -7,9 +7,10 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from edge_runtime.arguments import SubParsers
+from edge_runtime.arguments import CURABLE, PROGRAM, SubParsers, run_command
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.service.accounts import Account, find_account, first_unreadable
 from edge_runtime.service.flags import (
@@ -73,28 +74,27 @@ def add_parser(subparsers: SubParsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the unit. Returns: the exit status."""
-    try:
-        check_name(args.name)
-        run_args = check_flags(args.model, args.flags)
-        unit = make_unit(args, run_args)
-        text = unit.text()
-        if args.dry_run:
-            print(text, end="")
-            return 0
-        if args.out is not None:
-            write_unit(args.out, text)
-            return 0
+    return run_command(PROGRAM, lambda: _write(args), curable=(*CURABLE, SourceError))
+
+
+def _write(args: argparse.Namespace) -> int:
+    check_name(args.name)
+    run_args = check_flags(args.model, args.flags)
+    unit = make_unit(args, run_args)
+    text = unit.text()
+    if args.dry_run:
+        print(text, end="")
+    elif args.out is not None:
+        write_unit(args.out, text)
+    else:
         install(args, unit, text)
         if not has_sink(run_args):
             print(f"note: {NO_SINK}")
-    except (OSError, ValueError, ImportError, SourceError) as error:
-        print(f"edge-runtime: {error}", file=sys.stderr)
-        return 2
     return 0
 
 
 def check_name(name: str) -> None:
-    """Raises: ValueError for what is no name of a unit and a folder."""
+    """Refuse what is no name of a unit and a folder. Raises: ValueError."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise ValueError(f"a name of letters, digits, - and _ expected, got {name!r}")
 
@@ -104,31 +104,25 @@ def make_unit(args: argparse.Namespace, run_args: argparse.Namespace) -> Unit:
     model = Path(args.model).absolute()
     python = Path(sys.executable).absolute()  # not resolved: a venv's Python is a link
     command = (str(python), "-m", "edge_runtime", "run", str(model), *args.flags)
-    written = sorted({str(folder) for folder in written_folders(run_args)})
-    common = {
-        "name": args.name,
-        "command": command,
-        "folder": str(Path.cwd()),
-        "environment_file": str(secrets_path(args)),
-        "watchdog_seconds": watchdog_seconds(run_args),
-    }
+    unit = Unit(
+        name=args.name,
+        command=command,
+        folder=str(Path.cwd()),
+        environment_file=str(secrets_path(args)),
+        watchdog_seconds=watchdog_seconds(run_args),
+    )
     if args.user:
         if os.getuid() == 0:
             raise ValueError("--user installs for yourself, got root; leave out sudo, or --user")
-        return Unit(**common)
+        return unit
     account = find_account(args.user_name)
     if args.out is None and not args.dry_run and os.getuid() != 0:
         raise ValueError("only root may install a service; put sudo before the command, or --user")
     read = (python, python.resolve(), Path(__file__), model, Path.cwd(), *read_files(run_args))
-    for path in read:
-        barrier = first_unreadable(account, path)
-        if barrier is not None:
-            raise ValueError(
-                f"{path}: user {account.name} may not enter or read {barrier}; move it, change "
-                "its rights, or name another user with --user-name"
-            )
-    return Unit(
-        **common,
+    check_readable(account, read)
+    written = sorted({str(folder) for folder in written_folders(run_args)})
+    return replace(
+        unit,
         user=account.name,
         groups=account.device_groups,
         writable=written,
@@ -137,19 +131,30 @@ def make_unit(args: argparse.Namespace, run_args: argparse.Namespace) -> Unit:
     )
 
 
+def check_readable(account: Account, paths: Iterable[Path]) -> None:
+    """Refuse a user who cannot read what the service needs. Raises: ValueError, OSError."""
+    for path in paths:
+        barrier = first_unreadable(account, path)
+        if barrier is not None:
+            raise ValueError(
+                f"{path}: user {account.name} may not enter or read {barrier}; move it, change "
+                "its rights, or name another user with --user-name"
+            )
+
+
 def in_tmp(path: Path) -> bool:
-    """Whether a /tmp of its own would hide `path` from the service."""
+    """True if a /tmp of its own would hide `path` from the service."""
     return any(path.is_relative_to(folder) for folder in ("/tmp", "/var/tmp"))
 
 
 def unit_path(args: argparse.Namespace) -> Path:
-    """Where systemd looks for it."""
+    """Path at which systemd looks for the unit."""
     folder = Path.home() / ".config/systemd/user" if args.user else Path("/etc/systemd/system")
     return folder / f"{args.name}.service"
 
 
 def secrets_path(args: argparse.Namespace) -> Path:
-    """Where its secrets are."""
+    """Path of the file with the service's secrets."""
     return (Path.home() / ".config" if args.user else Path("/etc")) / f"{args.name}.env"
 
 
@@ -169,7 +174,7 @@ def install(args: argparse.Namespace, unit: Unit, text: str) -> None:
 
 
 def write_unit(path: Path, text: str) -> None:
-    """Write it; an earlier one that differs is kept beside it."""
+    """Write a unit file; an earlier one that differs is kept beside it."""
     if path.exists():
         earlier = path.read_text(encoding="utf-8", errors="surrogateescape")
         if earlier != text:
@@ -183,7 +188,8 @@ def write_unit(path: Path, text: str) -> None:
 
 
 def make_secrets(path: Path, name: str, restart: str) -> None:
-    """An empty file for them, for its owner alone. One that is there stays as it is."""
+    """Write a file for secrets, without any, for its owner alone; one that is there stays as it
+    is."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -195,7 +201,7 @@ def make_secrets(path: Path, name: str, restart: str) -> None:
 
 
 def make_folders(folders: Iterable[str], account: Account) -> None:
-    """Those that are missing, owned by the service's user; systemd would not start without."""
+    """Make missing folders, owned by the service's user: systemd would not start without."""
     for folder in map(Path, folders):
         missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         folder.mkdir(parents=True, exist_ok=True)

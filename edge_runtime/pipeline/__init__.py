@@ -1,1 +1,1 @@
-"""The run: source → detector → sinks, its threads and its statistics."""
+"""Pipeline of a run: source → detector → sinks, its threads and its statistics."""

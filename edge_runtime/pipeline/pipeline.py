@@ -1,4 +1,4 @@
-"""Source → detector → sinks, each in a thread of its own."""
+"""Pipeline: source → detector → sinks, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from edge_runtime.frame import Frame, Result
 from edge_runtime.latest_queue import ClosedError, LatestQueue
-from edge_runtime.pipeline.reloading_detector import Model
-from edge_runtime.pipeline.sink_thread import SinkRunner
+from edge_runtime.pipeline.reloading_detector import ReloadingDetector
+from edge_runtime.pipeline.sink_thread import SinkThread
 from edge_runtime.pipeline.stats import Stats
 from edge_runtime.sinks.base import Sink, SinkClosedError
 from edge_runtime.sources.base import Source
@@ -33,15 +33,22 @@ class Pipeline:
     def __init__(
         self,
         source: Source,
-        model: Model,
+        detector: ReloadingDetector,
         sinks: Sequence[Sink],
         stats: Stats,
         max_fps: float | None = None,
         on_result: Callable[[Result], None] = lambda result: None,
     ) -> None:
-        """source: entered already. sinks: opened already. on_result: in the detector's thread."""
+        """Connect the parts; nothing runs yet.
+
+        Args:
+            source, sinks: to be opened before `run`, which closes them.
+            stats: counts the results, and from now on asks this pipeline for its own numbers.
+            max_fps: results a second at most; None for all.
+            on_result: called in the detector's thread.
+        """
         self._source = source
-        self._model = model
+        self._detector = detector
         self._stats = stats
         self._interval = 1 / max_fps if max_fps else 0.0
         self._on_result = on_result
@@ -49,16 +56,16 @@ class Pipeline:
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._frames: LatestQueue[Frame] = LatestQueue(wait=not source.live)
-        self._runners = [SinkRunner(sink, source.live, self._fail) for sink in sinks]
+        self._sinks = [SinkThread(sink, source.live, self._fail) for sink in sinks]
         self._workers = [
             threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
             for name, work in (("capture", self._capture), ("detect", self._detect))
         ]
-        stats.parts["dropped"] = lambda: {"pipeline": self._frames.dropped}
-        stats.parts["model"] = model.state
-        stats.parts["sinks"] = lambda: {
-            runner.sink.name: runner.counters() for runner in self._runners
-        }
+        stats.attach(
+            dropped=lambda: self._frames.dropped,
+            model=detector.state,
+            sinks=lambda: {sink.name: sink.counters() for sink in self._sinks},
+        )
 
     def stop(self) -> None:
         """End the run within two seconds. Safe in a signal handler: it only sets a flag."""
@@ -69,8 +76,10 @@ class Pipeline:
 
         Raises: what a part failed with: SourceError, or a mistake in the program.
         """
-        for thread in (*self._runners, *self._workers):
-            thread.start()
+        for sink in self._sinks:
+            sink.start()
+        for worker in self._workers:
+            worker.start()
         while not self._stop.is_set() and not self._ended.wait(POLL_SECONDS):
             pass
         self._finish()
@@ -83,24 +92,24 @@ class Pipeline:
         if interrupted:
             self._frames.close(discard=True)
         self._source.close()
-        for runner in self._runners:
-            runner.close()
+        for sink in self._sinks:
+            sink.close()
         for worker in self._workers:
             # One that is still inside OpenCV when Python ends takes the process down with it.
-            worker.join(left(begin + CLOSING_SECONDS))
-        for runner in self._runners:
+            worker.join(seconds_left(begin + CLOSING_SECONDS))
+        for sink in self._sinks:
             if interrupted:
-                runner.join(left(begin + CLOSING_SECONDS))
+                sink.join(seconds_left(begin + CLOSING_SECONDS))
             else:  # the end of a file: everything is written, and Ctrl-C may still hurry it
-                while not runner.join(POLL_SECONDS) and not self._stop.is_set():
+                while not sink.join(POLL_SECONDS) and not self._stop.is_set():
                     pass
         if not interrupted:  # Ctrl-C came while the last results were written
             begin = time.monotonic() - CLOSING_SECONDS
-        for runner in self._runners:
-            runner.close(discard=True)
-        for runner in self._runners:
-            if not runner.join(left(begin + LAST_SECONDS)):
-                log.error("%s: did not close in time", runner.sink.name)
+        for sink in self._sinks:
+            sink.close(discard=True)
+        for sink in self._sinks:
+            if not sink.join(seconds_left(begin + LAST_SECONDS)):
+                log.error("%s: did not close in time", sink.name)
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:
@@ -132,19 +141,19 @@ class Pipeline:
                 frame = self._frames.get(POLL_SECONDS)
             except ClosedError:
                 break
-            self._model.refresh()
+            self._detector.refresh()
             if frame is None:
                 continue
             # A pause must not be made up for by a burst.
             due = max(due, time.monotonic() - self._interval) + self._interval
-            result = self._model.look(frame)
+            result = self._detector.detect(frame)
             self._stats.add(result)
-            for runner in self._runners:
-                runner.put(result)
+            for sink in self._sinks:
+                sink.put(result)
             self._on_result(result)
         self._ended.set()
 
 
-def left(deadline: float) -> float:
+def seconds_left(deadline: float) -> float:
     """Seconds until then, a little where it has passed: what is about to end shall be seen to."""
     return max(0.02, deadline - time.monotonic())

@@ -1,4 +1,4 @@
-"""The detector of a run: looks at frames, and follows its file when that is replaced."""
+"""Reloading detector: follows its model file, and loads it anew when it is replaced."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import numpy as np
 from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.latency import timed_detect
+from edge_runtime.detector.spec import DetectorSpec
 from edge_runtime.frame import Frame, Result
+from edge_runtime.pipeline.snapshot import ModelState
 
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
 
 
-class Model:
+class ReloadingDetector:
     """A detector that is loaded again when its file changes. Not for several threads at once.
 
-    A new file that cannot be used is said once and the old detector goes on.
+    A new file that cannot be used is logged once, and the old detector goes on.
 
     Attributes:
         detector: in use.
@@ -31,14 +33,15 @@ class Model:
     def __init__(
         self, load: Callable[[], Detector], path: str | Path, classes: Sequence[str] | None = None
     ) -> None:
-        """Load it.
+        """Load the detector.
 
         Args:
             load: makes a detector from the file as it is now.
+            path: of the model file.
             classes: names to report; None for all.
 
         Raises: as `Detector`; ValueError for classes that the model does not know, and for a file
-            that loads but cannot look at a picture.
+            that loads but fails at its first image.
         """
         self._load = load
         self._path = Path(path)
@@ -51,19 +54,24 @@ class Model:
         self.detector = self._loaded()
 
     @property
+    def spec(self) -> DetectorSpec:
+        """Spec of the detector in use."""
+        return self.detector.spec
+
+    @property
     def class_names(self) -> tuple[str, ...]:
-        """Those that are reported, in the model's order."""
-        names = self.detector.spec.class_names
+        """Class names that are reported, in the model's order."""
+        names = self.spec.class_names
         return tuple(name for name in names if self._classes is None or name in self._classes)
 
-    def look(self, frame: Frame) -> Result:
-        """Find objects in a frame; boxes are in pixels of `frame.hw`."""
+    def detect(self, frame: Frame) -> Result:
+        """Detections in a frame; boxes are in pixels of `frame.hw`."""
         found, milliseconds = timed_detect(self.detector, frame.for_detector, frame.hw)
         detections = self._wanted(found)
         return Result(frame, detections, milliseconds, time.monotonic() - frame.captured_at)
 
     def refresh(self) -> None:
-        """Load the file again if it was replaced; looks at most once a second."""
+        """Load the file again if it was replaced; checked at most once in CHECK_SECONDS."""
         if time.monotonic() - self._checked < CHECK_SECONDS:
             return
         self._checked = time.monotonic()
@@ -84,22 +92,22 @@ class Model:
             self._error = None
             log.warning("%s was replaced: the new model is in use", self._path)
 
-    def state(self) -> dict:
-        """JSON-ready: path, classes, threads, runtime; reloads, failed reloads and why."""
-        return {
-            "path": str(self._path),
-            "classes": list(self.class_names),
-            "threads": self.detector.num_threads,
-            "runtime": str(self.detector.runtime),
-            "reloads": self._reloads,
-            "reload_failures": self._failures,
-            "reload_error": self._error,
-        }
+    def state(self) -> ModelState:
+        """Model in use, and what became of new files."""
+        return ModelState(
+            path=str(self._path),
+            classes=self.class_names,
+            threads=self.detector.num_threads,
+            runtime=str(self.detector.runtime),
+            reloads=self._reloads,
+            reload_failures=self._failures,
+            reload_error=self._error,
+        )
 
     def _loaded(self) -> Detector:
         try:
             detector = self._load()
-            # Damage in the middle of a file shows with the first picture only.
+            # Damage in the middle of a file shows with the first image only.
             detector.detect(np.zeros((*detector.spec.input_hw, 3), np.uint8))
         except (OSError, ValueError, ImportError):
             raise
@@ -124,7 +132,7 @@ class Model:
         keep = np.isin(found.class_ids, ids)
         return Detections(found.boxes[keep], found.scores[keep], found.class_ids[keep], names)
 
-    def _stamp(self) -> tuple | None:
+    def _stamp(self) -> tuple[int, int, int] | None:
         try:
             status = self._path.stat()
         except OSError:

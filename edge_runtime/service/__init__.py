@@ -1,1 +1,1 @@
-"""A systemd unit for `edge-runtime run`, its flags and its user."""
+"""Service: a systemd unit for `edge-runtime run`, its flags and its user."""

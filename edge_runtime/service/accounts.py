@@ -1,4 +1,4 @@
-"""Who is to run the service, and what that account may read."""
+"""Service account: the user that runs it, and what that user may read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Account:
 
 
 def find_account(name: str | None = None) -> Account:
-    """The account of `name`; by default who called sudo, or who calls.
+    """The account of `name`; by default that of who called sudo, or of who calls.
 
     Raises: ValueError for root, and for nobody that this system knows.
     """

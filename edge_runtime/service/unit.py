@@ -1,4 +1,4 @@
-"""The text of a systemd unit that runs the detector for months."""
+"""Systemd unit: the text of one that runs the detector for months."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SystemCallArchitectures=native
 
 @dataclass(frozen=True)
 class Unit:
-    """What a unit says.
+    """Content of a unit.
 
     Attributes:
         name: of the unit, without ".service"; of its state directory, too.
@@ -153,6 +153,6 @@ def _percent(text: str) -> str:
 
 
 def watchdog_seconds(args: argparse.Namespace) -> int:
-    """How long a run with these flags may go without a result and still be well."""
+    """Watchdog time of a run with these flags: seconds that it may go without a result."""
     slowest = max(args.stall_after, 1 / args.max_fps if args.max_fps else 0.0)
     return max(WATCHDOG_SECONDS, round(PATIENCE * slowest))

@@ -1,46 +1,70 @@
-"""The interface of every sink."""
+"""Sink interface: what a run calls, and the context that it gives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from edge_runtime.frame import Frame, Result
+from edge_runtime.pipeline.snapshot import Snapshot
+
+
+def _no_fps() -> float | None:
+    return None
+
+
+def _no_stop() -> None:
+    return None
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a sink may know of the run that it belongs to.
+    """The run that a sink belongs to. Any thread may call its functions.
 
     Attributes:
         model: path of the model file.
-        class_names: those that the run reports, in the model's order.
+        class_names: those that the run reports at its start, in the model's order.
         source: what the user wrote, with a password in it blotted out.
-        fps: of the source, once it is open: see `Source`.
-        snapshot: JSON-ready state of the run, from `Stats.snapshot`; callable from any thread.
-        stop: ends the run, from any thread.
+        fps: of the source, known once it is open: see `Source`.
+        snapshot: state of the run now.
+        stop: ends the run.
     """
 
     model: str
     class_names: tuple[str, ...]
     source: str
-    fps: Callable[[], float | None] = field(default=lambda: None)
-    snapshot: Callable[[], dict] = field(default=dict)
-    stop: Callable[[], None] = field(default=lambda: None)
+    fps: Callable[[], float | None] = _no_fps
+    snapshot: Callable[[], Snapshot] = Snapshot
+    stop: Callable[[], None] = _no_stop
 
     def moment(self, frame: Frame) -> float:
-        """When a frame was taken, in seconds: of a live source on the clock of `captured_at`, of a
+        """Time of a frame in seconds: of a live source on the clock of `captured_at`, of a
         recording from its beginning, however fast it is looked at."""
         fps = self.fps()
         return frame.number / fps if fps else frame.captured_at
+
+
+@dataclass(frozen=True)
+class SinkState:
+    """State that only the sink itself knows.
+
+    Attributes:
+        error: what ails it, or None.
+        counters: name → number, beside those of its thread.
+    """
+
+    error: str | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 class Sink:
     """Takes results in a thread of its own, so that a slow one holds up nobody.
 
     `write`, `idle` and `close` are called in that thread. An OSError from `write` (a full disk,
-    say) is counted and said, and the next result is tried again; `SinkClosedError` ends the run in
-    good order; anything else is a mistake in the program and ends it.
+    say) is counted and logged, and the next result is tried again; `SinkClosedError` ends the run
+    in good order; anything else is a mistake in the program and ends it.
 
     Attributes:
         name: short, for counters and messages.
@@ -54,8 +78,9 @@ class Sink:
     newest_only = False
     idle_seconds = 1.0
 
-    def open(self) -> None:
-        """Called once in the main thread before the first frame.
+    def open(self, context: Context) -> None:
+        """Open files, connections, windows: called once, in the main thread, before the source is
+        opened.
 
         Raises: OSError, ValueError, ImportError: what was expected, what came, what to do.
         """
@@ -65,14 +90,11 @@ class Sink:
         raise NotImplementedError
 
     def idle(self) -> None:
-        """Called when no result has come for `idle_seconds`, again and again."""
+        """Do what is due without a result: called each time none has come for `idle_seconds`."""
 
-    def state(self) -> dict:
-        """JSON-ready counters of its own, beside the runner's; "error" is what ails it, or None.
-
-        Called from any thread.
-        """
-        return {}
+    def state(self) -> SinkState:
+        """Counters of its own, and what ails it. Called from any thread, once it is open."""
+        return SinkState()
 
     def close(self) -> None:
         """Finish files and connections, within a second. Called once, after the last `write`."""
@@ -80,3 +102,9 @@ class Sink:
 
 class SinkClosedError(Exception):
     """Nobody reads any more: the pipe's other end or the window was closed."""
+
+
+def whole_image(frame: Frame) -> np.ndarray:
+    """Whole image of a frame, (H, W, 3) RGB uint8: there for every sink that `needs_image`."""
+    assert frame.image is not None, "a sink that needs images says so in needs_image"
+    return frame.image

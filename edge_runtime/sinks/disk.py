@@ -1,4 +1,4 @@
-"""How full a disk may get."""
+"""Disk reserve: room that sinks leave free for the system."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RESERVE_SHARE = 0.05  # of a small file system, one in memory for example
 
 
 def missing_bytes(folder: str | Path, more: float = 0.0) -> int:
-    """How much must be freed on a folder's disk until its reserve is free again; 0 if it is.
+    """Bytes to be freed on a folder's disk until its reserve is free again; 0 if it is.
 
     Args:
         more: share of the reserve that is wanted in addition.

@@ -1,7 +1,8 @@
-"""Pictures with boxes, only when something was seen."""
+"""Events sink: an image with boxes and its record, only when something is seen."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -15,11 +16,20 @@ from edge_runtime.frame import Result
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.draw import draw_detections
 from edge_runtime.media.images import write_image
-from edge_runtime.sinks.base import Context, Sink
+from edge_runtime.sinks.base import Context, Sink, whole_image
 from edge_runtime.sinks.disk import missing_bytes
+from edge_runtime.sinks.flags import SinkFlags
+
+IMAGE, RECORD, RAW = ".jpg", ".json", ".raw.jpg"
+MOST_NAME_BYTES = 120  # of class names; file systems take 255 in all
+HALF_SECONDS = 60.0  # old enough that no other run is writing it
+
+# Strict, since what matches may be deleted. The second is what a killed run left half written.
+_OWN = re.compile(r"(event_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d{3}_[\w+-]+)(\.jpg|\.json|\.raw\.jpg)")
+_HALF = re.compile(r"\.event_\d{4}-\d\d-\d\d_[^/]+\.\w{8}\.(jpg|json)")
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --save-events and what belongs to it."""
     group = parser.add_argument_group("events")
     group.add_argument(
@@ -47,39 +57,41 @@ def add_arguments(parser) -> None:
     )
 
 
-def create(args, context: Context) -> Sink | None:
+def create(args: argparse.Namespace) -> Sink:
     """The sink that the flags ask for."""
-    if args.save_events is None:
-        return None
     max_bytes = int(args.events_max_mb * 1e6)
-    return Events(args.save_events, context, args.events_interval, max_bytes, args.events_raw)
+    return EventsSink(args.save_events, args.events_interval, max_bytes, args.events_raw)
 
 
-class Events(Sink):
-    """At most one picture in an interval, and one more for each class that appears meanwhile."""
+FLAGS = SinkFlags("--save-events", add_arguments, create, fills=("--save-events",))
+
+
+class EventsSink(Sink):
+    """Saves at most one event in an interval, and one more for each class that appears in it."""
 
     name = "events"
     needs_image = True
+    _context: Context  # from `open` on
+    _store: EventStore
 
     def __init__(
         self,
         folder: str | Path,
-        context: Context,
         interval: float = 1.0,
         max_bytes: int = 500_000_000,
         raw: bool = False,
     ) -> None:
-        """interval: in seconds. max_bytes: of all events. raw: whether to keep the picture without
+        """interval: in seconds. max_bytes: of all events. raw: whether to keep the image without
         boxes too."""
         self._folder = Path(folder)
-        self._context = context
         self._interval = interval
         self._max_bytes = max_bytes
         self._raw = raw
         self._since: float | None = None
-        self._saved: set[str] = set()  # classes in pictures since then
+        self._saved: set[str] = set()  # classes in images since then
 
-    def open(self) -> None:
+    def open(self, context: Context) -> None:
+        self._context = context
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if not os.access(self._folder, os.W_OK | os.X_OK):
@@ -106,15 +118,18 @@ class Events(Sink):
         self._saved |= classes
 
     def _save(self, result: Result) -> None:
-        """Raises: OSError; then nothing of the event is left, and the next frame is tried."""
+        """Save image and record of one event.
+
+        Raises: OSError; then nothing of the event is left, and the next frame is tried.
+        """
         self._store.make_room()
-        picture, detections = result.frame.image, result.detections
+        image, detections = whole_image(result.frame), result.detections
         stem = self._store.new_stem(result.frame.time, sorted(set(detections.names)))
         try:
-            write_image(self._folder / f"{stem}{PICTURE}", draw_detections(picture, detections))
+            write_image(self._folder / f"{stem}{IMAGE}", draw_detections(image, detections))
             if self._raw:
-                write_image(self._folder / f"{stem}{RAW}", picture)
-            record = {"picture": f"{stem}{PICTURE}"} | result.to_dict()
+                write_image(self._folder / f"{stem}{RAW}", image)
+            record = {"picture": f"{stem}{IMAGE}"} | result.to_dict()
             with atomic_path(self._folder / f"{stem}{RECORD}") as temporary:
                 temporary.write_text(json.dumps(record) + "\n")
         except OSError:
@@ -123,16 +138,8 @@ class Events(Sink):
         self._store.add(stem)
 
 
-PICTURE, RECORD, RAW = ".jpg", ".json", ".raw.jpg"
-MOST_NAME_BYTES = 120  # of class names; file systems take 255 in all
-# Strict, since what matches may be deleted. The second is what a killed run left half written.
-_OWN = re.compile(r"(event_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d{3}_[\w+-]+)(\.jpg|\.json|\.raw\.jpg)")
-_HALF = re.compile(r"\.event_\d{4}-\d\d-\d\d_[^/]+\.\w{8}\.(jpg|json)")
-HALF_SECONDS = 60.0  # old enough that no other run is writing it
-
-
 class EventStore:
-    """Keeps the events in one folder below a size. Files of other names are never touched.
+    """Events in one folder, kept below a size. Files of other names are never touched.
 
     Attributes:
         total_bytes: on disk, of all events.
@@ -159,7 +166,7 @@ class EventStore:
         return len(self._events)
 
     def new_stem(self, moment: float, class_names: Sequence[str]) -> str:
-        """A name that no event has: local time and classes.
+        """Name of a new event, which no other has: local time and classes.
 
         Args:
             moment: Unix time in seconds.
@@ -176,7 +183,7 @@ class EventStore:
         return stem
 
     def add(self, stem: str) -> None:
-        """Count an event whose files are written, and delete the oldest above the limit."""
+        """Count an event whose files are written; delete the oldest ones above the limit."""
         size = sum(_bytes_on_disk(path) for path in self._paths(stem))
         self._events.append((stem, size))
         self.total_bytes += size
@@ -207,7 +214,7 @@ class EventStore:
         self.discard(stem)
 
     def _paths(self, stem: str) -> list[Path]:
-        return [self._folder / f"{stem}{suffix}" for suffix in (PICTURE, RECORD, RAW)]
+        return [self._folder / f"{stem}{suffix}" for suffix in (IMAGE, RECORD, RAW)]
 
 
 def _bytes_on_disk(path: Path) -> int:

@@ -1,6 +1,7 @@
-"""Tells systemd that results come, so that it restarts a service that has gone blind.
+"""Systemd sink: readiness, watchdog and status of a service (sd_notify).
 
-It has no flag: it is there where systemd waits for it.
+systemd restarts a service that has gone blind: the watchdog is fed while results come. The sink has
+no flag: it is there where systemd waits for it. The protocol: man 3 sd_notify.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink
 
+SEND_SECONDS = 1.0
 STATUS_SECONDS = 10.0
 STARTING_SECONDS = 60  # more, each time, while the camera is waited for at the start
 PATIENCE = 0.8  # of the watchdog's time; its kill would leave files unfinished
@@ -21,12 +23,12 @@ PATIENCE = 0.8  # of the watchdog's time; its kill would leave files unfinished
 log = logging.getLogger(__name__)
 
 
-def create(context: Context) -> Sink | None:
-    """The sink, in a service of systemd."""
-    return Systemd(context.snapshot, context.stop) if is_listening() else None
+def create() -> Sink | None:
+    """The sink, in a service of systemd; else None."""
+    return SystemdSink() if is_listening() else None
 
 
-class Systemd(Sink):
+class SystemdSink(Sink):
     """READY with the first result, WATCHDOG while results come, STATUS for `systemctl status`.
 
     Where they stop for long, it ends the run in good order, shortly before the watchdog would kill
@@ -35,31 +37,25 @@ class Systemd(Sink):
 
     name = "systemd"
     newest_only = True
+    _context: Context  # from `open` on
 
-    def __init__(
-        self,
-        snapshot: Callable[[], dict],
-        stop: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """snapshot, stop: of the run, as in `Context`."""
-        self._snapshot = snapshot
-        self._stop = stop
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._ready = False
-        self._fed = self._said = float("-inf")
+        self._fed_at = self._status_at = float("-inf")
         self._watchdog = watchdog_seconds()
 
-    def open(self) -> None:
+    def open(self, context: Context) -> None:
+        self._context = context
         send("STATUS=starting")
 
     def write(self, result: Result) -> None:
         now = self._clock()
         words = [] if self._ready else ["READY=1"]
         # Thrice in the time it allows, so that one late result is no reason to be killed.
-        if self._watchdog is not None and now - self._fed >= self._watchdog / 3:
+        if self._watchdog is not None and now - self._fed_at >= self._watchdog / 3:
             words.append("WATCHDOG=1")
-            self._fed = now
+            self._fed_at = now
         self._ready = True
         self._send([*words, *self._status(now)])
 
@@ -70,9 +66,9 @@ class Systemd(Sink):
         if words and not self._ready:
             words.append(f"EXTEND_TIMEOUT_USEC={STARTING_SECONDS * 1_000_000}")
         self._send(words)
-        if self._ready and self._watchdog and now - self._fed > PATIENCE * self._watchdog:
-            log.error("no result for %.0f s: the run ends, to be started anew", now - self._fed)
-            self._stop()
+        if self._ready and self._watchdog and now - self._fed_at > PATIENCE * self._watchdog:
+            log.error("no result for %.0f s: the run ends, to be started anew", now - self._fed_at)
+            self._context.stop()
 
     def close(self) -> None:
         send("STOPPING=1", "STATUS=stopping")
@@ -82,19 +78,15 @@ class Systemd(Sink):
             send(*words)
 
     def _status(self, now: float) -> list[str]:
-        if now - self._said < STATUS_SECONDS:
+        if now - self._status_at < STATUS_SECONDS:
             return []
-        self._said = now
-        state = self._snapshot()
-        if not state.get("results"):
-            return [f"STATUS={state.get('state', 'starting')}, no frame yet"]
+        self._status_at = now
+        run = self._context.snapshot()
+        if run.results == 0:
+            return [f"STATUS={run.state}, no frame yet"]
         return [
-            f"STATUS={state['state']}, {state['fps']} results a second, "
-            f"newest frame {state['frame_age_s']} s old"
+            f"STATUS={run.state}, {run.fps} results a second, newest frame {run.frame_age_s} s old"
         ]
-
-
-SEND_SECONDS = 1.0
 
 
 def send(*lines: str) -> bool:
@@ -116,12 +108,12 @@ def send(*lines: str) -> bool:
 
 
 def is_listening() -> bool:
-    """Whether systemd, or something like it, started this process and waits for its words."""
+    """True if systemd, or something like it, started this process and waits for its words."""
     return _address() is not None
 
 
 def watchdog_seconds() -> float | None:
-    """How long systemd waits for the next "WATCHDOG=1"; None where it does not watch."""
+    """Seconds that systemd waits for the next "WATCHDOG=1"; None where it does not watch."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None  # it watches a parent of this process
     try:

@@ -1,7 +1,8 @@
-"""The pictures with their boxes as a video file."""
+"""Video sink: the images with their boxes as a video file that plays at true speed."""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import math
 import os
@@ -15,19 +16,22 @@ from PIL import Image, ImageOps
 from edge_runtime.arguments import positive_number
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
-from edge_runtime.sinks.base import Context, Sink
+from edge_runtime.sinks.base import Context, Sink, whole_image
 from edge_runtime.sinks.disk import missing_bytes
-from edge_runtime.system import optional_imports as extras
+from edge_runtime.sinks.flags import SinkFlags
+from edge_runtime.system.optional_imports import require
 
 log = logging.getLogger(__name__)
 
+# Those that every build of OpenCV has. An .mp4 does not play without its end.
+CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 LIVE_FPS = 15.0
 MOST_GAP_SECONDS = 10.0  # a longer pause of the camera is left out of the video
 ROOM_SECONDS = 1.0  # between looks at the disk
 AGAIN_SHARE = 0.5  # of the reserve, in addition: or a full disk would be filled with short files
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --save-video and what belongs to it."""
     group = parser.add_argument_group("video")
     group.add_argument(
@@ -51,15 +55,16 @@ def add_arguments(parser) -> None:
     )
 
 
-def create(args, context: Context) -> Sink | None:
+def create(args: argparse.Namespace) -> Sink:
     """The sink that the flags ask for."""
-    if args.save_video is None:
-        return None
-    return Video(args.save_video, context, args.video_fps, args.video_segment)
+    return VideoSink(args.save_video, args.video_fps, args.video_segment)
 
 
-class Video(Sink):
-    """Plays at true speed whatever pace the results come at.
+FLAGS = SinkFlags("--save-video", add_arguments, create, writes=("--save-video",))
+
+
+class VideoSink(Sink):
+    """Writes a video that plays at true speed whatever pace the results come at.
 
     Stops writing while the disk is as good as full: the file so far is finished, and a new one
     begun when there is room again.
@@ -67,29 +72,27 @@ class Video(Sink):
 
     name = "video"
     needs_image = True
+    _context: Context  # from `open` on
 
     def __init__(
-        self,
-        path: str | Path,
-        context: Context,
-        fps: float | None = None,
-        segment_minutes: float | None = None,
+        self, path: str | Path, fps: float | None = None, segment_minutes: float | None = None
     ) -> None:
         """fps: of the video; None for the recording's own, or 15 from a live source."""
         self._path = Path(path)
-        self._context = context
         self._fps = fps
         self._segment_minutes = segment_minutes
         self._file: VideoFile | None = None
+        self._start = 0.0  # moment of the file's first frame
         self._looked = 0.0
         self._was_full = False
 
-    def open(self) -> None:
+    def open(self, context: Context) -> None:
+        self._context = context
         if self._path.suffix.lower() not in CODECS:
             raise ValueError(
                 f"--save-video: a name that ends in {', '.join(CODECS)} expected, got {self._path}"
             )
-        extras.require("cv2", "opencv")
+        require("cv2", "opencv")
         folder = self._path.parent
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -100,47 +103,40 @@ class Video(Sink):
 
     def write(self, result: Result) -> None:
         moment = self._context.moment(result.frame)
-        if self._file is None:
-            self._begin(result, moment)
-        elif time.monotonic() - self._looked >= ROOM_SECONDS:
+        if self._file is not None and time.monotonic() - self._looked >= ROOM_SECONDS:
             self._check_room()
+        file = self._file or self._begin(result, moment)
         # The nearest place; what lies half way always goes the same way, for an even rhythm.
-        due = math.floor((moment - self._start) * self._rate + 0.499)
-        if abs(due - self._file.count) > MOST_GAP_SECONDS * self._rate:
-            due = self._file.count
-            self._start = moment - due / self._rate
-        if due < self._file.count:
+        due = math.floor((moment - self._start) * file.fps + 0.499)
+        if abs(due - file.count) > MOST_GAP_SECONDS * file.fps:
+            due = file.count
+            self._start = moment - due / file.fps
+        if due < file.count:
             return
-        picture = self._drawn(result)
-        if due > self._file.count:
-            self._file.write(self._last, due - self._file.count)
-        self._file.write(picture)
-        self._last = picture
-        if self._segment_minutes and self._file.count >= self._segment_minutes * 60 * self._rate:
+        file.repeat(due - file.count)
+        file.write(draw_detections(whole_image(result.frame), result.detections))
+        if self._segment_minutes and file.count >= self._segment_minutes * 60 * file.fps:
             self._finish()
 
     def close(self) -> None:
         self._finish()
 
-    def _begin(self, result: Result, moment: float) -> None:
+    def _begin(self, result: Result, moment: float) -> VideoFile:
         self._check_room()
-        self._rate = self._fps or self._context.fps() or LIVE_FPS
+        fps = self._fps or self._context.fps() or LIVE_FPS
         target = next_target(self._path, numbered=self._segment_minutes is not None)
-        self._file = VideoFile(target, self._rate, result.frame.image.shape[1::-1])
+        height, width = whole_image(result.frame).shape[:2]
+        self._file = VideoFile(target, fps, (width, height))
         if target != self._path and self._segment_minutes is None:
             log.warning("%s is there already and is kept: the video becomes %s", self._path, target)
         self._start = moment
-
-    def _drawn(self, result: Result) -> np.ndarray:
-        picture = draw_detections(result.frame.image, result.detections)
-        if picture.shape[1::-1] == self._file.size_wh:
-            return picture
-        # Pictures of a folder may differ in size, those in a video may not.
-        return np.asarray(ImageOps.pad(Image.fromarray(picture), self._file.size_wh))
+        return self._file
 
     def _check_room(self) -> None:
-        """Raises: OSError, with the file finished, where the disk's reserve is used up or the disk
-        is gone, which OpenCV's own writer does not say."""
+        """Check that the disk has room and is there, which OpenCV's own writer does not say.
+
+        Raises: OSError, with the file finished, where it has none or is gone.
+        """
         self._looked = time.monotonic()
         folder = self._path.parent
         try:
@@ -164,30 +160,27 @@ class Video(Sink):
             log.info("%s is finished", file.finish())
 
 
-# Those that every build of OpenCV has. An .mp4 does not play without its end.
-CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
-
-
 class VideoFile:
-    """One file being written: NAME.partial.mp4, renamed when it is finished.
+    """One video file being written: NAME.partial.mp4, renamed when it is finished.
 
     Attributes:
-        size_wh: (width, height) of its pictures.
-        count: pictures written.
-        partial: the path until then.
+        fps: frames a second.
+        count: frames written.
+        partial: the path until it is finished.
     """
 
     def __init__(self, target: Path, fps: float, size_wh: tuple[int, int]) -> None:
-        """Raises: OSError."""
-        cv2 = extras.require("cv2", "opencv")
-        self.size_wh = size_wh
-        self.count = 0
-        self._to_bgr = lambda picture: cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        """Begin the file. Raises: OSError."""
+        self._cv2 = require("cv2", "opencv")
         self._target = target
+        self._size_wh = size_wh
+        self._last: np.ndarray | None = None
+        self.fps = fps
+        self.count = 0
         self.partial = partial_of(target)
         self.partial.parent.mkdir(parents=True, exist_ok=True)
-        codec = cv2.VideoWriter_fourcc(*CODECS[target.suffix.lower()])
-        self._writer = cv2.VideoWriter(str(self.partial), codec, fps, size_wh)
+        codec = self._cv2.VideoWriter_fourcc(*CODECS[target.suffix.lower()])
+        self._writer = self._cv2.VideoWriter(str(self.partial), codec, fps, size_wh)
         if not self._writer.isOpened():
             self.partial.unlink(missing_ok=True)
             raise OSError(
@@ -195,11 +188,18 @@ class VideoFile:
                 "second); check the rights of its folder"
             )
 
-    def write(self, picture: np.ndarray, times: int = 1) -> None:
-        """Write an (H, W, 3) RGB uint8 picture of `size_wh` one or more times."""
-        bgr = self._to_bgr(picture)
+    def write(self, image: np.ndarray) -> None:
+        """Write an (H, W, 3) RGB uint8 image, fitted in where its size is another."""
+        if image.shape[1::-1] != self._size_wh:
+            # Images of a folder may differ in size, those in a video may not.
+            image = np.asarray(ImageOps.pad(Image.fromarray(image), self._size_wh))
+        self._last = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2BGR)
+        self.repeat(1)
+
+    def repeat(self, times: int) -> None:
+        """Write the last image so many times more."""
         for _ in range(times):
-            self._writer.write(bgr)
+            self._writer.write(self._last)
         self.count += times
 
     def finish(self) -> Path:
@@ -211,12 +211,13 @@ class VideoFile:
 
 
 def partial_of(target: Path) -> Path:
-    """door.mp4 → door.partial.mp4: a suffix that OpenCV and players know."""
+    """Path while it is written, door.mp4 → door.partial.mp4: OpenCV and players know the suffix."""
     return target.with_name(f"{target.stem}.partial{target.suffix}")
 
 
 def next_target(path: Path, numbered: bool) -> Path:
-    """door.mp4, or the next of door-0001.mp4 … if that is taken or `numbered`."""
+    """Path of the next video: door.mp4, or the next of door-0001.mp4 … if that is taken or
+    `numbered`."""
     if not numbered and not path.exists() and not partial_of(path).exists():
         return path
     number = 1 + max((number for number, _ in _numbered(path)), default=0)
@@ -224,7 +225,7 @@ def next_target(path: Path, numbered: bool) -> Path:
 
 
 def warn_of_leftovers(path: Path) -> None:
-    """Say which files an earlier run did not finish."""
+    """Warn of files that an earlier run did not finish."""
     left = [file for _, file in _numbered(path) if ".partial" in file.name]
     left += [partial_of(path)] if partial_of(path).exists() else []
     for file in left:

@@ -1,7 +1,8 @@
-"""A window on a display."""
+"""Window sink: the newest image with its boxes on a display of this machine."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
-from edge_runtime.sinks.base import Context, Sink, SinkClosedError
-from edge_runtime.system import optional_imports as extras
+from edge_runtime.sinks.base import Context, Sink, SinkClosedError, whole_image
+from edge_runtime.sinks.flags import SinkFlags
+from edge_runtime.system.optional_imports import cure, require
 
 QUIT_KEYS = (ord("q"), ord("Q"), 27)
 PUMP_SECONDS = 0.05  # a window that is not asked for its keys freezes
@@ -20,55 +22,59 @@ PROBE = "import cv2; cv2.namedWindow('edge-runtime'); cv2.destroyAllWindows()"
 INSTEAD = "; --web shows the same in a browser, on another computer too"
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --window."""
     parser.add_argument(
         "--window", action="store_true", help="show it on this display until q or Esc is pressed"
     )
 
 
-def create(args, context: Context) -> Sink | None:
+def create(args: argparse.Namespace) -> Sink:
     """The sink that the flags ask for."""
-    return Window(f"{Path(args.model).name}, {context.source}") if args.window else None
+    return WindowSink()
 
 
-class Window(Sink):
-    """Shows the newest picture. q, Esc or closing the window ends the run."""
+FLAGS = SinkFlags("--window", add_arguments, create, needs_display=True)
+
+
+class WindowSink(Sink):
+    """Shows the newest image. q, Esc or closing the window ends the run."""
 
     name = "window"
     needs_image = True
     newest_only = True
     idle_seconds = PUMP_SECONDS
 
-    def __init__(self, title: str = "edge-runtime") -> None:
-        self._title = title
+    def __init__(self) -> None:
+        self._title = "edge-runtime"
         self._shown = False
 
-    def open(self) -> None:
+    def open(self, context: Context) -> None:
         if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise OSError(
                 "--window: a display expected, but $DISPLAY and $WAYLAND_DISPLAY are not set"
                 f"{INSTEAD}"
             )
-        self._cv2 = extras.require("cv2", "opencv")
+        self._cv2 = require("cv2", "opencv")
         _probe()
+        self._title = f"{Path(context.model).name}, {context.source}"
         # Qt looks for fonts beside OpenCV, which brings none, and says so once a window.
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
 
     def write(self, result: Result) -> None:
-        picture = draw_detections(result.frame.image, result.detections)
+        image = draw_detections(whole_image(result.frame), result.detections)
         cv2 = self._cv2
         # All calls are made here, in the sink's thread: windows belong to the first one that asks.
         if not self._shown:
             cv2.namedWindow(
                 self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
             )
-            height, width = picture.shape[:2]
+            height, width = image.shape[:2]
             shrink = min(1.0, MOST_WH[0] / width, MOST_WH[1] / height)
             cv2.resizeWindow(self._title, round(shrink * width), round(shrink * height))
             self._shown = True
         self._check_open()  # imshow would open a closed one again
-        cv2.imshow(self._title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self.idle()
 
     def idle(self) -> None:
@@ -107,7 +113,7 @@ def _probe() -> None:
         raise OSError(
             "--window: this OpenCV is built without windows, as opencv-python-headless is; "
             f"{sys.executable} -m pip uninstall opencv-python-headless, then "
-            f"{extras.cure('opencv')}{INSTEAD}"
+            f"{cure('opencv')}{INSTEAD}"
         )
     reason = next((line for line in done.stderr.splitlines() if line.strip()), "no reason given")
     raise OSError(f"--window: no window can be opened ({reason.strip()}){INSTEAD}")

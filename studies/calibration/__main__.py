@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from convert.arguments import add_calibration_draw, add_model_and_data
-from convert.benchmark.report import check_writable, write_report
-from convert.errors import ConversionError, quiet_imports
+from convert.errors import quiet_imports, run_conversion
 from convert.quantize import calibration_data
+from convert.report_files import check_writable, write_report
 from edge_runtime.arguments import whole_number
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from edge_runtime.system.machine import describe_machine
@@ -75,26 +75,22 @@ def _run(args: argparse.Namespace, command: str) -> StudyReport:
     return StudyReport(command, describe_machine(), args.model.name, data, rows)
 
 
+def _write(args: argparse.Namespace, command: str) -> None:
+    report = _run(args, command)
+    write_report(args.out / "calibration.json", report.to_json())
+    draw_study(report, args.out / "calibration.png")
+    print(format_study(report))
+    print(args.out / "calibration.json")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
     plain_warnings()
-    try:
-        report = _run(args, shlex.join(["python", "-m", "studies.calibration", *given]))
-        write_report(args.out / "calibration.json", report.to_json())
-        draw_study(report, args.out / "calibration.png")
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ConversionError as error:
-        print(f"{error.log}\nerror: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped; earlier results are as they were", file=sys.stderr)
-        return 130
-    print(format_study(report))
-    print(args.out / "calibration.json")
-    return 0
+    command = shlex.join(["python", "-m", "studies.calibration", *given])
+    return run_conversion(
+        lambda: _write(args, command), stopped="stopped; earlier results are as they were"
+    )
 
 
 if __name__ == "__main__":

@@ -25,31 +25,31 @@ class Clock:
         return self.now
 
 
-def make_frame(number: int = 0, picture: np.ndarray = BLACK) -> Frame:
+def make_frame(number: int = 0, image: np.ndarray = BLACK) -> Frame:
     """A frame of now."""
-    return Frame(picture.shape[:2], time.monotonic(), time.time(), number, picture)
+    return Frame(image.shape[:2], time.monotonic(), time.time(), number, image)
 
 
 class ScriptedSource(Source):
-    """Delivers the pictures given, then ends, or waits for `close` where it is to stay open."""
+    """Delivers the images given, then ends, or waits for `close` where it is to stay open."""
 
-    def __init__(self, pictures: Iterable[np.ndarray], live: bool, stay: bool = False) -> None:
+    def __init__(self, images: Iterable[np.ndarray], live: bool, stay: bool = False) -> None:
         super().__init__("scripted", SourceOptions((32, 48)))
         self.live = live
         self.delivered = 0
         self.closed = threading.Event()
-        self._pictures = pictures
+        self._images = images
         self._stay = stay
 
     def open(self) -> None:
         self.state = "running"
 
     def __iter__(self):
-        for picture in self._pictures:
+        for image in self._images:
             if self.closed.is_set():
                 return
             self.delivered += 1
-            yield make_frame(self.delivered - 1, picture)
+            yield make_frame(self.delivered - 1, image)
         if self._stay:
             self.closed.wait(30)
         self.state = "ended"

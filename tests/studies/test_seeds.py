@@ -6,17 +6,34 @@ import math
 
 import pytest
 
+from convert.benchmark.report import BenchmarkReport
 from studies.seeds.__main__ import combine, format_seeds, main
 
 
 def report(seed, ap, int8_ap):
     def model(variant, value):
         classes = {"cat": value, "dog": value - 0.1}
-        return {"variant": variant, "ap": value, "ap50": value + 0.2, "ap_per_class": classes}
+        return {
+            "variant": variant,
+            "file": f"{seed}_{variant}.tflite",
+            "bytes": 1000,
+            "threads": 2,
+            "latency_ms": None,
+            "training": None,
+            "ap": value,
+            "ap50": value + 0.2,
+            **dict.fromkeys(("ap75", "ap_small", "ap_medium", "ap_large")),
+            "ap_per_class": classes,
+            "ap50_per_class": classes,
+        }
+
+    thresholds = {"score": 0.01, "iou": 0.45, "max_detections": 200}
 
     return {
         "command": f"python -m convert {seed}.keras",
-        "data": {"root": "pets", "split": "test", "images": 9},
+        "data": {"root": "pets", "split": "test", "images": 9, "boxes": 20, "difficult": 0},
+        "machine": {},
+        "thresholds": {"latency": thresholds, "accuracy": thresholds},
         "models": [model("float32", ap), model("int8", int8_ap)],
         "training": {
             "command": f"python -m train --out {seed}.keras --epochs 5 --seed {seed}",
@@ -30,7 +47,8 @@ REPORTS = [report(0, 0.60, 0.59), report(1, 0.64, 0.64), report(2, 0.62, 0.60)]
 
 
 def test_mean_and_spread():
-    combined = combine(REPORTS)
+    report = combine([BenchmarkReport.from_json(each) for each in REPORTS])
+    combined = report.to_json()
     assert combined["models"] == REPORTS[0]["models"]  # the first is the model to show
     seeds = combined["seeds"]
     assert (seeds["seeds"], seeds["minutes"]) == ([0, 1, 2], [10, 11, 12])
@@ -40,7 +58,7 @@ def test_mean_and_spread():
     change = seeds["variants"]["int8"]["ap_difference"]
     assert change["values"] == pytest.approx([-0.01, 0, -0.02])
     assert change["mean"] == pytest.approx(-0.01)
-    table = format_seeds(combined)
+    table = format_seeds(report)
     assert "62.00 ± 2.00" in table
     assert "-1.00 ± 1.00" in table
 
@@ -64,7 +82,7 @@ def changed(part, key, value):
 )
 def test_reports_that_do_not_belong_together(other, message):
     with pytest.raises(ValueError, match=message):
-        combine([REPORTS[0], *([other] if other else [])])
+        combine([BenchmarkReport.from_json(each) for each in (REPORTS[0], other) if each])
 
 
 def test_command_line(tmp_path, capsys):

@@ -1,13 +1,17 @@
-"""The family page, from a report of which the right answer is known."""
+"""The study of widths and sizes, from a report of which the right answer is known."""
 
 import copy
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from studies.width_and_size.__main__ import caption, combine, format_family, main, pareto_front
+from convert.benchmark.report import BenchmarkReport
+from studies.width_and_size.__main__ import main
+from studies.width_and_size.report import caption, combine, format_study, pareto_front
 
+THRESHOLDS = {"score": 0.01, "iou": 0.45, "max_detections": 200}
 # width, input → int8 AP, milliseconds, bytes
 FIGURES = {
     (0.35, 160): (0.50, 2.0, 700_000),
@@ -31,24 +35,30 @@ def model(variant, width, side):
         },
         "ap": ap + loss,
         "ap50": ap + 0.2 + loss,
+        **dict.fromkeys(("ap75", "ap_small", "ap_medium", "ap_large")),
+        "ap_per_class": {"0": ap},
+        "ap50_per_class": {"0": ap},
         "input_hw": [side, side],
         "training": {"command": "python -m train", "settings": {"alpha": width}},
     }
 
 
+KINDS = ("float32", "dynamic", "int8")  # dynamic is not part of the study
+REPORT = {
+    "command": "python -m convert.benchmark b/a.tflite b/b.tflite --data 'my data'",
+    "machine": {
+        **{"board": "Raspberry Pi 9", "cpu": None, "platform": "Linux", "governor": None},
+        **{"cores": 4, "interpreter": "litert 1", "date": "2030-01-02T03:04:05+00:00"},
+    },
+    "data": {"root": "digits", "split": "test", "images": 500, "boxes": 2150, "difficult": 0},
+    "thresholds": {"latency": THRESHOLDS, "accuracy": THRESHOLDS},
+    "models": [model(kind, *place) for kind in KINDS for place in reversed(FIGURES)],
+}
+
+
 @pytest.fixture(name="report")
 def report_fixture():
-    kinds = ("float32", "dynamic", "int8")  # dynamic is not part of the page
-    return {
-        "command": "python -m convert.benchmark b/a.tflite b/b.tflite --data 'my data'",
-        "machine": {
-            **{"board": "Raspberry Pi 9", "cpu": None, "platform": "Linux", "governor": None},
-            **{"cores": 4, "interpreter": "litert 1", "date": "2030-01-02T03:04:05+00:00"},
-        },
-        "data": {"root": "digits", "split": "test", "images": 500, "boxes": 2150, "difficult": 0},
-        "thresholds": {},
-        "models": [model(kind, *place) for kind in kinds for place in reversed(FIGURES)],
-    }
+    return copy.deepcopy(REPORT)
 
 
 def find(report, kind, width, side):
@@ -59,34 +69,42 @@ def find(report, kind, width, side):
     )
 
 
+def study(report):
+    return combine(BenchmarkReport.from_json(report))
+
+
 def test_pairs_by_width_and_size(report):
-    family = combine(report)
-    rows = family["family"]
+    found = study(report).to_json()
+    rows = found["family"]
     assert [(row["width"], row["input_hw"][0]) for row in rows] == list(FIGURES)
     first = rows[0]
-    assert first["files"] == ["a160_float32.tflite", "a160_int8.tflite"]
+    assert first["files"] == ("a160_float32.tflite", "a160_int8.tflite")
     assert (first["int8_ap"], first["float32_ap"]) == (0.5, 0.502)
     assert first["ap_difference"] == pytest.approx(-0.002)
     assert (first["int8_ms"], first["float32_ms"], first["int8_end_to_end_ms"]) == (2, 3, 4)
     assert (first["int8_mb"], first["float32_mb"]) == pytest.approx((0.7, 2.1))
-    assert (family["command"], family["machine"]) == (report["command"], report["machine"])
-    assert family["threads"] == 2
+    assert (found["command"], found["machine"]) == (report["command"], report["machine"])
+    assert found["threads"] == 2
 
 
 def test_best_is_what_none_beats(report):
-    best = [row["best_by"] for row in combine(report)["family"]]
+    best = [row.best_by for row in study(report).rows]
     assert best == ["latency, size", "latency, size", "", "latency, size"]
 
 
 def test_front_by_hand():
-    rows = [{"cost": c, "int8_ap": ap} for c, ap in ((3, 5), (1, 2), (1, 3), (2, 3), (4, 4))]
+    rows = [
+        SimpleNamespace(cost=c, int8_ap=ap) for c, ap in ((3, 5), (1, 2), (1, 3), (2, 3), (4, 4))
+    ]
     # At one cost the better; at one AP the cheaper.
-    assert [(r["cost"], r["int8_ap"]) for r in pareto_front(rows, "cost")] == [(1, 3), (3, 5)]
+    assert [(r.cost, r.int8_ap) for r in pareto_front(rows, "cost")] == [(1, 3), (3, 5)]
 
 
 def test_a_few_bytes_do_not_make_a_front():
-    rows = [{"cost": c, "int8_ap": ap} for c, ap in ((0.905832, 2), (0.905835, 3), (0.92, 4))]
-    assert [r["int8_ap"] for r in pareto_front(rows, "cost")] == [3, 4]
+    rows = [
+        SimpleNamespace(cost=c, int8_ap=ap) for c, ap in ((0.905832, 2), (0.905835, 3), (0.92, 4))
+    ]
+    assert [r.int8_ap for r in pareto_front(rows, "cost")] == [3, 4]
 
 
 @pytest.mark.parametrize(
@@ -99,17 +117,17 @@ def test_a_few_bytes_do_not_make_a_front():
 def test_width_of_an_older_record_is_what_was_typed(report, training):
     for kind in ("float32", "int8"):
         find(report, kind, "a", 160)["training"] = training
-    assert combine(report)["family"][0]["width"] == 0.35
+    assert study(report).rows[0].width == 0.35
 
 
 def test_table_and_caption(report):
-    family = combine(report)
-    head, table = format_family(family).split("\n\n")
+    found = study(report)
+    head, table = format_study(found).split("\n\n")
     assert head.splitlines()[0] == "Raspberry Pi 9, 4 cores, litert 1, 2 threads, 2030-01-02"
     lines = table.splitlines()
     cells = "0.35 160 0.70 50.20 50.00 -0.20 70.20 70.00 3.00 2.00 3.00 4.00 latency, size"
     assert lines[1].split() == cells.split()
-    text = caption(family)
+    text = caption(found)
     assert "digits, split test, 500 pictures; Raspberry Pi 9" in text
     assert text.endswith("python -m convert.benchmark (2 files) --data 'my data'")
 
@@ -154,10 +172,10 @@ def double(report):
         (without("ap"), "b160_int8.tflite: ap expected"),
     ],
 )
-def test_rows_that_do_not_make_a_family(report, change, message):
+def test_rows_that_do_not_make_a_study(report, change, message):
     change(report)
     with pytest.raises(ValueError, match=message):
-        combine(report)
+        study(report)
 
 
 def test_command_line(report, tmp_path, capsys):
@@ -165,11 +183,15 @@ def test_command_line(report, tmp_path, capsys):
     path.write_text(json.dumps(report))
     assert main([str(path), "--out", str(out)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == str(out / "family.json")
-    assert {file.name for file in out.iterdir()} == {"family.json", "family.csv", "family.png"}
-    assert (out / "family.png").read_bytes().startswith(b"\x89PNG")
-    assert len(json.loads((out / "family.json").read_text())["family"]) == 4
-    with (out / "family.csv").open(newline="") as file:
+    assert lines[-1] == str(out / "width_and_size.json")
+    assert {file.name for file in out.iterdir()} == {
+        "width_and_size.json",
+        "width_and_size.csv",
+        "width_and_size.png",
+    }
+    assert (out / "width_and_size.png").read_bytes().startswith(b"\x89PNG")
+    assert len(json.loads((out / "width_and_size.json").read_text())["family"]) == 4
+    with (out / "width_and_size.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert (rows[0]["width"], rows[0]["int8_ap"], rows[2]["best_by"]) == ("0.35", "50.00", "")
 
@@ -187,25 +209,27 @@ def test_one_detector_is_drawn_too(report, tmp_path):
         (None, "no report at"),
         ('{"command": "", "mod', "a report of convert expected, got "),
         ("[]", "another JSON file"),
-        ('{"command": "", "data": {}, "models": []}', "float32 and int8 files expected"),
-        ('{"command": "", "data": {}, "models": [{"variant": "int8"}]}', "it lacks 'file'"),
+        ('{"command": "", "data": {}, "models": []}', "it lacks 'machine'"),
+        (json.dumps({**REPORT, "models": []}), "float32 and int8 files expected"),
+        (json.dumps({**REPORT, "models": [{"variant": "int8"}]}), "it lacks 'file'"),
+        (json.dumps({**REPORT, "data": {"disk": 1}}), "unexpected keyword argument 'disk'"),
     ],
 )
 def test_errors_are_one_line_and_earlier_results_stay(tmp_path, capsys, text, message):
     path, out = tmp_path / "report.json", tmp_path / "out"
     out.mkdir()
-    (out / "family.json").write_text("earlier")
+    (out / "width_and_size.json").write_text("earlier")
     if text is not None:
         path.write_text(text)
     assert main([str(path), "--out", str(out)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and message in line
-    assert [file.name for file in out.iterdir()] == ["family.json"]
-    assert (out / "family.json").read_text() == "earlier"
+    assert [file.name for file in out.iterdir()] == ["width_and_size.json"]
+    assert (out / "width_and_size.json").read_text() == "earlier"
 
 
 def test_the_report_itself_is_not_replaced(report, tmp_path, capsys):
-    path = tmp_path / "family.json"
+    path = tmp_path / "width_and_size.json"
     path.write_text(json.dumps(report))
     assert main([str(path), "--out", str(tmp_path)]) == 2
     assert "another name" in capsys.readouterr().err

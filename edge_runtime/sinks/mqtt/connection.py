@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, Broker, Login
 from edge_runtime.sinks.mqtt.outbox import Outbox
+from edge_runtime.system.log_limit import LogLimit
 from edge_runtime.system.optional_imports import cure, require
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,6 @@ FIRST_DELAY, LAST_DELAY = 1.0, 60.0  # seconds between attempts, doubling
 KEEPALIVE_SECONDS = 30  # a broker declares us dead after one and a half of it
 EVENTS_IN_FLIGHT = 16
 STATES_IN_FLIGHT = 8
-SAY_AGAIN = 60.0
 GOODBYE_SECONDS = 0.2
 SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
 
@@ -55,7 +55,8 @@ class Link:
         self._events_out: dict[int, int] = {}  # paho's id of a message → its number in the outbox
         self._states_out: dict[int, str] = {}  # … → its topic
         self._refusal: str | None = None
-        self._said_at = self._connected_at = float("-inf")
+        self._log_limit = LogLimit()
+        self._connected_at = float("-inf")
         self._closing = threading.Event()
         self._deadline = float("inf")
         self._bell, self._ringer = socket.socketpair()
@@ -196,7 +197,8 @@ class Link:
             log.warning(
                 "mqtt: connected to %s again, %d events wait", self._options.broker, waiting
             )
-            self.error, self._said_at = None, float("-inf")
+            self.error = None
+            self._log_limit.reset()
 
     def _on_publish(self, client, userdata, mid, reason_code, properties) -> None:
         if mid in self._events_out:
@@ -225,12 +227,11 @@ class Link:
 
     def _say(self, error: Exception) -> None:
         """Each trouble once a minute."""
-        text, now = f"{self._options.broker}: {error}", time.monotonic()
+        text = f"{self._options.broker}: {error}"
         if isinstance(error, ssl.SSLCertVerificationError):
             text += "; an authority of your own is named with --mqtt-ca"
-        if text != self.error or now - self._said_at >= SAY_AGAIN:
+        if self._log_limit.is_due(text):
             log.error("mqtt: %s; events wait, and it is tried again", text)
-            self._said_at = now
         self.error = text
 
 

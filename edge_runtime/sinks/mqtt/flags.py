@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import socket
 from pathlib import Path
 
 from edge_runtime.arguments import number_between
-from edge_runtime.sinks.base import Context, Sink
+from edge_runtime.sinks.base import Sink
+from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, make_tls, parse_broker, read_login
 from edge_runtime.sinks.mqtt.connection import Options
 from edge_runtime.sinks.mqtt.home_assistant import PREFIX, Topics, birth_topic, config_filter, slug
 from edge_runtime.sinks.mqtt.sink import Mqtt
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --mqtt and what belongs to it."""
     group = parser.add_argument_group("MQTT and Home Assistant")
     group.add_argument(
@@ -68,10 +70,8 @@ def add_arguments(parser) -> None:
     )
 
 
-def create(args, context: Context) -> Sink | None:
+def create(args: argparse.Namespace) -> Sink:
     """The sink that the flags ask for. Raises: ValueError, OSError for flags that do not fit."""
-    if args.mqtt is None:
-        return None
     broker = parse_broker(args.mqtt)
     name = args.mqtt_name or socket.gethostname()
     topics = Topics(name)
@@ -91,7 +91,16 @@ def create(args, context: Context) -> Sink | None:
     )
     folder = (args.state_dir or state_folder()) / "mqtt" / slug(name)
     limit = int(1e6 * args.mqtt_buffer)
-    return Mqtt(options, name, folder, limit, context, args.mqtt_interval, prefix)
+    return Mqtt(options, name, folder, limit, args.mqtt_interval, prefix)
+
+
+FLAGS = SinkFlags(
+    "--mqtt",
+    add_arguments,
+    create,
+    reads=("--mqtt-ca", "--mqtt-cert", "--mqtt-key", "--mqtt-password-file"),
+    fills=("--state-dir",),
+)
 
 
 def state_folder() -> Path:

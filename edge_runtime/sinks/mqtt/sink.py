@@ -7,10 +7,13 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from edge_runtime.frame import Result
-from edge_runtime.sinks.base import Context, Sink
+from edge_runtime.pipeline.snapshot import Snapshot
+from edge_runtime.sinks.base import Context, Sink, SinkState
 from edge_runtime.sinks.mqtt.connection import Link, Options
 from edge_runtime.sinks.mqtt.home_assistant import (
     PREFIX,
@@ -20,6 +23,7 @@ from edge_runtime.sinks.mqtt.home_assistant import (
     discovery,
 )
 from edge_runtime.sinks.mqtt.outbox import Outbox
+from edge_runtime.system.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +32,6 @@ MOTION_SECONDS = 5.0
 BLIND_SECONDS = 15.0
 STATUS_SECONDS = 30.0
 FIRST_STATUS_SECONDS = 5.0  # the rate of frames is a mean over as many
-SAY_AGAIN = 60.0
 CLOSING_SECONDS = 0.5
 
 
@@ -46,6 +49,7 @@ class Mqtt(Sink):
     """
 
     name = "mqtt"
+    _context: Context  # from `open` on
 
     def __init__(
         self,
@@ -53,7 +57,6 @@ class Mqtt(Sink):
         name: str,
         folder: Path,
         limit: int,
-        context: Context,
         interval: float = 1.0,
         prefix: str = PREFIX,
         clock: Callable[[], float] = time.monotonic,
@@ -63,7 +66,6 @@ class Mqtt(Sink):
         self._device = name
         self._folder = folder
         self._limit = limit
-        self._context = context
         self._interval = interval
         self._prefix = prefix
         self._clock = clock
@@ -77,9 +79,10 @@ class Mqtt(Sink):
         self._motion = False
         self._result_at = float("-inf")
         self._status_due = clock() + FIRST_STATUS_SECONDS
-        self._lost, self._lost_said_at = 0, float("-inf")
+        self._lost, self._lost_log = 0, LogLimit(clock=clock)
 
-    def open(self) -> None:
+    def open(self, context: Context) -> None:
+        self._context = context
         self._outbox = Outbox(self._folder, self._limit, self._clock)
         try:
             self._link = Link(self._options, self._outbox, self._heard)
@@ -124,14 +127,14 @@ class Mqtt(Sink):
         self._link.close(CLOSING_SECONDS)
         self._outbox.close()
 
-    def state(self) -> dict:
-        return {
+    def state(self) -> SinkState:
+        counters = {
             "connected": self._link.connected,
             "waiting": self._outbox.waiting,
             "delivered": self._outbox.delivered,
             "overflowed": self._outbox.overflowed,
-            "error": self._link.error or self._outbox.error,
         }
+        return SinkState(self._link.error or self._outbox.error, counters)
 
     def _tell(self, now: float) -> None:
         line, counts = self._later
@@ -160,8 +163,8 @@ class Mqtt(Sink):
             snapshot = self._context.snapshot()
             self._link.set(self._topics.status, json.dumps(summary(snapshot)), retain=False)
         self._outbox.sync()
-        if self._outbox.overflowed != self._lost and now - self._lost_said_at >= SAY_AGAIN:
-            self._lost, self._lost_said_at = self._outbox.overflowed, now
+        if self._outbox.overflowed != self._lost and self._lost_log.is_due():
+            self._lost = self._outbox.overflowed
             reason = self._outbox.error or f"the buffer of {self._limit / 1e6:g} MB is full"
             log.error("mqtt: %d events are lost so far: %s", self._lost, reason)
 
@@ -171,9 +174,9 @@ class Mqtt(Sink):
         if names == self._known:
             return
         first, self._known = self._known is None, names
-        wanted = None if first else self._context.snapshot().get("model", {}).get("classes")
-        if wanted is not None and list(self._seen) != list(wanted):
-            self._announce(wanted)
+        model = None if first else self._context.snapshot().model
+        if model is not None and tuple(self._seen) != model.classes:
+            self._announce(model.classes)
 
     def _announce(self, class_names: Iterable[str]) -> None:
         """Publish what Home Assistant must know of these classes, and take back the others."""
@@ -203,19 +206,17 @@ class Mqtt(Sink):
             self._link.set(topic, "")
 
 
-def summary(snapshot: dict) -> dict:
-    """What `status` tells of `Stats.snapshot`; None where a run does not know."""
-    board = snapshot.get("board") or {}
-    latency = snapshot.get("latency_ms") or {}
-    throttling = board.get("throttling") or {}
+def summary(run: Snapshot) -> dict[str, Any]:
+    """JSON-ready message of `status`; None where a run does not know."""
+    board, throttling = run.board, run.board.throttling
     return {
-        "fps": snapshot.get("fps"),
-        "latency_ms": latency.get("median"),
-        "temperature_c": board.get("temperature_c"),
-        "throttling": throttling.get("now"),
-        "memory_bytes": board.get("memory_bytes"),
-        "uptime_s": snapshot.get("uptime_s"),
-        "source": snapshot.get("state"),
-        "restarts": snapshot.get("restarts"),
-        "dropped": snapshot.get("dropped"),
+        "fps": run.fps,
+        "latency_ms": None if run.latency_ms is None else run.latency_ms.median,
+        "temperature_c": board.temperature_c,
+        "throttling": None if throttling is None else list(throttling.now),
+        "memory_bytes": board.memory_bytes,
+        "uptime_s": run.uptime_s,
+        "source": run.state,
+        "restarts": run.restarts,
+        "dropped": asdict(run.dropped),
     }

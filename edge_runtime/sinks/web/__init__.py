@@ -1,1 +1,1 @@
-"""The web page of a run: standard library's server, one static page, JPEG by Pillow."""
+"""Web page of a run: the standard library's server, one static page, JPEG by Pillow."""

@@ -1,4 +1,4 @@
-"""Where the web page listens."""
+"""Listening address of the web page: parsed, resolved, and as a URL."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """HOST:PORT, [IPv6]:PORT, or :PORT and PORT on loopback.
+    """Address of a text: HOST:PORT, [IPv6]:PORT, or :PORT and PORT on loopback.
 
     Raises: ValueError for anything else.
     """
@@ -32,7 +33,7 @@ def parse_address(text: str) -> Address:
     return Address((match["host"] or "127.0.0.1").strip("[]"), int(match["port"]))
 
 
-def resolve(address: Address) -> tuple[socket.AddressFamily, tuple]:
+def resolve(address: Address) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
     """Family and socket address to listen on. Raises: OSError for a name that nobody knows."""
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -46,12 +47,12 @@ def resolve(address: Address) -> tuple[socket.AddressFamily, tuple]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address in numbers can only be reached from this computer."""
+    """True if an address in numbers can only be reached from this computer."""
     return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
 def listening_url(address: Address, port: int) -> str:
-    """What a user types into a browser; `port` is the one that was opened."""
+    """URL that a user types into a browser; `port` is the one that was opened."""
     host = address.host
     if host in ("0.0.0.0", "::"):
         host = socket.gethostname()

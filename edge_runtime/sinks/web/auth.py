@@ -1,4 +1,4 @@
-"""Who may see the page.
+"""Authentication of the web page: token, login cookie, and names on loopback.
 
 With a token: who shows it, as `Authorization: Bearer`, as the password of HTTP Basic (Home
 Assistant's MJPEG camera, Prometheus), or as the cookie that the login form gave. The cookie is an
@@ -24,6 +24,7 @@ import time
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,12 @@ MAKE_TOKEN = (
     "make one with: (umask 077; python3 -c 'import secrets; print(secrets.token_urlsafe())' > "
     "web-token), then --web-token-file web-token"
 )
+
+
+class Headers(Protocol):
+    """Headers of a request: the standard library's message, or a dict."""
+
+    def get(self, name: str, default: str, /) -> str: ...
 
 
 class Access(enum.Enum):
@@ -84,10 +91,10 @@ class Auth:
 
     @property
     def needs_token(self) -> bool:
-        """Whether there is a token, and so a login form."""
+        """True if there is a token, and so a login form."""
         return self._token is not None
 
-    def check(self, headers: Mapping[str, str]) -> Access:
+    def check(self, headers: Headers) -> Access:
         """The verdict on a request with these headers."""
         if self._token is None:
             known = self._is_this_computer(headers.get("Host", ""))
@@ -98,12 +105,12 @@ class Auth:
         return Access.ALLOWED if self._has_cookie(headers) else Access.MISSING
 
     def accepts(self, shown: str) -> bool:
-        """Whether this is the token, in a time that does not tell how much of it is right."""
+        """True if `shown` is the token, in a time that does not tell how much of it is right."""
         expected = (self._token or "").encode()
         return bool(expected) and hmac.compare_digest(shown.encode(), expected)
 
     def new_cookie(self) -> str:
-        """Set-Cookie for who has shown the token."""
+        """Value of Set-Cookie for who has shown the token."""
         expires = str(int(time.time()) + COOKIE_SECONDS)
         return (
             f"{self._cookie}={expires}.{self._sign(expires)}; Path=/; Max-Age={COOKIE_SECONDS}; "
@@ -114,7 +121,7 @@ class Auth:
         message = f"edge-runtime web session until {expires}".encode()
         return hmac.new((self._token or "").encode(), message, hashlib.sha256).hexdigest()
 
-    def _has_cookie(self, headers: Mapping[str, str]) -> bool:
+    def _has_cookie(self, headers: Headers) -> bool:
         try:
             cookie = SimpleCookie(headers.get("Cookie", "")).get(self._cookie)
         except CookieError:
@@ -142,7 +149,7 @@ class Auth:
 
 
 def _shown_token(authorization: str) -> str | None:
-    """Of an Authorization header; None without one, "" for a kind that is not known."""
+    """Token of an Authorization header; None without one, "" for a kind that is not known."""
     kind, _, value = authorization.strip().partition(" ")
     if not kind:
         return None

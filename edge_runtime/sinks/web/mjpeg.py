@@ -1,4 +1,4 @@
-"""The newest annotated frame for all viewers."""
+"""MJPEG stream: the newest annotated frame, encoded once for all viewers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from PIL import Image
 
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
+from edge_runtime.sinks.base import whole_image
 
 JPEG_QUALITY = 80  # half the bytes of 95, and labels stay sharp
 MAX_VIEWERS = 30  # each costs a thread and, at 15 frames/s of 1280x720, some 15 Mbit/s
 
 
 class TooManyViewersError(Exception):
-    """No place is left."""
+    """Refusal of one more viewer: all places are taken."""
 
 
-class Picture(NamedTuple):
-    """A JPEG file; numbers rise from 1, with gaps."""
+class JpegFrame(NamedTuple):
+    """One frame of the stream, a JPEG file; numbers rise from 1, with gaps."""
 
     number: int
     jpeg: bytes
 
 
-class Broadcast:
+class MjpegStream:
     """Keeps the newest result; draws and encodes it once, and only if somebody asks.
 
     The first viewer that wants a frame encodes it in its own thread and the others take the same
@@ -37,7 +38,7 @@ class Broadcast:
     """
 
     def __init__(self, max_fps: float = 15.0, max_viewers: int = MAX_VIEWERS) -> None:
-        """max_fps: pictures encoded a second at most."""
+        """max_fps: frames encoded a second at most."""
         self.max_viewers = max_viewers
         self._interval = 1 / max_fps
         self._changed = threading.Condition()
@@ -46,7 +47,7 @@ class Broadcast:
         self._closed = False
         self._viewers: list[str] = []
         self._encoding = threading.Lock()
-        self._picture = Picture(0, b"")
+        self._frame = JpegFrame(0, b"")
         self._due = float("-inf")
 
     def put(self, result: Result) -> None:
@@ -57,21 +58,23 @@ class Broadcast:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End all streams: `picture` no longer waits."""
+        """End the stream for all viewers: `frame` no longer waits."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     @property
     def closed(self) -> bool:
+        """True if the stream has ended."""
         return self._closed
 
     @property
     def newest(self) -> Result | None:
+        """The result that the next frame will show."""
         return self._newest
 
-    def picture(self, after: int = 0, timeout: float = 0.0) -> Picture | None:
-        """The newest picture above number `after`, at most one interval of `max_fps` old.
+    def frame(self, after: int = 0, timeout: float = 0.0) -> JpegFrame | None:
+        """The newest frame above number `after`, at most one interval of `max_fps` old.
 
         Returns: None where none comes within `timeout` seconds, or after `close`.
         """
@@ -80,19 +83,19 @@ class Broadcast:
             if self._closed or self._number <= after:
                 return None
         with self._encoding:
-            if self._picture.number <= after:
+            if self._frame.number <= after:
                 with self._changed:
                     self._changed.wait_for(lambda: self._closed, self._due - time.monotonic())
             if time.monotonic() >= self._due:
                 self._encode()
-            return None if self._closed else self._picture
+            return None if self._closed else self._frame
 
     def _encode(self) -> None:
         with self._changed:
             number, result = self._number, self._newest
-        if number != self._picture.number and result is not None:
+        if number != self._frame.number and result is not None:
             self._due = time.monotonic() + self._interval
-            self._picture = Picture(number, annotated_jpeg(result))
+            self._frame = JpegFrame(number, annotated_jpeg(result))
 
     @contextmanager
     def viewer(self, name: str = "") -> Iterator[None]:
@@ -109,17 +112,18 @@ class Broadcast:
 
     @property
     def viewers(self) -> int:
+        """Number of viewers now."""
         return len(self._viewers)
 
     def has_viewer(self, name: str) -> bool:
-        """Whether a stream that was asked for under this name is served."""
+        """True if a stream that was asked for under this name is served."""
         with self._changed:
             return name in self._viewers
 
 
 def annotated_jpeg(result: Result) -> bytes:
-    """The whole picture of a result with its boxes, as a JPEG file."""
+    """The whole image of a result with its boxes, as a JPEG file."""
     file = io.BytesIO()
-    drawn = draw_detections(result.frame.image, result.detections)
+    drawn = draw_detections(whole_image(result.frame), result.detections)
     Image.fromarray(drawn).save(file, "JPEG", quality=JPEG_QUALITY)
     return file.getvalue()

@@ -1,14 +1,20 @@
-"""The run as a web page: live picture, detections, health, metrics."""
+"""Web sink: a page with the live image, detections, health and metrics of the run."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+from typing import TYPE_CHECKING
 
 from edge_runtime.arguments import positive_number
 from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink
+from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.sinks.web.address import Address, is_loopback, listening_url, parse_address
+
+if TYPE_CHECKING:  # loaded with the flag only, which leaves other commands quick to start
+    from edge_runtime.sinks.web.mjpeg import MjpegStream
+    from edge_runtime.sinks.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +22,7 @@ LOOPBACK = "127.0.0.1:8080"
 VIEW_FPS = 15.0  # smooth to the eye; drawing and encoding more would take time from the detector
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --web and what belongs to it."""
     group = parser.add_argument_group("web page")
     group.add_argument(
@@ -44,60 +50,66 @@ def add_arguments(parser) -> None:
     )
 
 
-def create(args, context: Context) -> Sink | None:
+def create(args: argparse.Namespace) -> Sink:
     """The sink that the flags ask for. Raises: OSError, ValueError for a token that does not do."""
-    if args.web is None:
-        return None
     from edge_runtime.sinks.web.auth import read_token
 
-    return WebPage(context, args.web, read_token(args.web_token_file), args.web_fps)
+    return WebSink(args.web, read_token(args.web_token_file), args.web_fps)
 
 
-class WebPage(Sink):
-    """Serves the newest result."""
+FLAGS = SinkFlags("--web", add_arguments, create, reads=("--web-token-file",))
+
+
+class WebSink(Sink):
+    """Serves the newest result.
+
+    Attributes:
+        mjpeg: the live stream.
+        url: of the page, once it is open.
+    """
 
     name = "web"
     needs_image = True
     newest_only = True
 
-    def __init__(
-        self, context: Context, address: Address, token: str | None, max_fps: float = VIEW_FPS
-    ) -> None:
-        """token: what viewers must know; None for none, on loopback only."""
-        from edge_runtime.sinks.web.mjpeg import Broadcast
+    mjpeg: MjpegStream
+    url: str
 
-        self._context = context
+    def __init__(self, address: Address, token: str | None, max_fps: float = VIEW_FPS) -> None:
+        """token: what viewers must know; None for none, on loopback only. max_fps: frames a second
+        that viewers get at most."""
+        from edge_runtime.sinks.web.mjpeg import MjpegStream
+
         self._address = address
         self._token = token
-        self._server = None
-        self.broadcast = Broadcast(max_fps)
+        self._server: WebServer | None = None
+        self.mjpeg = MjpegStream(max_fps)
 
-    def open(self) -> None:
+    def open(self, context: Context) -> None:
         """Listen. Raises: OSError; ValueError for other than loopback without a token."""
         from edge_runtime.sinks.web.auth import ENVIRONMENT, MAKE_TOKEN, Auth
+        from edge_runtime.sinks.web.handler import Handler
         from edge_runtime.sinks.web.server import Site, WebServer
 
-        server = WebServer(self._address)
-        host, port = server.server_address[:2]
-        if self._token is None and not is_loopback(host):
+        server = WebServer(self._address, Handler)
+        if self._token is None and not is_loopback(server.host):
             server.server_close()
             raise ValueError(
                 f"a page that other computers can open ({self._address}) needs a token: "
                 f"{MAKE_TOKEN} (or set {ENVIRONMENT})"
             )
-        auth = Auth(self._token, self._address.host, port)
-        server.site = Site(self._context, self.broadcast, auth)
-        server.start()
+        auth = Auth(self._token, self._address.host, server.port)
+        server.start(Site(context, self.mjpeg, auth))
         self._server = server
-        self.url = listening_url(self._address, port)
-        elsewhere = "" if is_loopback(host) else "; a phone may want NAME.local or its number"
-        log.warning("the web page is at %s%s", self.url, elsewhere)
+        self.url = listening_url(self._address, server.port)
+        hint = "" if is_loopback(server.host) else "; a phone may want NAME.local or its number"
+        log.warning("the web page is at %s%s", self.url, hint)
 
     def write(self, result: Result) -> None:
-        self.broadcast.put(result)
+        self.mjpeg.put(result)
 
     def close(self) -> None:
-        self.broadcast.close()
+        self.mjpeg.close()
         if self._server is not None:
             self._server.close()
 

@@ -1,9 +1,10 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
-from convert.benchmark.agreement import NONE, PictureMatch, match, most_different, summarise
+from convert.benchmark.agreement import NONE, PictureMatch, match, most_different, summarize
 from train.data.dataset import Example
 
 LEFT, RIGHT = (0.0, 0.0, 0.4, 0.4), (0.5, 0.5, 0.9, 0.9)
@@ -76,7 +77,8 @@ def test_summary_by_hand():
         picture(found((LEFT, 0.4, 0)), found((LEFT, 0.7, 0)), "one"),
         picture(found(), found(), "none"),
     ]
-    got = summarise(matches, ("float32", "int8"), 0.5)
+    got = summarize(matches, ("float32", "int8"), 0.5)
+    got = asdict(got)
     json.dumps(got, allow_nan=False)
     assert got["both"] == 1
     assert got["only"] == {"float32": 1, "int8": 1}
@@ -91,13 +93,8 @@ def test_summary_by_hand():
 
 
 def test_nothing_found_at_all():
-    got = summarise([picture(found(), found())], ("float32", "int8"), 0.5)
-    assert (got["both"], got["score_difference"], got["iou"], got["pictures"]) == (
-        0,
-        None,
-        None,
-        [],
-    )
+    got = summarize([picture(found(), found())], ("float32", "int8"), 0.5)
+    assert (got.both, got.score_difference, got.iou, got.pictures) == (0, None, None, ())
 
 
 def test_ten_pictures_the_most_different_first_ties_in_order():

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from convert.benchmark import __main__ as benchmark
-from convert.benchmark.report import format_report, robustness_rows
+from convert.benchmark.report import ApPair, BenchmarkReport, read_report
 from convert.benchmark.robustness import CONDITIONS, compare_with_clean
 from convert.benchmark.run import run_benchmark
+from convert.benchmark.tables import format_report, robustness_rows
+from convert.report_files import write_report
 from edge_runtime.detector.latency import WARM_UP_RUNS, measure
 from edge_runtime.detector.spec import DetectorSpec, embed
 from tests.conftest import ROOT
@@ -36,6 +38,7 @@ def report(converted, dataset):
 
 
 def test_report_json(report, dataset):
+    report = report.to_json()
     assert set(report) == {"command", "machine", "data", "thresholds", "models", "agreement"}
     assert report["data"]["root"] == dataset.name
     assert (report["data"]["split"], report["data"]["images"]) == ("test", 12)
@@ -57,13 +60,29 @@ def test_report_json(report, dataset):
     assert str(dataset.parent) not in text  # no path of this machine
 
 
+def test_a_report_is_read_as_it_was_written(report, tmp_path):
+    path = tmp_path / "report.json"
+    write_report(path, report.to_json())
+    assert read_report(path) == report
+
+
+@pytest.mark.parametrize("path", ["models/digits_report.json", "studies/bccd/report.json"])
+def test_reports_of_earlier_versions_keep_their_keys(path):
+    content = json.loads((ROOT / path).read_text(encoding="utf-8"))
+    content["models"][0]["note"] = content["note"] = "of another tool"
+    again = json.loads(json.dumps(BenchmarkReport.from_json(content).to_json()))
+    assert again == content
+    assert list(again)[:5] == list(content)[:5]
+    assert [list(model) for model in again["models"]] == [list(m) for m in content["models"]]
+
+
 def test_the_known_right_answers_are_counted_right(report):
-    for model in report["models"]:
-        assert model["ap50"] == pytest.approx(1)
-        assert model["ap50_per_class"] == {"blue": pytest.approx(1), "red": pytest.approx(1)}
-        assert model["ap"] > 0.8  # boxes are off by the random offsets
-        assert model["ap_small"] == model["ap"]  # all cells are 32x24 pixels
-        assert model["ap_medium"] is model["ap_large"] is None
+    for accuracy in (model.accuracy for model in report.models):
+        assert accuracy.ap50 == pytest.approx(1)
+        assert accuracy.ap50_per_class == {"blue": pytest.approx(1), "red": pytest.approx(1)}
+        assert accuracy.ap > 0.8  # boxes are off by the random offsets
+        assert accuracy.ap_small == accuracy.ap  # all cells are 32x24 pixels
+        assert accuracy.ap_medium is accuracy.ap_large is None
 
 
 def test_class_without_ground_truth_stays_blank(converted, tmp_path, capsys):
@@ -83,8 +102,9 @@ def test_class_without_ground_truth_stays_blank(converted, tmp_path, capsys):
 
 def test_limit(converted, dataset, tmp_path):
     report = run_benchmark([converted["int8"]], dataset, latency_runs=1, limit=2).report
-    assert report["data"]["images"] == 2
-    assert "agreement" not in report
+    assert report.data.images == 2
+    assert report.agreement is None
+    assert "agreement" not in report.to_json()
 
 
 def test_variant_of_a_file_that_does_not_say(converted, dataset, tmp_path):
@@ -95,7 +115,7 @@ def test_variant_of_a_file_that_does_not_say(converted, dataset, tmp_path):
         paths[-1].write_bytes(data[: data.index(b"PK\x03\x04")])
         embed(paths[-1], SPEC)
     report = run_benchmark(paths, dataset, latency_runs=0, limit=1).report
-    got = {model["file"]: model["variant"] for model in report["models"]}
+    got = {model.file: model.variant for model in report.models}
     assert got == {"a.tflite": "int8", "b_float16.tflite": "float16", "c.tflite": None}
     assert "c.tflite" in format_report(report)
 
@@ -133,32 +153,30 @@ def test_table_columns_and_differences(report):
     lines = table.splitlines()
     assert lines[0].split()[0] == "variant"
     assert [line.split()[0] for line in lines[1:]] == ["float32", "int8"]
-    difference = 100 * (report["models"][1]["ap"] - report["models"][0]["ap"])
+    difference = 100 * (report.models[1].accuracy.ap - report.models[0].accuracy.ap)
     assert f"{difference:+.2f}" in lines[2].split()
     assert "+" not in lines[1]  # float32 differs from nothing
     assert [line.split()[0] for line in classes.splitlines()] == ["AP50", "blue", "red"]
-    assert agreement.startswith(
-        f"shown at score >= 0.5: {report['agreement']['both']} by both, 0 by"
-    )
+    assert agreement.startswith(f"shown at score >= 0.5: {report.agreement.both} by both, 0 by")
 
 
 def test_robustness_starts_from_the_clean_rows(converted, dataset):
     paths = [converted["float32"], converted["int8"]]
     report = run_benchmark(paths, dataset, latency_runs=0, limit=4, robustness=True).report
-    clean, *others = report["robustness"]
-    for model in report["models"]:
-        assert clean["models"][model["variant"]] == {key: model[key] for key in ("ap", "ap50")}
-    assert [row["condition"] for row in others] == list(CONDITIONS)
+    clean, *others = report.robustness
+    for model in report.models:
+        assert clean.models[model.variant] == ApPair(model.accuracy.ap, model.accuracy.ap50)
+    assert [row.condition for row in others] == list(CONDITIONS)
     table = format_report(report).split("\n\n")[-1].splitlines()
     assert len(table) == 2 + len(CONDITIONS)
-    for line, row in zip(table[1:], report["robustness"], strict=True):
-        assert line.startswith(row["condition"])
-        assert line.endswith("FAILS") == (row["passes"] is False)
+    for line, row in zip(table[1:], report.robustness, strict=True):
+        assert line.startswith(row.condition)
+        assert line.endswith("FAILS") == (row.passes is False)
 
 
 def test_a_failing_condition_is_marked():
-    row = {"float32": {"ap": 0.5, "ap50": 0.5}, "int8": {"ap": 0.4, "ap50": 0.49}}
-    clean = {"float32": {"ap": 0.9, "ap50": 0.9}, "int8": {"ap": 0.9, "ap50": 0.898}}
+    row = {"float32": ApPair(0.5, 0.5), "int8": ApPair(0.4, 0.49)}
+    clean = {"float32": ApPair(0.9, 0.9), "int8": ApPair(0.9, 0.898)}
     lines = robustness_rows(compare_with_clean({"clean": clean, "blurred": row}))
     assert lines[1][1:] == ["90.00", "90.00", "+0.00", "90.00", "89.80", "-0.20", "", ""]
     assert lines[2][1:] == ["50.00", "40.00", "-10.00", "50.00", "49.00", "-1.00", "-0.80", "FAILS"]

@@ -1,10 +1,12 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from convert.benchmark import robustness
+from convert.benchmark.report import ApPair
 from convert.benchmark.robustness import (
     CLEAN,
     CONDITIONS,
@@ -83,7 +85,7 @@ def test_jpeg_loses_color_detail(frame):
 
 
 def row(first, second):
-    return {"float32": {"ap": first, "ap50": first}, "int8": {"ap": second, "ap50": second}}
+    return {"float32": ApPair(first, first), "int8": ApPair(second, second)}
 
 
 def test_rows_compare_with_the_clean_difference():
@@ -96,17 +98,17 @@ def test_rows_compare_with_the_clean_difference():
             "blank": row(None, None),
         }
     )
-    json.dumps(got, allow_nan=False)
-    assert [line["condition"] for line in got] == [
+    json.dumps([asdict(line) for line in got], allow_nan=False)
+    assert [line.condition for line in got] == [
         *(CLEAN, "at the limit", "beyond", "better", "blank")
     ]
-    assert [line["passes"] for line in got] == [True, True, False, True, None]
-    assert got[0]["against_clean"] == {"ap": 0, "ap50": 0}
-    assert got[2]["difference"]["ap50"] == pytest.approx(-0.016)
-    assert got[2]["against_clean"]["ap50"] == pytest.approx(-0.006)
-    assert got[3]["against_clean"]["ap"] == pytest.approx(0.02)
-    assert got[4]["difference"] == {"ap": None, "ap50": None}
-    assert got[1]["models"] == row(0.50, 0.485)
+    assert [line.passes for line in got] == [True, True, False, True, None]
+    assert got[0].against_clean == ApPair(0, 0)
+    assert got[2].difference.ap50 == pytest.approx(-0.016)
+    assert got[2].against_clean.ap50 == pytest.approx(-0.006)
+    assert got[3].against_clean.ap == pytest.approx(0.02)
+    assert got[4].difference == ApPair(None, None)
+    assert got[1].models == row(0.50, 0.485)
 
 
 class BlindInTheDark:
@@ -137,7 +139,7 @@ def test_what_clips_dark_pictures_fails_there_alone(tmp_path, monkeypatch):
     detectors = {"float32": BlindInTheDark(0), "int8": BlindInTheDark(50)}
     clean = dict.fromkeys(detectors, perfect)
     rows = measure_robustness(detectors, examples, ["object"], clean)
-    assert [row["condition"] for row in rows] == [CLEAN, *CONDITIONS]
-    assert [row["condition"] for row in rows if not row["passes"]] == ["darkened x0.3"]
-    assert rows[1]["models"] == {"float32": {"ap": 1, "ap50": 1}, "int8": {"ap": 0, "ap50": 0}}
+    assert [row.condition for row in rows] == [CLEAN, *CONDITIONS]
+    assert [row.condition for row in rows if not row.passes] == ["darkened x0.3"]
+    assert rows[1].models == {"float32": ApPair(1, 1), "int8": ApPair(0, 0)}
     assert len(reads) == len(examples)  # once for all conditions and models

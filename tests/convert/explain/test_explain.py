@@ -12,7 +12,8 @@ from PIL import Image
 
 from convert.explain import __main__ as command
 from convert.explain.quantization import read_tflite_ranges
-from convert.explain.switchable_net import SwitchedNet
+from convert.explain.report import Explanation
+from convert.explain.switchable_net import SwitchableNet
 from convert.explain.tables import format_explanation
 from convert.pipeline import ConversionInput, write_variant
 from edge_runtime.detector.detector import Detector
@@ -62,7 +63,10 @@ def test_a_sound_model_needs_nothing(model_path, dataset, tmp_path):
     assert done.stderr == ""  # not one line of TensorFlow
     assert {path.name for path in out.iterdir()} == {"explain.json", "explain.png"}
     report = json.loads((out / "explain.json").read_text())
-    assert done.stdout == f"{format_explanation(report)}\n{out / 'explain.json'}\n"
+    assert (
+        done.stdout
+        == f"{format_explanation(*Explanation.from_json(report))}\n{out / 'explain.json'}\n"
+    )
     assert report["command"].startswith("python -m convert.explain ")
     assert report["advice"]["cause"] == "small_loss"
     assert report["advice"]["line"].startswith("nothing to do: int8 loses 0.00 AP points")
@@ -165,7 +169,7 @@ def test_the_simulation_tells_the_truth_about_the_file(source, frames):
     assert not kernel[..., 2:].any()
     assert bias[2:].all()
     detector = Detector(source.target("int8"))
-    net = SwitchedNet(source.model, source.quantization)
+    net = SwitchableNet(source.model, source.quantization)
     for frame in frames[:5]:
         simulated = net.run(preprocess(frame, SMALL))
         real = detector.invoke(detector.preprocess(frame))

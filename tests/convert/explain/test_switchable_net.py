@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convert.explain.switchable_net import SwitchedNet
+from convert.explain.switchable_net import SwitchableNet
 from convert.quantize.bias_correction import correct_rounding
 from edge_runtime.detector.preprocess import preprocess
 from tests.convert.explain.conftest import SMALL
@@ -15,7 +15,7 @@ def test_the_simulation_is_what_the_converter_exports(model, dataset, frames):
     """One net with switches stands for the nets that `python -m convert --keep-float` makes."""
     quantization = correct_rounding(model, calibrate_ranges(model, frames, SMALL), frames, SMALL)
     images = np.concatenate([preprocess(frame, SMALL) for frame in frames[:4]])
-    net = SwitchedNet(model, quantization)
+    net = SwitchableNet(model, quantization)
     for in_float in ((), ("re_lu",), ("cell", "logits"), ("input", "logits_fine")):
         wanted = build_int8_net(model, quantization, in_float).predict_on_batch(images)
         with net.switched(in_float):
@@ -31,7 +31,7 @@ def test_the_simulation_is_what_the_converter_exports(model, dataset, frames):
 
 def test_a_unit_alone_in_int8_gets_what_float_gives(model, frames):
     ranges = calibrate_ranges(model, frames, SMALL)
-    net = SwitchedNet(model, Quantization({**ranges, "re_lu": (0.0, 0.1)}))
+    net = SwitchableNet(model, Quantization({**ranges, "re_lu": (0.0, 0.1)}))
     images = preprocess(frames[0], SMALL)
     with net.switched(weights=False, outputs=False):
         exact = net.observe(images)

@@ -5,11 +5,16 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from PIL import Image
 
 from edge_runtime.__main__ import main
+from edge_runtime.commands import run as run_command
+from edge_runtime.sinks.base import Sink
+from edge_runtime.sinks.flags import SinkFlags
+from edge_runtime.sinks.registry import SINKS
 from tests.conftest import ROOT
 
 ENDS_WITHIN = 20  # seconds; the promise is 2, and a busy machine must not fail the test
@@ -48,6 +53,21 @@ def start(tiny_models, pictures):
         process.communicate()
 
 
+def read_rest(process):
+    """What a process that was read from before still prints, until it ends.
+
+    `communicate` would lose the lines that lie in the buffer of `stdout` already.
+    """
+    too_long = threading.Timer(ENDS_WITHIN, process.kill)  # then its status is not 0
+    too_long.start()
+    try:
+        out, err = process.stdout.read(), process.stderr.read()
+        process.wait()
+    finally:
+        too_long.cancel()
+    return out, err
+
+
 def test_a_folder_becomes_json_lines(start):
     out, err = (process := start("--classes", "red")).communicate(timeout=60)
     lines = [json.loads(line) for line in out.splitlines()]
@@ -63,7 +83,7 @@ def test_signals_end_it_in_good_order(start, number):
     process = start("--loop")
     assert json.loads(process.stdout.readline())["frame"] == 0
     process.send_signal(number)
-    out, err = process.communicate(timeout=ENDS_WITHIN)
+    out, err = read_rest(process)
     assert process.returncode == 0 and "Traceback" not in err
     assert all(json.loads(line) for line in out.splitlines()), "the last line is whole"
 
@@ -105,3 +125,40 @@ def test_a_size_that_is_none_is_refused(size, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["run", "model.tflite", "--size", size])
     assert caught.value.code == 2 and "WIDTHxHEIGHT" in capsys.readouterr().err
+
+
+class Probe(Sink):
+    """Keeps the context that it is opened with, and ends the run after the first result."""
+
+    name = "probe"
+
+    def open(self, context):
+        self.context = context
+        self.at_first = context.snapshot()
+
+    def write(self, result):
+        self.context.stop()
+
+
+def test_a_sink_is_one_row_and_knows_the_run_when_it_is_opened(monkeypatch, tiny_models, pictures):
+    probe = Probe()
+    flags = SinkFlags(
+        "--probe",
+        lambda parser: parser.add_argument("--probe", action="store_true"),
+        lambda args: probe,
+    )
+    monkeypatch.setattr(run_command, "SINKS", (*SINKS, flags))
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)  # pytest's own stay
+    model = str(tiny_models / "tiny_int8.tflite")
+    assert main(["run", model, "--source", str(pictures), "--loop", "--probe"]) == 0
+    assert probe.context.class_names == probe.at_first.model.classes == ("red", "green")
+    assert (probe.context.model, probe.context.source) == (model, str(pictures))
+    assert probe.at_first.results == 0 and list(probe.at_first.sinks) == ["probe"]
+    assert probe.context.fps() == 1 and probe.context.snapshot().results > 0
+
+
+def test_sinks_are_closed_again_where_a_later_one_cannot_be_opened(tiny_models, pictures, capsys):
+    command = ["run", str(tiny_models / "tiny_int8.tflite"), "--source", str(pictures)]
+    assert main([*command, "--web", "127.0.0.1:0", "--save-video", "seen.webm"]) == 2
+    assert "--save-video: a name that ends in" in capsys.readouterr().err
+    assert not [thread for thread in threading.enumerate() if thread.name == "web server"]

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.detector import Detector
-from edge_runtime.pipeline.pipeline import LAST_SECONDS, Pipeline, left
-from edge_runtime.pipeline.reloading_detector import Model
-from edge_runtime.pipeline.sink_thread import SinkRunner
+from edge_runtime.pipeline.pipeline import LAST_SECONDS, Pipeline, seconds_left
+from edge_runtime.pipeline.reloading_detector import ReloadingDetector
+from edge_runtime.pipeline.sink_thread import SinkThread
+from edge_runtime.pipeline.snapshot import Dropped
 from edge_runtime.pipeline.stats import Stats
 from edge_runtime.sinks.base import SinkClosedError
 from edge_runtime.sources.base import SourceError
@@ -16,9 +17,9 @@ from tests.edge_runtime.runs import BLACK, Collector, ScriptedSource, wait_until
 
 
 @pytest.fixture
-def model(tiny_models):
+def detector(tiny_models):
     path = tiny_models / "tiny_int8.tflite"
-    return Model(lambda: Detector(path, 1), path)
+    return ReloadingDetector(lambda: Detector(path, 1), path)
 
 
 def start(pipeline):
@@ -36,24 +37,25 @@ def start(pipeline):
     return thread, raised
 
 
-def test_every_frame_of_a_file_reaches_every_sink_in_order(model, red_frame):
+def test_every_frame_of_a_file_reaches_every_sink_in_order(detector, red_frame):
     source = ScriptedSource([BLACK, red_frame] * 20, live=False)
     sinks = [Collector(), Collector()]
     stats = Stats(source)
-    Pipeline(source, model, sinks, stats).run()
+    Pipeline(source, detector, sinks, stats).run()
     for sink in sinks:
         assert sink.numbers == list(range(40)) and sink.closed == 1
         assert [len(result.detections) for result in sink.results] == [0, 2] * 20
     snapshot = stats.snapshot()
-    assert snapshot["results"] == 40 and snapshot["dropped"] == {"source": 0, "pipeline": 0}
-    assert snapshot["detections"] == {"green": 20, "red": 20}
-    assert snapshot["sinks"]["collector"]["written"] == 40
+    assert snapshot.results == 40 and snapshot.dropped == Dropped(source=0, pipeline=0)
+    assert snapshot.detections == {"green": 20, "red": 20}
+    assert snapshot.sinks["collector"].written == 40
+    assert snapshot.model == detector.state()
 
 
-def test_a_slow_sink_of_a_file_holds_it_up_and_loses_nothing(model):
+def test_a_slow_sink_of_a_file_holds_it_up_and_loses_nothing(detector):
     source, slow = ScriptedSource([BLACK] * 60, live=False), Collector()
     slow.gate.clear()
-    thread, raised = start(Pipeline(source, model, [slow], Stats(source)))
+    thread, raised = start(Pipeline(source, detector, [slow], Stats(source)))
     wait_until(lambda: source.delivered > 8)
     threading.Event().wait(0.3)
     assert source.delivered < 20  # eight in the queue and a few in hands
@@ -62,13 +64,13 @@ def test_a_slow_sink_of_a_file_holds_it_up_and_loses_nothing(model):
     assert slow.numbers == list(range(60)) and not raised
 
 
-def test_a_slow_sink_of_a_camera_holds_up_nobody(model):
+def test_a_slow_sink_of_a_camera_holds_up_nobody(detector):
     source = ScriptedSource([BLACK] * 100, live=True, stay=True)
     slow, quick = Collector(), Collector()
     slow.name = "slow"
     slow.gate.clear()
     stats = Stats(source)
-    pipeline = Pipeline(source, model, [slow, quick], stats)
+    pipeline = Pipeline(source, detector, [slow, quick], stats)
     thread, raised = start(pipeline)
     wait_until(lambda: source.delivered == 100 and quick.numbers[-1:] == [99])
     slow.gate.set()
@@ -76,13 +78,13 @@ def test_a_slow_sink_of_a_camera_holds_up_nobody(model):
     thread.join(20)
     assert not raised and slow.closed == quick.closed == 1
     snapshot = stats.snapshot()
-    assert snapshot["results"] + snapshot["dropped"]["pipeline"] == 100
+    assert snapshot.results + snapshot.dropped.pipeline == 100
     assert slow.numbers == sorted(slow.numbers)
-    counted = snapshot["sinks"]["slow"]
-    assert counted["written"] + counted["dropped"] == snapshot["results"]
+    counted = snapshot.sinks["slow"]
+    assert counted.written + counted.dropped == snapshot.results
 
 
-def test_the_newest_frame_wins(model):
+def test_the_newest_frame_wins(detector):
     shown = threading.Event()
 
     def pictures():
@@ -99,7 +101,7 @@ def test_the_newest_frame_wins(model):
             shown.set()
             hold.wait(20)
 
-    pipeline = Pipeline(source, model, [sink], Stats(source), on_result=first_is_slow)
+    pipeline = Pipeline(source, detector, [sink], Stats(source), on_result=first_is_slow)
     thread, _ = start(pipeline)
     wait_until(lambda: source.delivered == 50)
     hold.set()
@@ -109,9 +111,9 @@ def test_the_newest_frame_wins(model):
     assert sink.numbers == [0, 49]
 
 
-def test_stop_closes_source_and_sinks(model):
+def test_stop_closes_source_and_sinks(detector):
     source, sink = ScriptedSource([BLACK], live=True, stay=True), Collector()
-    pipeline = Pipeline(source, model, [sink], Stats(source))
+    pipeline = Pipeline(source, detector, [sink], Stats(source))
     thread, raised = start(pipeline)
     wait_until(lambda: sink.results)
     pipeline.stop()
@@ -119,13 +121,13 @@ def test_stop_closes_source_and_sinks(model):
     assert not thread.is_alive() and source.closed.is_set() and sink.closed == 1 and not raised
 
 
-def test_max_fps_leaves_pauses_between_frames(model):
+def test_max_fps_leaves_pauses_between_frames(detector):
     def endless():
         while True:
             yield BLACK
 
     source, sink = ScriptedSource(endless(), live=True), Collector()
-    pipeline = Pipeline(source, model, [sink], Stats(source), max_fps=20)
+    pipeline = Pipeline(source, detector, [sink], Stats(source), max_fps=20)
     thread, _ = start(pipeline)
     wait_until(lambda: len(sink.results) >= 5)
     pipeline.stop()
@@ -135,54 +137,54 @@ def test_max_fps_leaves_pauses_between_frames(model):
 
 
 @pytest.mark.parametrize("failure", [SourceError("unplugged"), ZeroDivisionError("a mistake")])
-def test_what_a_source_fails_with_is_raised_and_sinks_are_closed(model, failure):
+def test_what_a_source_fails_with_is_raised_and_sinks_are_closed(detector, failure):
     def pictures():
         yield BLACK
         raise failure
 
     source, sink = ScriptedSource(pictures(), live=True), Collector()
     with pytest.raises(type(failure), match=str(failure)):
-        Pipeline(source, model, [sink], Stats(source)).run()
+        Pipeline(source, detector, [sink], Stats(source)).run()
     assert sink.closed == 1 and source.closed.is_set()
 
 
-def test_a_mistake_in_a_sink_ends_the_run_and_is_raised(model):
+def test_a_mistake_in_a_sink_ends_the_run_and_is_raised(detector):
     class Broken(Collector):
         def write(self, result):
             raise ZeroDivisionError("a mistake")
 
     source, other = ScriptedSource([BLACK], live=True, stay=True), Collector()
     with pytest.raises(ZeroDivisionError):
-        Pipeline(source, model, [Broken(), other], Stats(source)).run()
+        Pipeline(source, detector, [Broken(), other], Stats(source)).run()
     assert other.closed == 1
 
 
-def test_a_closed_window_ends_the_run_in_good_order(model):
+def test_a_closed_window_ends_the_run_in_good_order(detector):
     class Window(Collector):
         def write(self, result):
             raise SinkClosedError
 
     source = ScriptedSource([BLACK], live=True, stay=True)
-    Pipeline(source, model, [Window()], Stats(source)).run()
+    Pipeline(source, detector, [Window()], Stats(source)).run()
     assert source.closed.is_set()
 
 
-def test_sinks_that_hang_share_the_time_to_end(model):
+def test_sinks_that_hang_share_the_time_to_end(detector):
     source = ScriptedSource([BLACK], live=True, stay=True)
     stuck = [Collector() for _ in range(4)]
     for number, sink in enumerate(stuck):
         sink.name = f"stuck {number}"
         sink.gate.clear()
-    pipeline = Pipeline(source, model, stuck, Stats(source))
+    pipeline = Pipeline(source, detector, stuck, Stats(source))
     waits = []
 
-    class Patient(SinkRunner):
+    class Patient(SinkThread):
         def join(self, timeout):
             waits.append(timeout)
             return False
 
     pipeline._workers = []
-    pipeline._runners = [Patient(sink, True, print) for sink in stuck]
+    pipeline._sinks = [Patient(sink, True, print) for sink in stuck]
     pipeline.stop()
     pipeline._finish()
     for sink in stuck:
@@ -192,4 +194,4 @@ def test_sinks_that_hang_share_the_time_to_end(model):
 
 
 def test_a_deadline_that_has_passed_leaves_a_moment():
-    assert 0 < left(0.0) < 0.1
+    assert 0 < seconds_left(0.0) < 0.1

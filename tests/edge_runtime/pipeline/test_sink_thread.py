@@ -5,9 +5,11 @@ import threading
 
 import pytest
 
-from edge_runtime.pipeline import sink_thread as runner
-from edge_runtime.pipeline.sink_thread import QUEUE, SinkRunner
-from edge_runtime.sinks.base import Sink, SinkClosedError
+from edge_runtime.pipeline import sink_thread
+from edge_runtime.pipeline.sink_thread import QUEUE, SinkThread
+from edge_runtime.pipeline.snapshot import SinkCounters
+from edge_runtime.sinks.base import Sink, SinkClosedError, SinkState
+from edge_runtime.system.log_limit import LogLimit
 from tests.edge_runtime.sinks.results import make_result
 
 LONG = 30.0  # seconds, for what happens at once
@@ -50,7 +52,7 @@ def start():
 
     def start_one(sink, live=True):
         failures = []
-        one = SinkRunner(sink, live, failures.append)
+        one = SinkThread(sink, live, failures.append)
         one.start()
         runners.append(one)
         return one, failures
@@ -76,8 +78,7 @@ def test_a_slow_sink_of_a_live_source_loses_the_oldest_and_counts_them(start):
     sink.let(QUEUE + 6)
     finish(one)
     assert sink.seen == [0, *range(6, QUEUE + 6)]
-    counters = {"written": QUEUE + 1, "dropped": 5, "failed": 0, "error": None}
-    assert one.counters() == counters
+    assert one.counters() == SinkCounters(written=QUEUE + 1, dropped=5, failed=0, error=None)
     assert failures == []
 
 
@@ -92,7 +93,7 @@ def test_one_that_wants_the_newest_only_gets_no_queue(start):
     sink.let(4)
     finish(one)
     assert sink.seen == [0, 3]
-    assert one.counters()["dropped"] == 2
+    assert one.counters().dropped == 2
 
 
 def test_a_recording_waits_for_a_slow_sink_and_loses_nothing(start):
@@ -115,7 +116,7 @@ def test_a_recording_waits_for_a_slow_sink_and_loses_nothing(start):
     feeder.join(LONG)
     finish(one)
     assert sink.seen == list(range(3 * QUEUE))
-    assert one.counters()["dropped"] == 0
+    assert one.counters().dropped == 0
 
 
 def test_closing_frees_one_who_waits_to_put(start):
@@ -140,12 +141,7 @@ def test_an_os_error_is_counted_said_once_and_does_not_end_the_run(start, caplog
     for number in range(4):
         one.put(make_result(number))
     finish(one)
-    assert one.counters() == {
-        "written": 1,
-        "dropped": 0,
-        "failed": 3,
-        "error": "the disk is full",
-    }
+    assert one.counters() == SinkCounters(1, dropped=0, failed=3, error="the disk is full")
     assert [record.message for record in caplog.records] == [
         "recorder: the disk is full (1 lost so far)"
     ]
@@ -160,7 +156,7 @@ def test_it_says_when_a_sink_works_again_but_not_each_time_it_wavers(start, capl
     for number in range(5):
         one.put(make_result(number))
     finish(one)
-    assert one.counters()["error"] is None
+    assert one.counters().error is None
     assert [record.message for record in caplog.records] == [
         "recorder: full (1 lost so far)",
         "recorder: works again after 2 lost",
@@ -168,7 +164,7 @@ def test_it_says_when_a_sink_works_again_but_not_each_time_it_wavers(start, capl
 
 
 def test_a_lasting_error_is_said_again_now_and_then(start, caplog, monkeypatch):
-    monkeypatch.setattr(runner, "SAY_AGAIN", 0.0)
+    monkeypatch.setattr(sink_thread, "LogLimit", lambda: LogLimit(seconds=0.0))
     sink = Recorder()
     sink.errors = {number: OSError("full") for number in range(3)}
     one, _ = start(sink, live=False)
@@ -211,3 +207,24 @@ def test_a_sink_that_fails_to_close_is_said(start, caplog):
         "recorder: did not close in good order: unplugged"
     ]
     assert failures == []
+
+
+def test_a_sink_is_not_asked_for_its_state_before_it_is_open():
+    sink = Recorder()
+    sink.state = lambda: SinkState("asked")
+    assert SinkThread(sink, True, print).counters() == SinkCounters()
+
+
+def test_what_a_sink_counts_itself_stands_beside(start):
+    sink = Recorder()
+    sink.state = lambda: SinkState("unplugged", {"waiting": 7})
+    one, _ = start(sink)
+    one.put(make_result(0))
+    finish(one)
+    assert one.counters().to_json() == {
+        "waiting": 7,
+        "written": 1,
+        "dropped": 0,
+        "failed": 0,
+        "error": "unplugged",
+    }

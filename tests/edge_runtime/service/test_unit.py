@@ -14,8 +14,8 @@ import pytest
 
 from edge_runtime.__main__ import main
 from edge_runtime.commands import run as run_command
-from edge_runtime.service.flags import READ_FILES, SINKS, WRITTEN_FILES, WRITTEN_FOLDERS
 from edge_runtime.service.unit import WATCHDOG_SECONDS, Unit, quote
+from edge_runtime.sinks.registry import SINKS
 from tests.conftest import ROOT
 from tests.edge_runtime.service.fixtures import account_fixture, unit_of  # noqa: F401
 
@@ -179,6 +179,8 @@ def test_network_is_waited_for_where_an_address_is_named(account, capsys):
         (["--source", "no/such/folder"], "no/such/folder"),
         (["--source", "rtsp://me:s3cret@camera/1"], "EDGE_RUNTIME_SOURCE"),
         (["--dry-run"], "before MODEL"),
+        (["--window"], "a service has no display for --window; --web shows the same"),
+        (["--web-fps", "5"], "--web-fps does nothing without --web"),
     ],
 )
 def test_mistakes_are_found_when_installing(account, tmp_path, capsys, flags, message):
@@ -214,7 +216,10 @@ def test_every_flag_of_run_with_a_place_is_known():
 
     subparsers = argparse.ArgumentParser().add_subparsers()
     run_command.add_parser(subparsers)
-    known = {*WRITTEN_FILES, *WRITTEN_FOLDERS, *SINKS, *READ_FILES}
-    for action in subparsers.choices["run"]._actions:
-        if action.metavar in ("FILE", "DIR"):
-            assert action.dest in known, action.dest
+    known = {flag for sink in SINKS for flag in (*sink.reads, *sink.writes, *sink.fills)}
+    places = {
+        action.option_strings[0]
+        for action in subparsers.choices["run"]._actions
+        if action.metavar in ("FILE", "DIR")
+    }
+    assert places == known

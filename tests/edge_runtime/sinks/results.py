@@ -16,15 +16,15 @@ def make_result(
     classes: tuple[str, ...] = ("red",),
     at: float | None = None,
     time: float | None = None,
-    picture: np.ndarray | None = None,
+    image: np.ndarray | None = None,
     class_names: tuple[str, ...] = CLASS_NAMES,
 ) -> Result:
-    """A frame, grey unless a picture is given, with a box for each name in `classes`.
+    """A frame, gray unless an image is given, with a box for each name in `classes`.
 
     at: seconds of `captured_at`; a tenth for each number unless given. time: Unix time.
     """
-    if picture is None:
-        picture = np.full((120, 160, 3), 90, np.uint8)
+    if image is None:
+        image = np.full((120, 160, 3), 90, np.uint8)
     at = number / 10 if at is None else at
     boxes = [[20 + 30 * i, 40, 40 + 30 * i, 80] for i in range(len(classes))]
     detections = Detections(
@@ -34,7 +34,7 @@ def make_result(
         class_names,
     )
     moment = 1_780_000_000 + at if time is None else time
-    return Result(Frame(picture.shape[:2], at, moment, number, picture), detections)
+    return Result(Frame(image.shape[:2], at, moment, number, image), detections)
 
 
 def make_context(fps: float | None = None) -> Context:

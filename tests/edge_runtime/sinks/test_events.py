@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime.sinks import events
-from edge_runtime.sinks import events as event_store
-from edge_runtime.sinks.events import Events, EventStore
+from edge_runtime.sinks.events import EventsSink, EventStore
 from tests.edge_runtime.sinks.results import make_context, make_result
 
 
@@ -25,8 +24,8 @@ def utc(monkeypatch):
 
 
 def run(folder, results, context=None, **options):
-    sink = Events(folder, context or make_context(), **options)
-    sink.open()
+    sink = EventsSink(folder, **options)
+    sink.open(context or make_context())
     for result in results:
         sink.write(result)
     sink.close()
@@ -49,7 +48,7 @@ def test_picture_and_record_of_one_event(tmp_path):
     with Image.open(picture) as image:
         drawn = np.asarray(image.convert("RGB")).astype(int)
     assert drawn.shape == (120, 160, 3)
-    assert abs(drawn[110, 150] - 90).max() < 12  # grey far from the boxes
+    assert abs(drawn[110, 150] - 90).max() < 12  # gray far from the boxes
     assert abs(drawn[60, 20] - 90).max() > 60  # the left side of the first box
 
 
@@ -148,26 +147,26 @@ def test_gives_way_where_the_disk_gets_full(tmp_path, monkeypatch):
     def missing(folder):  # room for three events
         return max(0, len(list(folder.glob("*.jpg"))) - 3) * one
 
-    monkeypatch.setattr(event_store, "missing_bytes", missing)
+    monkeypatch.setattr(events, "missing_bytes", missing)
     sink.write(make_result(100))
     assert times(tmp_path) == [2.0, 3.0, 4.0, 10.0]
 
 
 def test_keeps_its_events_where_giving_way_would_not_help(tmp_path, monkeypatch):
     sink = run(tmp_path, [make_result(10 * number) for number in range(3)])
-    monkeypatch.setattr(event_store, "missing_bytes", lambda folder: 10**9)
+    monkeypatch.setattr(events, "missing_bytes", lambda folder: 10**9)
     for number in (100, 101):
         with pytest.raises(OSError, match=r"as good as full \(1000.0 MB too little\); free some"):
             sink.write(make_result(number))
     assert len(times(tmp_path)) == 3
-    monkeypatch.setattr(event_store, "missing_bytes", lambda folder: 0)
+    monkeypatch.setattr(events, "missing_bytes", lambda folder: 0)
     sink.write(make_result(102))  # not put off by an interval that began with a failure
     assert len(times(tmp_path)) == 4
 
 
 def test_what_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
-    sink = Events(tmp_path, make_context())
-    sink.open()
+    sink = EventsSink(tmp_path)
+    sink.open(make_context())
     with monkeypatch.context() as patch:
         patch.setattr(events.json, "dumps", lambda record: (_ for _ in ()).throw(OSError("full")))
         with pytest.raises(OSError, match="full"):
@@ -180,4 +179,4 @@ def test_what_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_is_refused_with_a_cure(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"File exists.*name another folder"):
-        Events(tmp_path / "file", make_context()).open()
+        EventsSink(tmp_path / "file").open(make_context())

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from edge_runtime.pipeline.sink_thread import SinkRunner
+from edge_runtime.pipeline.sink_thread import SinkThread
 from edge_runtime.sinks import video
-from edge_runtime.sinks.events import Events
-from edge_runtime.sinks.json_lines import JsonLines
-from edge_runtime.sinks.video import Video
+from edge_runtime.sinks.events import EventsSink
+from edge_runtime.sinks.json_lines import JsonLinesSink
+from edge_runtime.sinks.video import VideoSink
 from tests.edge_runtime.sinks.results import make_context, make_result
 
 SIZE = 1_000_000
@@ -46,16 +46,16 @@ def run(sink, folder, caplog):
     """Three results with room, three on the full disk, three with room again. Returns: what was
     said, and the counters."""
     caplog.set_level(logging.WARNING)
-    sink.open()
+    sink.open(make_context())
     failures = []
-    runner = SinkRunner(sink, False, failures.append)
-    runner.start()
+    thread = SinkThread(sink, False, failures.append)
+    thread.start()
 
     def put(numbers, count):
         for number in numbers:
-            runner.put(make_result(number))
+            thread.put(make_result(number))
         deadline = time.monotonic() + 30
-        while runner.written + runner.failed < count:
+        while thread.written + thread.failed < count:
             assert not failures, failures
             assert time.monotonic() < deadline
             time.sleep(0.005)
@@ -65,22 +65,22 @@ def run(sink, folder, caplog):
     put((30, 40, 50), 6)
     others.unlink()
     put((60, 70, 80), 9)
-    runner.close()
-    assert runner.join(30)
+    thread.close()
+    assert thread.join(30)
     assert failures == []
-    return [record.getMessage() for record in caplog.records], runner.counters()
+    return [record.getMessage() for record in caplog.records], thread.counters()
 
 
 def test_json_lines(small_disk, caplog):
     path = small_disk / "seen.jsonl"
-    sink = JsonLines(str(path))
-    sink.open()
+    sink = JsonLinesSink(str(path))
+    sink.open(make_context())
     # Its last block, which a full disk still lets it fill, is to end within the fourth line.
     lines = [json.dumps(make_result(number).to_dict()) + "\n" for number in (0, 10, 20)]
     path.write_bytes(b" " * (4096 - len("".join(lines)) - 20) + b"\n")
     sink.close()
     said, counters = run(sink, small_disk, caplog)
-    assert (counters["written"], counters["failed"]) == (6, 3)
+    assert (counters.written, counters.failed) == (6, 3)
     assert said == [
         "jsonl: [Errno 28] No space left on device (1 lost so far)",
         "jsonl: works again after 3 lost",
@@ -92,8 +92,8 @@ def test_json_lines(small_disk, caplog):
 
 
 def test_events_give_way_to_others_and_say_when_there_is_nothing_left_to_give(small_disk, caplog):
-    said, counters = run(Events(small_disk, make_context()), small_disk, caplog)
-    assert (counters["written"], counters["failed"]) == (6, 3)
+    said, counters = run(EventsSink(small_disk), small_disk, caplog)
+    assert (counters.written, counters.failed) == (6, 3)
     assert [line.partition(" (")[0] for line in said] == [
         f"events: no picture is saved while the disk of {small_disk} is as good as full",
         "events: works again after 3 lost",
@@ -102,8 +102,8 @@ def test_events_give_way_to_others_and_say_when_there_is_nothing_left_to_give(sm
 
 
 def test_events_make_room_for_themselves(small_disk):
-    sink = Events(small_disk, make_context())
-    sink.open()
+    sink = EventsSink(small_disk)
+    sink.open(make_context())
     for number in range(0, 2000, 10):  # 200 events of two blocks: more than fit
         sink.write(make_result(number))
     assert 80 < len(list(small_disk.glob("*.jpg"))) < 125
@@ -118,8 +118,8 @@ def test_video(small_disk, caplog, monkeypatch):
         "cv2", exc_type=ImportError, reason="the extra `opencv` is not installed"
     )
     monkeypatch.setattr(video, "ROOM_SECONDS", 0.0)
-    said, counters = run(Video(small_disk / "a.mp4", make_context(), fps=1), small_disk, caplog)
-    assert (counters["written"], counters["failed"]) == (6, 3)
+    said, counters = run(VideoSink(small_disk / "a.mp4", fps=1), small_disk, caplog)
+    assert (counters.written, counters.failed) == (6, 3)
     assert [line.partition(" (")[0] for line in said] == [
         f"video: no video is written while the disk of {small_disk} is as good as full",
         f"{small_disk}/a.mp4 is there already and is kept: the video becomes "

@@ -9,16 +9,16 @@ import pytest
 
 from edge_runtime.sinks import json_lines
 from edge_runtime.sinks.base import SinkClosedError
-from edge_runtime.sinks.json_lines import JsonLines
+from edge_runtime.sinks.json_lines import JsonLinesSink
 from tests.conftest import ROOT
-from tests.edge_runtime.sinks.results import make_result
+from tests.edge_runtime.sinks.results import make_context, make_result
 
 LINE = len(json.dumps(make_result(0).to_dict())) + 1
 
 
 def write(path, numbers, **options):
-    sink = JsonLines(str(path), **options)
-    sink.open()
+    sink = JsonLinesSink(str(path), **options)
+    sink.open(make_context())
     for number in numbers:
         sink.write(make_result(number))
     sink.close()
@@ -30,8 +30,8 @@ def numbers(path):
 
 def test_a_line_is_in_the_file_as_soon_as_it_is_written(tmp_path):
     path = tmp_path / "new folder" / "seen.jsonl"
-    sink = JsonLines(str(path))
-    sink.open()
+    sink = JsonLinesSink(str(path))
+    sink.open(make_context())
     sink.write(make_result(7, ("red", "green")))
     (line,) = path.read_text().splitlines()
     assert json.loads(line) == make_result(7, ("red", "green")).to_dict()
@@ -47,8 +47,8 @@ def test_a_named_pipe_whose_reader_is_gone_ends_the_run(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    sink = JsonLines(str(pipe))
-    sink.open()
+    sink = JsonLinesSink(str(pipe))
+    sink.open(make_context())
     sink.write(make_result(3))
     assert json.loads(os.read(reader, 10_000))["frame"] == 3
     os.close(reader)
@@ -59,10 +59,10 @@ def test_a_named_pipe_whose_reader_is_gone_ends_the_run(tmp_path):
 
 def test_head_closes_the_pipe_and_the_process_ends_silently():
     code = (
-        "from edge_runtime.sinks.json_lines import JsonLines\n"
+        "from edge_runtime.sinks.json_lines import JsonLinesSink\n"
         "from edge_runtime.sinks.base import SinkClosedError\n"
-        "from tests.edge_runtime.sinks.results import make_result\n"
-        "sink = JsonLines('-'); sink.open()\n"
+        "from tests.edge_runtime.sinks.results import make_context, make_result\n"
+        "sink = JsonLinesSink('-'); sink.open(make_context())\n"
         "try:\n"
         "    while True: sink.write(make_result())\n"
         "except SinkClosedError: sink.close()\n"
@@ -124,8 +124,8 @@ def test_a_line_torn_by_a_power_cut_is_ended_first(tmp_path):
 @pytest.mark.parametrize("instead", [False, True])
 def test_a_file_moved_away_by_others_is_begun_again(tmp_path, instead):
     path = tmp_path / "seen.jsonl"
-    sink = JsonLines(str(path))
-    sink.open()
+    sink = JsonLinesSink(str(path))
+    sink.open(make_context())
     sink.write(make_result(0))
     path.rename(tmp_path / "rotated")
     if instead:  # logrotate's `create`
@@ -148,8 +148,8 @@ def test_a_file_system_that_fills_tears_one_line_and_no_more(tmp_path, monkeypat
         return written
 
     path = tmp_path / "seen.jsonl"
-    sink = JsonLines(str(path))
-    sink.open()
+    sink = JsonLinesSink(str(path))
+    sink.open(make_context())
     monkeypatch.setattr(json_lines.os, "write", write_while_room)
     sink.write(make_result(0))
     for number in (1, 2, 3):
@@ -166,8 +166,8 @@ def test_a_file_system_that_fills_tears_one_line_and_no_more(tmp_path, monkeypat
 def test_syncs_now_and_then_only(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(json_lines.os, "fsync", synced.append)
-    sink = JsonLines(str(tmp_path / "seen.jsonl"))
-    sink.open()
+    sink = JsonLinesSink(str(tmp_path / "seen.jsonl"))
+    sink.open(make_context())
     for number in range(5):
         sink.write(make_result(number))
     assert synced == []
@@ -182,7 +182,7 @@ def test_syncs_now_and_then_only(tmp_path, monkeypatch):
 
 def test_a_folder_as_file_is_refused_with_a_cure(tmp_path):
     with pytest.raises(OSError, match=r"Is a directory.*name another file"):
-        JsonLines(str(tmp_path)).open()
+        JsonLinesSink(str(tmp_path)).open(make_context())
 
 
 def test_what_is_no_file_is_written_but_not_rotated():
@@ -193,5 +193,5 @@ def test_another_files_content_is_left_alone(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"\x1c\0\0\0TFL3")
     with pytest.raises(ValueError, match=r"JSON lines or a new one expected, got .*model\.tflite"):
-        JsonLines(str(path)).open()
+        JsonLinesSink(str(path)).open(make_context())
     assert path.read_bytes() == b"\x1c\0\0\0TFL3"

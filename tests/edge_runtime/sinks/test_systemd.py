@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,10 +18,11 @@ from PIL import Image
 
 from edge_runtime.detector.detections import Detections
 from edge_runtime.frame import Frame, Result
+from edge_runtime.pipeline.snapshot import Snapshot
 from edge_runtime.sinks import systemd
-from edge_runtime.sinks.base import Context
 from tests.conftest import ROOT
 from tests.edge_runtime.runs import Clock
+from tests.edge_runtime.sinks.results import make_context
 
 SECONDS = 60  # until something must have happened, however slow the machine
 
@@ -49,6 +51,13 @@ def words(heard: socket.socket) -> list[str]:
         return lines
 
 
+def open_sink(clock: Clock, **of_the_run) -> systemd.SystemdSink:
+    """The sink in a run with this snapshot and this way to end it."""
+    sink = systemd.SystemdSink(clock)
+    sink.open(replace(make_context(), **of_the_run))
+    return sink
+
+
 def result() -> Result:
     frame = Frame((2, 2), time.monotonic(), time.time(), 0, np.zeros((2, 2, 3), np.uint8))
     nothing = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), ("red",))
@@ -67,14 +76,14 @@ def test_silent_where_nobody_listens(monkeypatch, name):
         monkeypatch.setenv("NOTIFY_SOCKET", name)
     assert not systemd.send("READY=1")
     assert not systemd.is_listening()
-    assert systemd.create(Context("m", ("red",), "s")) is None
+    assert systemd.create() is None
 
 
 def test_a_listener_that_is_gone_does_not_end_the_run(monkeypatch, tmp_path):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     assert not systemd.send("READY=1")
-    sink = systemd.create(Context("m", ("red",), "s"))
-    sink.open()
+    sink = systemd.create()
+    sink.open(make_context())
     sink.write(result())
     sink.close()
 
@@ -99,8 +108,7 @@ def test_watchdog_seconds(monkeypatch, microseconds, pid, seconds):
 
 
 def test_ready_comes_with_the_first_result_and_only_once(listener):
-    sink = systemd.Systemd(dict, print, Clock())
-    sink.open()
+    sink = open_sink(Clock())
     sink.idle()
     assert "READY=1" not in words(listener)
     sink.write(result())
@@ -114,7 +122,7 @@ def test_ready_comes_with_the_first_result_and_only_once(listener):
 def test_watchdog_is_fed_thrice_in_its_time_and_only_by_results(listener, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     clock = Clock()
-    sink = systemd.Systemd(dict, print, clock)
+    sink = open_sink(clock)
     fed = []
     for second in range(60):
         clock.now += 1
@@ -131,24 +139,25 @@ def test_watchdog_is_fed_thrice_in_its_time_and_only_by_results(listener, monkey
 
 
 def test_without_a_watchdog_it_is_not_fed(listener):
-    sink = systemd.Systemd(dict, print, Clock())
+    sink = open_sink(Clock())
     sink.write(result())
     assert "WATCHDOG=1" not in words(listener)
 
 
 def test_status_follows_the_run_also_when_it_stalls(listener):
     clock = Clock()
-    state = {"results": 0, "state": "starting"}
-    sink = systemd.Systemd(lambda: state, print, clock)
+    now = Snapshot(state="starting")
+    sink = open_sink(clock, snapshot=lambda: now)
+    assert words(listener) == ["STATUS=starting"]
     sink.idle()
     assert words(listener)[0] == "STATUS=starting, no frame yet"
-    state.update(results=5, state="running", fps=4.5, frame_age_s=0.1)
+    now = Snapshot(results=5, state="running", fps=4.5, frame_age_s=0.1)
     sink.write(result())
     assert not [word for word in words(listener) if word.startswith("STATUS")]  # not so soon
     clock.now += systemd.STATUS_SECONDS
     sink.write(result())
     assert words(listener) == ["STATUS=running, 4.5 results a second, newest frame 0.1 s old"]
-    state.update(state="stalled", fps=0.0, frame_age_s=11.0)
+    now = replace(now, state="stalled", fps=0.0, frame_age_s=11.0)
     clock.now += systemd.STATUS_SECONDS
     sink.idle()
     assert words(listener) == ["STATUS=stalled, 0.0 results a second, newest frame 11.0 s old"]
@@ -181,7 +190,7 @@ def test_a_run_tells_systemd_and_still_prints(listener, tmp_path, red_frame):
 
 def test_a_start_may_last_until_the_camera_is_there(listener):
     clock, stopped = Clock(), []
-    sink = systemd.Systemd(dict, lambda: stopped.append(1), clock)
+    sink = open_sink(clock, stop=lambda: stopped.append(1))
     said = []
     for _ in range(100):
         clock.now += 10
@@ -194,7 +203,7 @@ def test_a_start_may_last_until_the_camera_is_there(listener):
 def test_results_that_stay_away_end_the_run_before_the_watchdog_kills_it(listener, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "120000000")
     clock, stopped = Clock(), []
-    sink = systemd.Systemd(lambda: {"state": "waiting"}, lambda: stopped.append(1), clock)
+    sink = open_sink(clock, stop=lambda: stopped.append(1))
     sink.write(result())
     clock.now += 90
     sink.idle()

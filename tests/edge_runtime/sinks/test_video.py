@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.sinks import disk, video
-from edge_runtime.sinks.video import Video
+from edge_runtime.sinks.video import VideoSink
 from tests.conftest import ROOT
 from tests.edge_runtime.sinks.results import make_context, make_result
 
@@ -22,8 +22,8 @@ def gray(level, hw=(120, 160)):
 
 
 def run(path, results, context=None, **options):
-    sink = Video(path, context or make_context(), **options)
-    sink.open()
+    sink = VideoSink(path, **options)
+    sink.open(context or make_context())
     for result in results:
         sink.write(result)
     sink.close()
@@ -44,7 +44,7 @@ def read(path):
 
 
 def levels(path):
-    """The grey of each frame, in steps of 20, from its lower right corner."""
+    """The gray of each frame, in steps of 20, from its lower right corner."""
     return [round(float(frame[-20:, -20:].mean()) / 20) for frame in read(path)[0]]
 
 
@@ -57,7 +57,7 @@ def test_a_video_of_what_was_seen_in_its_colors(tmp_path, name):
     picture = gray(0)
     picture[:, :] = (200, 40, 20)
     path = tmp_path / "new" / name
-    results = [make_result(n, ("red", "green"), at=n / 15, picture=picture) for n in range(6)]
+    results = [make_result(n, ("red", "green"), at=n / 15, image=picture) for n in range(6)]
     run(path, results)
     frames, fps = read(path)
     assert (len(frames), fps) == (6, 15.0)
@@ -70,14 +70,14 @@ def test_a_video_of_what_was_seen_in_its_colors(tmp_path, name):
 def test_live_frames_are_repeated_and_left_out_by_their_time(tmp_path):
     # At 10 a second: 0, 0.05 (too early), 0.3 (after a gap), 0.4.
     times = [(1, 5.0), (2, 5.04), (3, 5.3), (4, 5.4)]
-    results = [make_result(n, (), at=at, picture=gray(20 * n)) for n, at in times]
+    results = [make_result(n, (), at=at, image=gray(20 * n)) for n, at in times]
     run(tmp_path / "a.mp4", results, fps=10)
     assert levels(tmp_path / "a.mp4") == [1, 1, 1, 3, 4]
 
 
 def test_a_long_pause_is_left_out(tmp_path):
     times = [(1, 5.0), (2, 5.1), (3, 3605.1), (4, 3605.2), (5, 3605.4)]
-    results = [make_result(n, (), at=at, picture=gray(20 * n)) for n, at in times]
+    results = [make_result(n, (), at=at, image=gray(20 * n)) for n, at in times]
     run(tmp_path / "a.mp4", results, fps=10)
     assert levels(tmp_path / "a.mp4") == [1, 2, 3, 4, 4, 5]
 
@@ -89,21 +89,21 @@ def test_a_clock_that_begins_again_does_not_stop_the_video(tmp_path):
 
 
 def test_each_frame_of_a_recording_comes_once_however_fast_it_was_looked_at(tmp_path):
-    results = [make_result(n, (), at=n / 1000, picture=gray(20 * n)) for n in range(8)]
+    results = [make_result(n, (), at=n / 1000, image=gray(20 * n)) for n in range(8)]
     run(tmp_path / "a.mp4", results, make_context(fps=29.97))
     assert levels(tmp_path / "a.mp4") == list(range(8))
     assert read(tmp_path / "a.mp4")[1] == pytest.approx(29.97, abs=0.001)
 
 
 def test_another_rate_for_a_recording_keeps_its_speed(tmp_path):
-    results = [make_result(n, (), at=n / 1000, picture=gray(20 * n)) for n in range(10)]
+    results = [make_result(n, (), at=n / 1000, image=gray(20 * n)) for n in range(10)]
     run(tmp_path / "a.mp4", results, make_context(fps=20.0), fps=10)
     assert levels(tmp_path / "a.mp4") == [0, 2, 4, 6, 8]
 
 
 def test_pictures_of_other_sizes_are_fitted_in(tmp_path):
     pictures = [gray(200), gray(200, (240, 80)), gray(200, (60, 80))]
-    results = [make_result(n, (), picture=picture) for n, picture in enumerate(pictures)]
+    results = [make_result(n, (), image=picture) for n, picture in enumerate(pictures)]
     run(tmp_path / "a.avi", results, make_context(fps=1.0))
     frames, _ = read(tmp_path / "a.avi")
     assert [frame.shape for frame in frames] == [(120, 160, 3)] * 3
@@ -115,14 +115,14 @@ def test_pictures_of_other_sizes_are_fitted_in(tmp_path):
 def test_a_file_that_is_there_is_kept(tmp_path, caplog):
     path = tmp_path / "a.mp4"
     for level in (20, 40, 60):
-        run(path, [make_result(0, (), picture=gray(level))])
+        run(path, [make_result(0, (), image=gray(level))])
     assert names(tmp_path) == ["a-0001.mp4", "a-0002.mp4", "a.mp4"]
     assert [levels(tmp_path / name) for name in names(tmp_path)] == [[2], [3], [1]]
     assert "a.mp4 is there already and is kept: the video becomes" in caplog.text
 
 
 def test_segments(tmp_path):
-    results = [make_result(n, (), at=n / 10, picture=gray(10 * n)) for n in range(14)]
+    results = [make_result(n, (), at=n / 10, image=gray(10 * n)) for n in range(14)]
     run(tmp_path / "a.mp4", results, fps=10, segment_minutes=0.01)  # six pictures
     assert names(tmp_path) == ["a-0001.mp4", "a-0002.mp4", "a-0003.mp4"]
     assert [len(read(tmp_path / name)[0]) for name in names(tmp_path)] == [6, 6, 2]
@@ -139,13 +139,13 @@ def test_no_file_without_a_frame(tmp_path):
 KILLED = """
 import os, signal, sys
 import numpy as np
-from edge_runtime.sinks.video import Video
+from edge_runtime.sinks.video import VideoSink
 from tests.edge_runtime.sinks.results import make_context, make_result
-sink = Video(sys.argv[1], make_context(), fps=10)
-sink.open()
+sink = VideoSink(sys.argv[1], fps=10)
+sink.open(make_context())
 random = np.random.default_rng(0)
 for number in range(100):
-    sink.write(make_result(number, picture=random.integers(0, 255, (120, 160, 3), np.uint8)))
+    sink.write(make_result(number, image=random.integers(0, 255, (120, 160, 3), np.uint8)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -178,8 +178,8 @@ def test_a_full_disk_ends_the_file_and_a_new_one_begins_when_there_is_room(tmp_p
     usage = type("Usage", (), {"total": 10**11, "free": property(lambda self: free)})()
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: usage)
     monkeypatch.setattr(video, "ROOM_SECONDS", 0.0)
-    sink = Video(tmp_path / "a.mp4", make_context(), fps=10)
-    sink.open()
+    sink = VideoSink(tmp_path / "a.mp4", fps=10)
+    sink.open(make_context())
     sink.write(make_result(0))
     sink.write(make_result(1))
     free = disk.RESERVE_BYTES - 1_000_000
@@ -199,8 +199,8 @@ def test_a_full_disk_ends_the_file_and_a_new_one_begins_when_there_is_room(tmp_p
 def test_a_folder_that_vanishes_is_an_os_error_and_its_return_is_enough(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "ROOM_SECONDS", 0.0)
     folder = tmp_path / "stick"
-    sink = Video(folder / "a.avi", make_context(), fps=10)
-    sink.open()
+    sink = VideoSink(folder / "a.avi", fps=10)
+    sink.open(make_context())
     sink.write(make_result(0))
     folder.rename(tmp_path / "unplugged")
     for number in (1, 2):
@@ -214,12 +214,12 @@ def test_a_folder_that_vanishes_is_an_os_error_and_its_return_is_enough(tmp_path
 
 def test_other_formats_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"ends in \.mp4, \.mkv, \.avi expected, got .*seen\.webm"):
-        Video(tmp_path / "seen.webm", make_context()).open()
+        VideoSink(tmp_path / "seen.webm").open(make_context())
 
 
 def test_what_opencv_cannot_write_is_an_os_error(tmp_path):
-    sink = Video(tmp_path / "a.mp4", make_context())
-    sink.open()
+    sink = VideoSink(tmp_path / "a.mp4")
+    sink.open(make_context())
     (tmp_path / "a.partial.mp4").symlink_to(tmp_path / "nowhere" / "a.mp4")
     with pytest.raises(OSError, match="OpenCV cannot write"):
         sink.write(make_result(0))
@@ -263,7 +263,7 @@ def test_a_run_that_is_told_to_end_leaves_a_whole_video(tmp_path, number):
 
 
 def test_a_video_file_comes_out_as_long_as_it_went_in(tmp_path):
-    results = [make_result(n, (), picture=gray(20 * n)) for n in range(12)]
+    results = [make_result(n, (), image=gray(20 * n)) for n in range(12)]
     run(tmp_path / "in.avi", results, make_context(fps=12.5))
     run_command = command(tmp_path / "in.avi", tmp_path / "out.mp4")
     done = subprocess.run(run_command, cwd=ROOT, capture_output=True, text=True, timeout=60)

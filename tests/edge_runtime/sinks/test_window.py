@@ -12,34 +12,35 @@ import numpy as np
 import pytest
 
 from edge_runtime.sinks import window
-from edge_runtime.sinks.window import Window
+from edge_runtime.sinks.window import WindowSink
 from tests.conftest import ROOT
+from tests.edge_runtime.sinks.results import make_context
 from tests.edge_runtime.sinks.x_display import ESCAPE, x_display
 
 pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
 needs_xvfb = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb (apt: xvfb)")
 LONG = 60
 
-# Grey with a box, from a camera that gives nothing more after the first frames: keys still count.
+# Gray with a box, from a camera that gives nothing more after the first frames: keys still count.
 SHOW = """
 import threading
-from edge_runtime.pipeline.sink_thread import SinkRunner
-from edge_runtime.sinks.window import Window
-from tests.edge_runtime.sinks.results import make_result
+from edge_runtime.pipeline.sink_thread import SinkThread
+from edge_runtime.sinks.window import WindowSink
+from tests.edge_runtime.sinks.results import make_context, make_result
 ended = threading.Event()
 errors = []
-sink = Window("model.tflite, usb:0")
-sink.open()
-runner = SinkRunner(sink, True, lambda error: (errors.append(error), ended.set()))
-runner.start()
-picture = make_result().frame.image.copy()
-picture[:60] = (200, 40, 20)
+sink = WindowSink()
+sink.open(make_context())
+thread = SinkThread(sink, True, lambda error: (errors.append(error), ended.set()))
+thread.start()
+image = make_result().frame.image.copy()
+image[:60] = (200, 40, 20)
 for number in range(3):
-    runner.put(make_result(number, ("red", "green"), picture=picture))
+    thread.put(make_result(number, ("red", "green"), image=image))
 ended.wait(100)
-runner.close()
-runner.join(10)
-print(*[type(error).__name__ for error in errors], runner.counters()["error"])
+thread.close()
+thread.join(10)
+print(*[type(error).__name__ for error in errors], thread.counters().error)
 """
 
 
@@ -133,14 +134,14 @@ def test_without_a_display_it_says_what_to_use_instead(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(OSError, match=r"a display expected.*; --web shows the same"):
-        Window().open()
+        WindowSink().open(make_context())
 
 
 def test_a_display_that_does_not_answer_is_an_error_and_no_abort(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":987654")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(OSError, match=r"could not connect to display.*; --web shows the same"):
-        Window().open()
+        WindowSink().open(make_context())
 
 
 def test_an_opencv_without_windows_is_named(monkeypatch):
@@ -152,7 +153,7 @@ def test_an_opencv_without_windows_is_named(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(window, "PROBE", f"raise SystemExit({error!r})")
     with pytest.raises(OSError, match=r"uninstall opencv-python-headless.*'opencv-python.*--web"):
-        Window().open()
+        WindowSink().open(make_context())
 
 
 def test_a_probe_that_hangs_is_given_up(monkeypatch):
@@ -160,4 +161,4 @@ def test_a_probe_that_hangs_is_given_up(monkeypatch):
     monkeypatch.setattr(window, "PROBE", "import time; time.sleep(60)")
     monkeypatch.setattr(window, "PROBE_SECONDS", 0.1)
     with pytest.raises(OSError, match="does not answer; --web"):
-        Window().open()
+        WindowSink().open(make_context())

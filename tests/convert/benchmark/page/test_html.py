@@ -12,6 +12,7 @@ from PIL import Image
 from convert.benchmark import html as page
 from convert.benchmark.agreement import most_different
 from convert.benchmark.html_plots import INK, latency_plot
+from convert.benchmark.report import BenchmarkReport
 from convert.benchmark.run import run_benchmark
 
 ODD = '<b>&"$x$ {{ 7 * 7 }}'
@@ -52,7 +53,7 @@ def html_fixture(comparison):
 @pytest.fixture(scope="module", name="odd")
 def odd_fixture(comparison):
     """A comparison with odd names, a class without truth, a model without latency, a failure."""
-    report = copy.deepcopy(comparison.report)
+    report = copy.deepcopy(comparison.report.to_json())
     for model in report["models"]:
         for key in ("ap_per_class", "ap50_per_class"):
             model[key] = {"red": None, ODD: model[key]["green"]}
@@ -61,7 +62,7 @@ def odd_fixture(comparison):
         row["passes"] = row["condition"] != "blurred"
     report["training"] = {"command": "<script>alert(1)</script>", "machine": {"cpu": "some cpu"}}
     report["calibration"] = {"images": 25}
-    return dataclasses.replace(comparison, report=report)
+    return dataclasses.replace(comparison, report=BenchmarkReport.from_json(report))
 
 
 @pytest.fixture(scope="module", name="odd_html")
@@ -70,7 +71,7 @@ def odd_html_fixture(odd):
 
 
 def test_the_page_holds_everything(comparison, html):
-    report, got = comparison.report, Page(html)
+    report, got = comparison.report.to_json(), Page(html)
     main, ap, ap50, robustness = got.tables
     assert [row[0] for row in main] == ["variant", *(m["variant"] for m in report["models"])]
     assert main[1][2] == f"{100 * report['models'][0]['ap']:.2f}"
@@ -125,13 +126,13 @@ def test_names_are_text_not_markup(odd_html):
 
 
 def test_what_was_not_measured_stays_blank(odd, odd_html):
-    models = odd.report["models"]
+    models = odd.report.models
     got = Page(odd_html)
     assert got.tables[1][1] == ["red", *[""] * len(models)]
     assert got.tables[0][2][-6:-2] == [""] * 4
     plot = latency_plot(models, ("float32", "int8"))
     assert ">float32<" in plot and ">int8<" in plot
-    assert f">{models[1]['variant']}<" not in plot
+    assert f">{models[1].variant}<" not in plot
 
 
 def test_failing_condition_is_named(odd_html):

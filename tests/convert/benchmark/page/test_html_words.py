@@ -1,8 +1,11 @@
 """What the report says in words."""
 
+from dataclasses import replace
+
 import pytest
 
 from convert.benchmark import html as page
+from convert.benchmark.report import Percentiles
 
 
 @pytest.mark.parametrize(
@@ -28,20 +31,21 @@ from convert.benchmark import html as page
         ((1.0, 1.0), (None, None), ""),
     ],
 )
-def test_summary(times, accuracies, sentence):
-    models = [
-        {
-            "variant": variant,
-            "bytes": size,
-            "ap": accuracy,
-            "ap50": accuracy,
-            "latency_ms": time and {"inference": {"median": time}},
-        }
+def test_summary(comparison, times, accuracies, sentence):
+    rows = {row.variant: row for row in comparison.report.models}
+    models = tuple(
+        replace(
+            rows[variant],
+            bytes=size,
+            latency_ms=time and {"inference": Percentiles(time, time)},
+            accuracy=replace(rows[variant].accuracy, ap=accuracy, ap50=accuracy),
+        )
         for variant, size, time, accuracy in zip(
             ("float32", "int8"), (200, 100), times, accuracies, strict=True
         )
-    ]
-    assert page.summarise_loss(models) == ([sentence] if sentence else [])
+    )
+    report = replace(comparison.report, models=models)
+    assert page.summarize_loss(report) == ([sentence] if sentence else [])
 
 
 def test_facts_of_a_nested_record():

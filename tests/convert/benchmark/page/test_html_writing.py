@@ -12,7 +12,7 @@ def test_both_files_or_neither(comparison, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "render_page", lambda comparison: "<!doctype html>")
     path = tmp_path / "out" / "report.json"
     assert page.write_results(path, comparison) == [path.with_suffix(".html"), path]
-    assert json.loads(path.read_text()) == json.loads(json.dumps(comparison.report))
+    assert json.loads(path.read_text()) == json.loads(json.dumps(comparison.report.to_json()))
     assert path.with_suffix(".html").read_text() == "<!doctype html>"
     for file in path.parent.iterdir():
         file.write_text("earlier")

@@ -12,10 +12,10 @@ from argparse import ArgumentParser
 
 import pytest
 
+from edge_runtime.pipeline.snapshot import BoardState, Latency, Snapshot
 from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.mqtt import connection as link
 from edge_runtime.sinks.mqtt import flags as mqtt
-from edge_runtime.sinks.mqtt import outbox as segments
 from tests.conftest import ROOT
 from tests.edge_runtime.sinks.mqtt.mosquitto import PATIENCE, Listener, Mosquitto, wait_for
 from tests.edge_runtime.sinks.mqtt.test_sink import NAMES, make_result
@@ -24,7 +24,7 @@ pytest.importorskip("paho.mqtt.client", reason="no paho-mqtt here: the extra `mq
 
 BASE = "edge_runtime/door"
 DETECTIONS = f"{BASE}/detections"
-SNAPSHOT = {"fps": 12.5, "latency_ms": {"median": 30.0}, "board": {"temperature_c": 51.0}}
+SNAPSHOT = Snapshot(fps=12.5, latency_ms=Latency(30.0, 40.0), board=BoardState(51.0))
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +57,8 @@ def publisher(broker, tmp_path):
         given = ["--mqtt", url or broker.url, "--mqtt-name", "door", "--mqtt-interval", "0"]
         given += ["--state-dir", tmp_path / "state", *flags]
         context = Context("m.tflite", classes, "s", snapshot=lambda: SNAPSHOT)
-        sink = mqtt.create(parser.parse_args([*map(str, given)]), context)
-        sink.open()
+        sink = mqtt.create(parser.parse_args([*map(str, given)]))
+        sink.open(context)
         made.append(sink)
         return sink
 
@@ -78,7 +78,7 @@ def in_order(numbers):
 
 
 def delivered(sink):
-    return not sink.state()["waiting"]
+    return not sink.state().counters["waiting"]
 
 
 def test_delivers(broker, publisher):
@@ -91,7 +91,7 @@ def test_delivers(broker, publisher):
         listener.wait(f"{BASE}/motion", "ON")
         listener.wait(f"{BASE}/seen/person", "0")
         wait_for(lambda: delivered(sink), "all is acknowledged")
-        assert sink.state()["connected"] and sink.state()["delivered"] == 100
+        assert sink.state().counters["connected"] and sink.state().counters["delivered"] == 100
         wait_for(lambda: len(listener.of(DETECTIONS)) == 99, "all is heard")
         messages = [json.loads(payload) for payload in listener.of(DETECTIONS)]
         assert [message["frame"] for message in messages] == list(range(1, 100))
@@ -114,7 +114,7 @@ def test_states_are_retained_and_discovered(broker, publisher):
     def settled():
         return not (sink._link._states.untold or sink._link._states_out) and delivered(sink)
 
-    wait_for(lambda: sink.state()["connected"] and settled(), "all is published")
+    wait_for(lambda: sink.state().counters["connected"] and settled(), "all is published")
     with Listener(broker.port, "#") as listener:
         listener.wait(f"{base}/seen/person", "2")
         wait_for(lambda: len(listener.messages) >= 12, "what is retained")
@@ -181,26 +181,26 @@ def test_killed_and_restarted_under_load(broker, publisher, caplog, monkeypatch)
                 time.sleep(0.002)
 
         for _ in range(2):
-            done = sink.state()["delivered"] + 200
-            write_until(lambda done=done: sink.state()["delivered"] >= done)
+            done = sink.state().counters["delivered"] + 200
+            write_until(lambda done=done: sink.state().counters["delivered"] >= done)
             gate.clear()
             broker.freeze()
             write_until(lambda: len(sink._outbox._in_flight) == link.EVENTS_IN_FLIGHT)
             broker.kill()
-            write_until(lambda: not sink.state()["connected"])
+            write_until(lambda: not sink.state().counters["connected"])
             sink._outbox.sync(force=True)  # some of it waits on disk, some in memory
             stop = written + 100
             write_until(lambda stop=stop: written >= stop)
             broker.start()
             listener.wait_until_ready()
             gate.set()
-        write_until(lambda: sink.state()["connected"])
+        write_until(lambda: sink.state().counters["connected"])
         wait_for(lambda: delivered(sink), "the broker has all of it")
         wait_for(lambda: len(set(frames(listener.of(DETECTIONS)))) == written, "all arrives")
         assert in_order(frames(listener.of(DETECTIONS))) == list(range(written))
-        assert sink.state()["overflowed"] == 0 and sink.state()["error"] is None
-        sink.idle()
-        assert segments.find_segments(sink._folder) == []
+        assert sink.state().counters["overflowed"] == 0 and sink.state().error is None
+        sink._outbox.sync(force=True)
+        assert sink._outbox._store.numbers_from(0) == 0  # nothing is left on disk
         assert any("connected to" in record.message for record in caplog.records)
 
 
@@ -214,16 +214,16 @@ def test_overflow_is_counted_exactly(broker, publisher):
         if number % 100 == 0:
             sink._outbox.sync(force=True)
     sink._outbox.sync(force=True)
-    state = sink.state()
-    assert not state["connected"]
-    assert state["overflowed"] > 500
+    counters = sink.state().counters
+    assert not counters["connected"]
+    assert counters["overflowed"] > 500
     broker.start()
     with Listener(broker.port, DETECTIONS, session=True) as listener:
         wait_for(lambda: delivered(sink), "the broker has all of it")
-        kept = 1501 - state["overflowed"]  # with the one of motion, the very first
+        kept = 1501 - counters["overflowed"]  # with the one of motion, the very first
         wait_for(lambda: len(listener.of(DETECTIONS)) >= kept, "all arrives")
         assert in_order(frames(listener.of(DETECTIONS))) == list(range(1500 - kept, 1500))
-        assert sink.state()["overflowed"] == state["overflowed"]
+        assert sink.state().counters["overflowed"] == counters["overflowed"]
 
 
 def test_the_next_run_delivers_what_was_left(broker, publisher):
@@ -248,7 +248,7 @@ def test_short_run_delivers_before_it_ends(broker, publisher):
         sink = publisher()
         sink.write(make_result(0, 0))
         sink.close()
-        assert sink.state()["waiting"] == 0
+        assert sink.state().counters["waiting"] == 0
         wait_for(lambda: listener.of(DETECTIONS), "the detection")
         listener.wait(f"{BASE}/state", "offline")
 
@@ -263,10 +263,10 @@ def test_short_run_delivers_before_it_ends(broker, publisher):
 def test_nobody_there(publisher, caplog, url, said):
     sink = publisher(url=url)
     sink.write(make_result(0, 0))
-    wait_for(lambda: sink.state()["error"], "it is said")
-    assert said in sink.state()["error"] and said in caplog.text
+    wait_for(lambda: sink.state().error, "it is said")
+    assert said in sink.state().error and said in caplog.text
     sink.close()
-    assert sink.state()["waiting"] == 2 and not sink.state()["connected"]
+    assert sink.state().counters["waiting"] == 2 and not sink.state().counters["connected"]
 
 
 def test_somebody_who_says_nothing(publisher):
@@ -274,7 +274,7 @@ def test_somebody_who_says_nothing(publisher):
         sink = publisher(url=f"mqtt://127.0.0.1:{silent.getsockname()[1]}")
         sink.write(make_result(0, 0))
         sink.close()
-    assert sink.state()["waiting"] == 2 and not sink.state()["connected"]
+    assert sink.state().counters["waiting"] == 2 and not sink.state().counters["connected"]
 
 
 def test_garbage_from_the_other_end(publisher, caplog):
@@ -293,11 +293,11 @@ def test_garbage_from_the_other_end(publisher, caplog):
 
 def test_two_of_one_name_are_told(broker, publisher, tmp_path, caplog):
     first = publisher()
-    wait_for(lambda: first.state()["connected"], "the first is in")
+    wait_for(lambda: first.state().counters["connected"], "the first is in")
     second = publisher("--state-dir", tmp_path / "other")
     wait_for(lambda: "also the name of another client" in caplog.text, "it is said")
     first.close()
-    wait_for(lambda: second.state()["connected"], "the second stays")
+    wait_for(lambda: second.state().counters["connected"], "the second stays")
 
 
 @pytest.fixture
@@ -326,7 +326,7 @@ def test_user_and_password(guarded, publisher, monkeypatch, tmp_path, caplog):
     wait_for(lambda: attempts().count("not authorised") >= 3, "it is tried again")
     assert caplog.text.count("refuses us") == 1
     sink.close()
-    assert sink.state()["waiting"] == 2
+    assert sink.state().counters["waiting"] == 2
     file.write_text("cam:hunter2")
     sink = publisher("--mqtt-password-file", file, url=guarded.url)
     wait_for(lambda: delivered(sink), "what waited is delivered")
@@ -334,7 +334,7 @@ def test_user_and_password(guarded, publisher, monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("EDGE_RUNTIME_MQTT_USER", "cam")
     monkeypatch.setenv("EDGE_RUNTIME_MQTT_PASSWORD", "hunter2")
     sink = publisher(url=guarded.url)
-    wait_for(lambda: sink.state()["connected"], "it lets us in")
+    wait_for(lambda: sink.state().counters["connected"], "it lets us in")
     assert "hunter2" not in caplog.text and "wrong" not in caplog.text
 
 

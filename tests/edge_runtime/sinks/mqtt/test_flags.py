@@ -8,13 +8,11 @@ from argparse import ArgumentParser
 
 import pytest
 
-from edge_runtime.sinks.base import Context
+from edge_runtime.pipeline.snapshot import BoardState, Latency, Snapshot
 from edge_runtime.sinks.mqtt import flags as mqtt
 from edge_runtime.sinks.mqtt.broker import Broker, make_tls, parse_broker, read_login
 from edge_runtime.sinks.mqtt.home_assistant import Topics, class_slugs, discovery, slug
 from edge_runtime.sinks.mqtt.sink import summary
-
-NAMES = ("person", "dog")
 
 
 def parse(*flags):
@@ -51,7 +49,7 @@ def test_address_refused(text):
 @pytest.mark.parametrize("text", ["mqtt://user:hunter2@host", "mqtt://hunter2@host:x"])
 def test_password_in_the_address_is_refused_and_not_repeated(text):
     with pytest.raises(ValueError, match="--mqtt-password-file") as refusal:
-        mqtt.create(parse("--mqtt", text), Context("m", NAMES, "s"))
+        mqtt.create(parse("--mqtt", text))
     assert "hunter2" not in str(refusal.value)
 
 
@@ -114,15 +112,13 @@ def test_a_key_with_a_pass_phrase_is_refused_and_asks_nobody(tmp_path):
 
 
 def test_flags_that_do_not_fit(capsys):
-    assert mqtt.create(parse(), Context("m", NAMES, "s")) is None
+    assert not mqtt.FLAGS.is_asked_for(parse())
     for flags in (["--mqtt-buffer", "0"], ["--mqtt-interval", "-1"], ["--mqtt-interval", "nan"]):
         with pytest.raises(SystemExit):
             parse(*flags)
         assert "expected, got" in capsys.readouterr().err
     with pytest.raises(ValueError, match="--mqtt-discovery"):
-        mqtt.create(
-            parse("--mqtt", "mqtt://host", "--mqtt-discovery", "ha/#"), Context("m", NAMES, "s")
-        )
+        mqtt.create(parse("--mqtt", "mqtt://host", "--mqtt-discovery", "ha/#"))
 
 
 def test_state_folder(monkeypatch, tmp_path):
@@ -167,7 +163,7 @@ def test_discovery_is_what_home_assistant_documents():
     assert person["state_topic"] == seen["person"]
     assert {one["topic"] for one in person["availability"]} == {topics.state, topics.camera}
     assert entities["motion"]["device_class"] == "motion"
-    status = summary({"fps": 9.5, "latency_ms": {"median": 80.0}, "board": {"temperature_c": 50}})
+    status = summary(Snapshot(fps=9.5, latency_ms=Latency(80.0, 90.0), board=BoardState(50)))
     for short in ("fps", "latency", "temperature"):
         entity = entities[short]
         assert entity["entity_category"] == "diagnostic" and entity["expire_after"] > 60

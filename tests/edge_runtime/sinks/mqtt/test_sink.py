@@ -1,18 +1,20 @@
 """What the MQTT sink tells, and when. No network."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edge_runtime.detector.detections import Detections
 from edge_runtime.frame import Frame, Result
-from edge_runtime.pipeline.sink_thread import SinkRunner
-from edge_runtime.sinks.base import Context
+from edge_runtime.pipeline.snapshot import ModelState, Snapshot
+from edge_runtime.sinks.base import Context, SinkState
 from edge_runtime.sinks.mqtt import sink as reporter
 from edge_runtime.sinks.mqtt.sink import Mqtt
 
 NAMES = ("person", "dog")
+MODEL = ModelState("folder/m.tflite", NAMES, threads=1, runtime="litert 2")
 
 
 def make_result(number, *class_ids, names=NAMES):
@@ -59,11 +61,11 @@ class Run:
 
     def __init__(self, folder, interval=1.0):
         self.now = 100.0
-        self.snapshot = {"fps": 10.0, "model": {"classes": list(NAMES)}}
+        self.snapshot = Snapshot(fps=10.0, model=MODEL)
         context = Context("folder/m.tflite", NAMES, "s", snapshot=lambda: self.snapshot)
         options = None  # the link's
-        self.sink = Mqtt(options, "door", folder, 10**6, context, interval, clock=lambda: self.now)
-        self.sink.open()
+        self.sink = Mqtt(options, "door", folder, 10**6, interval, clock=lambda: self.now)
+        self.sink.open(context)
         self.link = self.sink._link
         self.link.told.clear()
 
@@ -163,7 +165,7 @@ def test_a_blind_camera_is_said(run):
 
 def test_status_every_half_minute(run):
     for number in range(0, 700, 10):
-        run.snapshot["uptime_s"] = number / 10
+        run.snapshot = replace(run.snapshot, uptime_s=number / 10)
         run.look(number)
     said = [json.loads(text) for text in run.told("status")]
     assert [status["uptime_s"] for status in said] == [5, 35, 65]
@@ -172,7 +174,7 @@ def test_status_every_half_minute(run):
 
 def test_another_model_has_other_topics(run):
     run.look(0, 0)
-    run.snapshot["model"]["classes"] = ["dog", "cat"]
+    run.snapshot = replace(run.snapshot, model=replace(MODEL, classes=("dog", "cat")))
     run.link.told.clear()
     run.look(10, 1, names=("dog", "cat"))
     node = "homeassistant/sensor/edge_runtime_door"
@@ -209,11 +211,10 @@ def test_overflow_is_said_once_a_minute(run, caplog):
     assert "693 events" in caplog.records[-1].message
 
 
-def test_its_counters_stand_among_the_runners(run):
+def test_its_own_counters_and_what_ails_it(run):
     run.look(0, 0)
     run.link.error = "host:1883: Connection refused"
-    counters = SinkRunner(run.sink, True, print).counters()
-    assert counters == {
-        **{"written": 0, "dropped": 0, "failed": 0, "error": "host:1883: Connection refused"},
-        **{"connected": False, "waiting": 2, "delivered": 0, "overflowed": 0},
-    }
+    assert run.sink.state() == SinkState(
+        error="host:1883: Connection refused",
+        counters={"connected": False, "waiting": 2, "delivered": 0, "overflowed": 0},
+    )

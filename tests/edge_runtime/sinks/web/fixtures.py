@@ -19,7 +19,8 @@ from edge_runtime.pipeline.stats import Stats
 from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.web import server
 from edge_runtime.sinks.web.address import Address
-from edge_runtime.sinks.web.sink import WebPage
+from edge_runtime.sinks.web.sink import WebSink
+from edge_runtime.sources.base import Source, SourceOptions
 
 DEADLINE = 30.0  # seconds until something that must happen counts as not happening
 NAMES = ("cat", "dog <b>")
@@ -27,45 +28,43 @@ BOXES = ((60, 90, 360, 450), (540, 180, 900, 600))
 GROUND = (60, 80, 120)
 
 
-class Source:
+class RunningSource(Source):
     """As much of a source as `Stats` looks at."""
 
     state = "running"
-    restarts = 0
-    dropped = 0
 
 
 class Run:
     """A page on a free port, and the results that it shows."""
 
     def __init__(self, token=None, port=0, host="127.0.0.1"):
-        self.stats = Stats(Source())
+        self.stats = Stats(RunningSource("usb:0", SourceOptions((32, 48))))
         self.context = Context("models/pets.tflite", NAMES, "usb:0", snapshot=self.stats.snapshot)
-        self.page = WebPage(self.context, Address(host, port), token)
+        self.page = WebSink(Address(host, port), token)
         with mock.patch.object(server, "POLL_SECONDS", 0.02):  # closing takes no longer
-            self.page.open()
+            self.page.open(self.context)
         self.port = int(self.page.url.rstrip("/").rpartition(":")[2])
         self._number = 0
 
-    def write(self, picture=None):
+    def write(self, image=None):
         """One more result, the same two boxes in each."""
-        if picture is None:
-            picture = np.full((720, 960, 3), GROUND, np.uint8)
+        if image is None:
+            image = np.full((720, 960, 3), GROUND, np.uint8)
         found = Detections(np.array(BOXES), np.array([0.9, 0.6]), np.array([0, 1]), NAMES)
-        frame = Frame(picture.shape[:2], time.monotonic(), time.time(), self._number, picture)
+        frame = Frame(image.shape[:2], time.monotonic(), time.time(), self._number, image)
         result = Result(frame, found, {"inference": 5.0}, 0.0625)
         self._number += 1
         self.stats.add(result)
         self.page.write(result)
 
     @contextmanager
-    def flowing(self, picture=None, seconds=0.05):
+    def flowing(self, image=None, seconds=0.05):
         """Results all the time, from a thread."""
         stop = threading.Event()
 
         def flow():
             while not stop.wait(seconds):
-                self.write(picture)
+                self.write(image)
 
         thread = threading.Thread(target=flow)
         thread.start()
@@ -132,7 +131,7 @@ def ended(connection):
 
 
 def pixels(jpeg):
-    """(H, W, 3) of a picture file."""
+    """(H, W, 3) of an image file."""
     return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
 
 

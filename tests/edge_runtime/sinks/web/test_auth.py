@@ -12,7 +12,7 @@ from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.web import auth, handler
 from edge_runtime.sinks.web.address import Address
 from edge_runtime.sinks.web.auth import Access, Auth, read_token
-from edge_runtime.sinks.web.sink import WebPage, create
+from edge_runtime.sinks.web.sink import FLAGS, WebSink, create
 from tests.edge_runtime.sinks.web.fixtures import Run
 
 TOKEN = "correct-horse-battery:staple"
@@ -197,14 +197,14 @@ def test_the_name_that_was_given_is_answered():
 def test_beyond_loopback_a_token_is_demanded(tmp_path):
     context = Context("model", ("cat",), "usb:0")
     for host in ("0.0.0.0", "::"):
-        page = WebPage(context, Address(host, 0), None)
+        page = WebSink(Address(host, 0), None)
         with pytest.raises((ValueError, OSError), match=r"token_urlsafe|cannot") as caught:
-            page.open()
+            page.open(context)
         page.close()
         if isinstance(caught.value, OSError):
             assert host == "::"  # a computer without IPv6
-    page = WebPage(context, Address("0.0.0.0", 0), TOKEN)
-    page.open()
+    page = WebSink(Address("0.0.0.0", 0), TOKEN)
+    page.open(context)
     page.close()
 
 
@@ -246,12 +246,11 @@ def test_flags(monkeypatch, tmp_path, capsys):
     monkeypatch.delenv(auth.ENVIRONMENT, raising=False)
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
-    context = Context("model", ("cat",), "usb:0")
 
     def page(*flags):
-        return create(parser.parse_args(["run", "model.tflite", *flags]), context)
+        return create(parser.parse_args(["run", "model.tflite", *flags]))
 
-    assert page() is None
+    assert not FLAGS.is_asked_for(parser.parse_args(["run", "model.tflite"]))
     assert page("--web")._address == Address("127.0.0.1", 8080)
     assert page("--web", "0.0.0.0:81")._address == Address("0.0.0.0", 81)
     for flags in (["--web", "model.tflite"], ["--web", ":0", "--web-fps", "0"]):

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from edge_runtime.media.draw import class_color
-from edge_runtime.sinks.web import handler
-from edge_runtime.sinks.web import mjpeg as broadcast
-from edge_runtime.sinks.web.mjpeg import Broadcast
+from edge_runtime.sinks.web import handler, mjpeg
+from edge_runtime.sinks.web.mjpeg import MjpegStream
 from tests.edge_runtime.sinks.web.fixtures import (
     BOXES,
     DEADLINE,
@@ -33,27 +32,27 @@ def run_fixture():
 @pytest.fixture(name="encoded")
 def encoded_fixture(monkeypatch):
     """The results that were drawn and encoded."""
-    results, real = [], broadcast.annotated_jpeg
+    results, real = [], mjpeg.annotated_jpeg
     monkeypatch.setattr(
-        broadcast, "annotated_jpeg", lambda result: results.append(result) or real(result)
+        mjpeg, "annotated_jpeg", lambda result: results.append(result) or real(result)
     )
     return results
 
 
 @pytest.fixture(name="noise")
 def noise_fixture():
-    """A picture whose JPEG is larger than what the system buffers for a viewer in a while."""
+    """An image whose JPEG is larger than what the system buffers for a viewer in a while."""
     return np.random.default_rng(0).integers(0, 255, (720, 1280, 3), np.uint8)
 
 
 def test_a_viewer_sees_the_frame_and_its_boxes(run):
     with run.flowing(), closing(Viewer(run)) as viewer:
         assert b"200" in viewer.status
-        picture = pixels(viewer.frame())
-    assert picture.shape == (720, 960, 3)
-    assert np.abs(picture[700, 10].astype(int) - GROUND).max() < 12
+        image = pixels(viewer.frame())
+    assert image.shape == (720, 960, 3)
+    assert np.abs(image[700, 10].astype(int) - GROUND).max() < 12
     for class_id, (left, top, _, bottom) in enumerate(BOXES):
-        line = picture[(top + bottom) // 2, left + 1].astype(int)
+        line = image[(top + bottom) // 2, left + 1].astype(int)
         assert np.abs(line - class_color(class_id)).max() < 60  # JPEG frays thin lines
 
 
@@ -68,7 +67,7 @@ def test_twenty_viewers_get_frames_that_are_drawn_once(run, encoded):
         viewers = [stack.enter_context(closing(Viewer(run))) for _ in range(20)]
         for _ in range(4):
             assert all(pixels(viewer.frame()).shape == (720, 960, 3) for viewer in viewers)
-        assert run.page.broadcast.viewers == 20
+        assert run.page.mjpeg.viewers == 20
     numbers = [result.frame.number for result in encoded]
     assert len(numbers) == len(set(numbers))
 
@@ -77,11 +76,11 @@ def test_who_never_reads_slows_nobody_and_is_let_go(run, noise, monkeypatch):
     monkeypatch.setattr(handler.Handler, "timeout", 0.5)
     with run.flowing(noise), closing(Viewer(run)) as viewer:
         with closing(run.connect(STREAM, receive_buffer=4096)):
-            assert eventually(lambda: run.page.broadcast.viewers == 2)
+            assert eventually(lambda: run.page.mjpeg.viewers == 2)
             for _ in range(3):
                 viewer.frame()
             # Its thread waits for it, while the other one reads on.
-            while run.page.broadcast.viewers == 2:
+            while run.page.mjpeg.viewers == 2:
                 viewer.frame()
         for _ in range(3):
             viewer.frame()
@@ -91,14 +90,14 @@ def test_the_writer_never_waits_for_viewers(run, noise):
     with ExitStack() as stack:
         for _ in range(5):
             stack.enter_context(closing(run.connect(STREAM, receive_buffer=4096)))
-        assert eventually(lambda: run.page.broadcast.viewers == 5)
+        assert eventually(lambda: run.page.mjpeg.viewers == 5)
         run.write(noise)
         # All five threads get stuck in sending; a writer that waited for one would get stuck, too.
         writer = threading.Thread(target=lambda: [run.write(noise) for _ in range(500)])
         writer.start()
         writer.join(DEADLINE)
         assert not writer.is_alive()
-        assert run.page.broadcast.viewers == 5
+        assert run.page.mjpeg.viewers == 5
 
 
 def test_who_vanishes_is_forgotten(run, monkeypatch):
@@ -106,10 +105,10 @@ def test_who_vanishes_is_forgotten(run, monkeypatch):
     run.write()
     viewer = Viewer(run)
     viewer.frame()
-    assert run.page.broadcast.viewers == 1
+    assert run.page.mjpeg.viewers == 1
     viewer.close()
     # No new frame comes: it is noticed all the same.
-    assert eventually(lambda: run.page.broadcast.viewers == 0)
+    assert eventually(lambda: run.page.mjpeg.viewers == 0)
 
 
 def test_the_stream_goes_on_where_frames_stop(run, monkeypatch):
@@ -124,14 +123,14 @@ def test_the_stream_goes_on_where_frames_stop(run, monkeypatch):
 
 
 def test_one_viewer_too_many_is_told(run):
-    run.page.broadcast.max_viewers = 2
+    run.page.mjpeg.max_viewers = 2
     run.write()
     with closing(Viewer(run)), closing(Viewer(run)) as second:
         status, _, body = run.get("/stream.mjpg")
         assert status == 503 and b"2 viewers are watching already" in body
         assert json.loads(run.get("/detections.json")[2])["viewers"] == 2
         second.frame()
-    assert eventually(lambda: run.page.broadcast.viewers == 0 or run.write())
+    assert eventually(lambda: run.page.mjpeg.viewers == 0 or run.write())
 
 
 def test_json_knows_whose_stream_is_served(run):
@@ -143,17 +142,17 @@ def test_json_knows_whose_stream_is_served(run):
         assert json.loads(run.get("/detections.json?viewer=other")[2])["watching"] is False
 
 
-def test_no_more_pictures_than_asked_for(encoded):
-    pictures = Broadcast(max_fps=1e-3)
+def test_no_more_frames_than_asked_for(encoded):
+    stream = MjpegStream(max_fps=1e-3)
     run = Run()
-    run.page.broadcast = pictures
+    run.page.mjpeg = stream
     run.write()
-    first = pictures.picture()
+    first = stream.frame()
     run.write()
-    assert pictures.picture() is first and len(encoded) == 1
-    waiting = threading.Thread(target=lambda: pictures.picture(first.number, 1000))
+    assert stream.frame() is first and len(encoded) == 1
+    waiting = threading.Thread(target=lambda: stream.frame(first.number, 1000))
     waiting.start()
-    pictures.close()  # nobody is left waiting for his turn
+    stream.close()  # nobody is left waiting for his turn
     waiting.join(30)
     assert not waiting.is_alive()
     run.page.close()

@@ -35,9 +35,9 @@ def visit(run, folder, *flags):
     return done.stdout
 
 
-def near(picture, color, tolerance=40):
-    """(H, W) bool: pixels of about this colour."""
-    return np.abs(picture.astype(int) - color).max(axis=-1) <= tolerance
+def near(image, color, tolerance=40):
+    """(H, W) bool: pixels of about this color."""
+    return np.abs(image.astype(int) - color).max(axis=-1) <= tolerance
 
 
 @contextmanager
@@ -55,15 +55,15 @@ def test_the_live_picture_and_its_boxes(tmp_path, width):
     shot = tmp_path / "shot.png"
     with opened() as run, run.flowing(seconds=0.1):
         visit(run, tmp_path, f"--window-size={width},1000", f"--screenshot={shot}")
-    picture = pixels(shot.read_bytes())
-    assert picture.shape[1] == width
-    ground = near(picture, GROUND, 12)
+    image = pixels(shot.read_bytes())
+    assert image.shape[1] == width
+    ground = near(image, GROUND, 12)
     # Most of the picture's place on the page, which is at most as wide as a phone.
     assert ground.sum() > 0.5 * (0.6 * width) * (0.6 * width) * 0.75
     rows, columns = np.nonzero(ground)
     area = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
     for class_id in (0, 1):
-        assert near(picture[area], class_color(class_id), 60).sum() > width / 4
+        assert near(image[area], class_color(class_id), 60).sum() > width / 4
     if width == 390:
         assert columns.min() <= 1 and columns.max() >= 388  # nothing is wider than the phone
 
@@ -96,12 +96,12 @@ def test_the_page_finds_a_service_that_is_back(tmp_path):
     command = chromium(run, tmp_path / "profile", "--remote-debugging-port=0")
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            assert eventually(lambda: run.page.broadcast.viewers == 1)
+            assert eventually(lambda: run.page.mjpeg.viewers == 1)
             run.page.close()
             time.sleep(1.5)  # long enough that the page misses an answer
             run = Run(port=run.port)
             run.write()
-            assert eventually(lambda: run.page.broadcast.viewers == 1)
+            assert eventually(lambda: run.page.mjpeg.viewers == 1)
         finally:
             process.terminate()
             run.page.close()

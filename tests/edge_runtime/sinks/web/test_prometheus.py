@@ -1,7 +1,17 @@
 """The text that Prometheus reads."""
 
 import re
+from dataclasses import replace
 
+from edge_runtime.pipeline.snapshot import (
+    BoardState,
+    Dropped,
+    Latency,
+    ModelState,
+    SinkCounters,
+    Snapshot,
+    Throttling,
+)
 from edge_runtime.sinks.web.prometheus import CONTENT_TYPE, metrics_text
 from tests.edge_runtime.sinks.web.fixtures import Run
 
@@ -9,30 +19,31 @@ SAMPLE = re.compile(
     r'(?P<name>[a-z_:]+)(?:\{(?P<labels>(?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)+)\})? '
     r"(?P<value>-?[0-9.]+(?:e[+-]?[0-9]+)?)"
 )
-SNAPSHOT = {
-    "uptime_s": 12.5,
-    "results": 1234567,
-    "fps": 9.5,
-    "latency_ms": {"median": 71.25, "p90": 88.0},
-    "ms": {"inference": 60.0},
-    "frame_age_s": 0.1,
-    "detections": {"cat": 3, 'a "b"\\\n': 4},
-    "state": "running",
-    "healthy": True,
-    "restarts": 2,
-    "dropped": {"source": 10, "pipeline": 0},
-    "board": {
-        "temperature_c": 61.5,
-        "throttling": {"now": ["throttled"], "since_boot": ["throttled", "under-voltage"]},
-        "memory_bytes": 90_000_000,
+RUN = Snapshot(
+    uptime_s=12.5,
+    results=1234567,
+    fps=9.5,
+    latency_ms=Latency(median=71.25, p90=88.0),
+    ms={"inference": 60.0},
+    frame_age_s=0.1,
+    detections={"cat": 3, 'a "b"\\\n': 4},
+    state="running",
+    healthy=True,
+    restarts=2,
+    dropped=Dropped(source=10, pipeline=0),
+    board=BoardState(61.5, Throttling(("throttled",), ("throttled", "under-voltage")), 90_000_000),
+    model=ModelState("m.tflite", ("cat",), threads=4, runtime="litert 2", reloads=1),
+    sinks={
+        "web": SinkCounters(written=9),
+        "mqtt": SinkCounters(
+            written=5,
+            dropped=1,
+            failed=2,
+            error="gone",
+            own={"connected": False, "waiting": 7, "delivered": 8, "overflowed": 6},
+        ),
     },
-    "model": {"runtime": "litert 2", "reloads": 1, "reload_failures": 0},
-    "sinks": {
-        "web": {"written": 9, "dropped": 0, "failed": 0, "error": None},
-        "mqtt": {"written": 5, "dropped": 1, "failed": 2, "error": "gone"}
-        | {"connected": False, "waiting": 7, "delivered": 8, "overflowed": 6},
-    },
-}
+)
 
 
 def parsed(text):
@@ -61,7 +72,7 @@ def parsed(text):
 
 
 def test_every_number_in_its_unit():
-    samples, types = parsed(metrics_text(SNAPSHOT, {"model": "x"}, 3))
+    samples, types = parsed(metrics_text(RUN, {"model": "x"}, 3))
     assert (
         samples.items()
         >= {
@@ -100,13 +111,12 @@ def test_every_number_in_its_unit():
 
 
 def test_what_was_not_measured_is_left_out():
-    board = {"temperature_c": None, "throttling": None, "memory_bytes": None}
-    state = SNAPSHOT | {"board": board, "latency_ms": None, "frame_age_s": None, "ms": {}}
-    text = metrics_text(state, {"model": "x"}, 0)
+    run = replace(RUN, board=BoardState(), latency_ms=None, frame_age_s=None, ms={})
+    text = metrics_text(run, {"model": "x"}, 0)
     parsed(text)
     for name in ("celsius", "throttled", "memory", "latency", "age", "step"):
         assert f"edge_runtime_{name}" not in text and f"_{name} " not in text, name
-    parsed(metrics_text({}, {}, 0))  # before the run has begun
+    parsed(metrics_text(Snapshot(), {}, 0))  # before the run has begun
 
 
 def test_of_a_real_run():

@@ -11,10 +11,9 @@ from contextlib import closing
 import pytest
 
 from edge_runtime.media.draw import class_color
-from edge_runtime.sinks.web import handler, server
-from edge_runtime.sinks.web import mjpeg as broadcast
+from edge_runtime.sinks.web import handler, mjpeg, server
 from edge_runtime.sinks.web.address import Address, is_loopback, parse_address
-from edge_runtime.sinks.web.sink import WebPage
+from edge_runtime.sinks.web.sink import WebSink
 from tests.conftest import ROOT
 from tests.edge_runtime.sinks.web.fixtures import Run, Viewer, ended, eventually, pixels
 
@@ -134,23 +133,23 @@ def test_close_ends_viewers_and_threads():
 
 
 def test_a_port_that_is_taken(run):
-    other = WebPage(run.context, Address("127.0.0.1", run.port), None)
+    other = WebSink(Address("127.0.0.1", run.port), None)
     with pytest.raises(OSError, match="another program has this port"):
-        other.open()
+        other.open(run.context)
     other.close()
 
 
 def test_an_address_that_is_not_ours(run):
     with pytest.raises(OSError, match="no address of this computer"):
-        WebPage(run.context, Address("192.0.2.1", 0), "t" * 20).open()
+        WebSink(Address("192.0.2.1", 0), "t" * 20).open(run.context)
     with pytest.raises(OSError, match=r"cannot find nowhere\.invalid"):
-        WebPage(run.context, Address("nowhere.invalid", 0), "t" * 20).open()
+        WebSink(Address("nowhere.invalid", 0), "t" * 20).open(run.context)
 
 
 def test_ipv6(run):
-    page = WebPage(run.context, Address("::1", 0), None)
+    page = WebSink(Address("::1", 0), None)
     try:
-        page.open()
+        page.open(run.context)
     except OSError as error:
         pytest.skip(f"no IPv6 here: {error}")
     port = int(page.url.rstrip("/").rpartition(":")[2])
@@ -162,7 +161,7 @@ def test_ipv6(run):
 
 def test_a_mistake_is_said_and_the_page_goes_on(run, monkeypatch, caplog):
     run.write()
-    monkeypatch.setattr(broadcast, "draw_detections", lambda *_: 1 / 0)
+    monkeypatch.setattr(mjpeg, "draw_detections", lambda *_: 1 / 0)
     with closing(run.connect(b"GET /snapshot.jpg HTTP/1.0\r\nHost: localhost\r\n\r\n")) as viewer:
         assert ended(viewer)
     assert eventually(lambda: "ZeroDivisionError" in caplog.text)
