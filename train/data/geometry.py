@@ -123,7 +123,7 @@ class Placement:
 def find_placement(
     annotated_wh: tuple[int, int] | None, stored_wh: tuple[int, int], orientation: int
 ) -> Placement:
-    """Placement of boxes, from the sizes in annotation and picture file and the EXIF orientation."""
+    """Placement of boxes, from the sizes in annotation and image file and the EXIF orientation."""
     turn = _TURNS.get(orientation)
     size_wh = stored_wh[::-1] if turn else stored_wh
     if annotated_wh in (None, size_wh):
