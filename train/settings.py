@@ -80,5 +80,5 @@ def add_setting_flags(parser: argparse.ArgumentParser, settings: type) -> None:
 
 
 def setting_values(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:
-    """What the flags of `add_setting_flags` hold, by name of the field."""
+    """Values of the flags of `add_setting_flags`, by name of the field."""
     return {item.name: getattr(arguments, item.name) for item in fields(settings)}

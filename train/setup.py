@@ -70,7 +70,7 @@ def build_net(
 def describe_recipe(
     config: TrainConfig, spec: DetectorSpec, initial: Initial, dataset: VocDataset
 ) -> dict[str, Any]:
-    """What must be the same for an interrupted training to go on, as JSON gives it back."""
+    """The recipe, which must stay the same for an interrupted training to go on, ready for JSON."""
     parts = {**asdict(config), "initial": initial.describe(), "data": _fingerprint(dataset)}
     return {**parts, "spec": json.loads(spec.to_json())}
 

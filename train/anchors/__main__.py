@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """What can be said before the annotations are read."""
+    """Check the flags, before the annotations are read."""
     if options.input_size and not 64 <= options.input_size <= 2048:
         raise ValueError(f"--input-size is 64 to 2048 pixels, got {options.input_size}")
     if options.per_level < 1:

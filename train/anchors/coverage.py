@@ -15,7 +15,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Reach:
-    """How well anchors reach the boxes of one class, or of all.
+    """Anchor coverage of the boxes of one class, or of all.
 
     Attributes:
         name: of the class, or ALL. count: boxes.

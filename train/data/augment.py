@@ -50,7 +50,7 @@ def _windows(image_hw: tuple[int, int], rng: np.random.Generator, min_side: floa
 
 
 def _kept(boxes: np.ndarray, windows: np.ndarray, min_visible: float) -> np.ndarray:
-    """Which boxes a window keeps: (K, M) bool. Both in fractions of the image."""
+    """Boxes that each window keeps: (K, M) bool. Both in fractions of the image."""
     center = (boxes[:, :2] + boxes[:, 2:]) / 2
     inside = (windows[:, None, :2] <= center) & (center <= windows[:, None, 2:])  # [K, M, 2]
     visible = intersection(windows, boxes) >= min_visible * area(boxes)

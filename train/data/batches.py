@@ -110,7 +110,7 @@ class TrainingBatches(keras.utils.PyDataset):
         return images, targets
 
     def made_at(self, index: int) -> float:
-        """When a batch was ready, by time.perf_counter(); to be asked once."""
+        """Time at which a batch was ready, by time.perf_counter(); to be asked once."""
         return self._made_at.pop(index)
 
     def _sample(

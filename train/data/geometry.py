@@ -85,7 +85,7 @@ _BOX_FLAWS = {
 
 @dataclass(frozen=True)
 class Placement:
-    """How boxes lie on a picture.
+    """Placement of boxes on an image.
 
     size_wh: of the upright picture, pixels. drawn_wh: of the picture that the boxes were drawn on.
     turn: brings their points upright, None where they are. contradicted: the annotation gives a
@@ -123,7 +123,7 @@ class Placement:
 def find_placement(
     annotated_wh: tuple[int, int] | None, stored_wh: tuple[int, int], orientation: int
 ) -> Placement:
-    """How boxes lie, from the sizes in annotation and picture file and the EXIF orientation."""
+    """Placement of boxes, from the sizes in annotation and image file and the EXIF orientation."""
     turn = _TURNS.get(orientation)
     size_wh = stored_wh[::-1] if turn else stored_wh
     if annotated_wh in (None, size_wh):
@@ -134,7 +134,7 @@ def find_placement(
 
 
 def clip_box(box_px: Box, size_wh: tuple[float, float]) -> tuple[str | None, Box | None]:
-    """What is wrong with a box, if anything, and the part of it inside the picture, if any.
+    """Clip a box to the image: its flaw, if any, and the part of it inside, if any.
 
     The flaw is one for `describe_box`. A box that leaves the picture has a flaw and a part inside.
     """

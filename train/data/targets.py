@@ -105,7 +105,7 @@ def encode_targets(
 
     Args:
         boxes: (M, 4) xyxy in [0, 1] with positive width and height; M may be 0.
-        class_ids: (M,) 0-based. anchors: (N, 4) cxcywh. variances: (centre, size) divisors.
+        class_ids: (M,) 0-based. anchors: (N, 4) cxcywh. variances: (center, size) divisors.
         anchors_xyxy: (N, 4) the anchors' corners, if they are at hand.
 
     Returns:

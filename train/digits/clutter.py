@@ -1,4 +1,4 @@
-"""What stands around the digits of a scene: textured paper, and ink that is no digit.
+"""Clutter around the digits of a scene: textured paper, and ink that is no digit.
 
 Masks and papers are 300 x 300, float32; masks are alpha in [0, 1], papers RGB in [0, 255].
 """

@@ -1,4 +1,4 @@
-"""One scene of handwritten digits: where they stand, with what ink, on what paper."""
+"""Scene of handwritten digits: their places, ink and paper."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _blend(target: np.ndarray, alpha: np.ndarray, ink: np.ndarray) -> None:
 
 
 def _photograph(paper: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a camera adds: a little blur and a little noise."""
+    """Camera effects: a little blur and a little noise."""
     image = Image.fromarray(np.clip(paper, 0, 255).astype(np.uint8))
     if rng.random() < 0.5:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.8)))

@@ -63,7 +63,7 @@ def make_int8_views(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: i
 
 
 def describe_learning(spec: DetectorSpec, dataset: VocDataset, seed: int) -> CalibrationRecord:
-    """What the int8 file will say of where its ranges come from."""
+    """Calibration record of learnt ranges, for the int8 file."""
     return CalibrationRecord.of(
         spec,
         dataset.root,

@@ -47,7 +47,7 @@ def load_weights(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a training writes: a model, and beside it log, pictures and the state to resume from."""
+    """Files of a training: a model, and beside it log, pictures and the state to resume from."""
 
     model: Path
 
@@ -72,14 +72,14 @@ class TrainingFiles:
         return self.model.with_suffix(".resume.npz")
 
     def remove_leftovers(self) -> None:
-        """What a killed training was writing at that moment."""
+        """Delete what a killed training was writing at that moment."""
         for path in (self.model, self.log, self.curves, self.sheet, self.state):
             remove_leftovers(path)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come.
+    """Progress of a training.
 
     Attributes:
         epochs: completed epochs.
@@ -95,7 +95,7 @@ class Progress:
 
 
 def begin(recipe: dict[str, Any], files: TrainingFiles, resume: bool, overwrite: bool) -> Progress:
-    """Where a training begins: at its start, or where it was interrupted.
+    """Start of a training: its first epoch, or the one at which it was interrupted.
 
     Raises: ValueError rather than lose an earlier result or mix two trainings.
     """

@@ -61,7 +61,7 @@ class Cluster:
             )
 
     def broadcast(self, make: Callable[[], bytes]) -> bytes:
-        """What `make` returns on the first host, on all of them. Raises: as `barrier`."""
+        """The result of `make` on the first host, on all of them. Raises: as `barrier`."""
         with self.barrier():
             value = make() if self.first else b""
         if self.count == 1:
@@ -198,7 +198,7 @@ def replicated(model: keras.Model, seed: int) -> keras.Model:
 def share_progress(
     cluster: Cluster, recipe: Mapping[str, Any], make: Callable[[], Progress]
 ) -> Progress:
-    """Where the first host begins, which alone needs to have the state of an interrupted training.
+    """Progress of the first host, which alone needs to have the state of an interrupted training.
 
     Raises: ValueError on all hosts if one was given another recipe, or if `make` raises it.
     """

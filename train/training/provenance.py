@@ -28,7 +28,7 @@ def describe_training(
     software: Mapping[str, str],
     start_from: Path | None = None,
 ) -> dict[str, Any]:
-    """What a reader needs to do it again, as it is when a training starts.
+    """Provenance as it is when a training starts: what a reader needs to do it again.
 
     Args:
         command: as typed.

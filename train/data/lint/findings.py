@@ -1,4 +1,4 @@
-"""What can be wrong with a data set: the kinds of findings, and how they are shown."""
+"""Findings: the kinds of flaws of a data set, and how they are shown."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _add_implied(
     ids: Mapping[str, dict[str, None]],
     parts: Mapping[str, set[str]],
 ) -> None:
-    """What all the parts of a split lose, the split loses too."""
+    """Add leaks of united splits: such a split loses what all its parts lose."""
     for split, names in ids.items():
         for image_id in names:
             inside = [part for part in parts[split] if image_id in ids[part]]

@@ -105,7 +105,7 @@ class Survey:
 
     @cached_property
     def class_counts(self) -> Counter[str]:
-        """How many objects each name has, as written, over all annotations."""
+        """Objects of each class name, as written, over all annotations."""
         objects = (r.annotation.objects for r in self.entries.values() if r.annotation)
         return Counter(item.name for items in objects for item in items)
 
