@@ -10,7 +10,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -152,7 +152,8 @@ def score_plot(pairs: np.ndarray, names: tuple[str, str], shown: float) -> str:
         axes.plot((0, 1), (0, 1), color=OTHER, linewidth=1, zorder=1)
         for line in (axes.axvline, axes.axhline):
             line(shown, color=OTHER, linewidth=1, linestyle=":")
-        axes.scatter(*pairs.T, s=7, color=SECOND, alpha=0.5, linewidths=0, rasterized=True)
+        x, y = pairs.T
+        axes.scatter(x, y, s=7, color=SECOND, alpha=0.5, linewidths=0, rasterized=True)
         axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
         axes.set(xlabel=f"score of {names[0]}", ylabel=f"score of {names[1]}")
 
@@ -189,7 +190,8 @@ def _svg(draw: Callable[[Figure], None], height: float) -> str:
     from matplotlib.figure import Figure  # the object interface needs no display
 
     # The salt makes the same plot the same text; ids of two plots on a page must differ.
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": draw.__qualname__}):
+    style: Any = {**_STYLE, "svg.hashsalt": draw.__qualname__}
+    with matplotlib.rc_context(style):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         figure.patch.set_alpha(0)
         draw(figure)

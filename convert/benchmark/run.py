@@ -90,16 +90,11 @@ def run_benchmark(
     variants = [_variant(detector, frames[0]) for detector in detectors]
     places = _compared(variants, paths, needed=robustness)
     latency_thresholds = _thresholds(detectors[0])
-    latencies = measure(detectors, frames, latency_runs, follow=_shown) if latency_runs else None
+    latencies = _latencies(detectors, frames, latency_runs)
     use_accuracy_thresholds(detectors)
     found = find_all(detectors, examples)
     accuracies = [evaluate(examples, pictures, class_names) for pictures in found]
-    models = [
-        _describe_model(
-            detector, variants[place], accuracies[place], latencies and latencies[place]
-        )
-        for place, detector in enumerate(detectors)
-    ]
+    models = map(_describe_model, detectors, variants, accuracies, latencies)
     report = BenchmarkReport(
         command=command,
         machine=describe_machine(),
@@ -110,9 +105,8 @@ def run_benchmark(
     )
     if not places:
         return Comparison(report, None)
-    matches = match_all(
-        examples, *(found[place] for place in places.values()), latency_thresholds.score
-    )
+    first, second = (found[place] for place in places.values())
+    matches = match_all(examples, first, second, latency_thresholds.score)
     report = replace(report, agreement=summarize(matches, COMPARED, latency_thresholds.score))
     if robustness:
         pair = {variant: detectors[place] for variant, place in places.items()}
@@ -120,6 +114,16 @@ def run_benchmark(
         rows = measure_robustness(pair, examples, class_names, clean)
         report = replace(report, robustness=rows)
     return Comparison(report, matches)
+
+
+def _latencies(
+    detectors: Sequence[Detector], frames: Sequence[np.ndarray], runs: int
+) -> Sequence[dict[str, Percentiles] | None]:
+    """Of each detector, by step; None for all without runs."""
+    if not runs:
+        return [None] * len(detectors)
+    measured = measure(detectors, frames, runs, follow=_shown)
+    return [{step: Percentiles(**times) for step, times in each.items()} for each in measured]
 
 
 def _shown(rounds: Iterable[int]) -> Iterable[int]:
@@ -160,14 +164,14 @@ def _describe_model(
     detector: Detector,
     variant: str | None,
     accuracy: Accuracy,
-    latency: Mapping[str, Mapping[str, float]] | None,
+    latency: Mapping[str, Percentiles] | None,
 ) -> ModelRow:
     return ModelRow(
         variant=variant,
         file=detector.path.name,
         bytes=detector.path.stat().st_size,
         threads=detector.num_threads,
-        latency_ms=latency and {step: Percentiles(**times) for step, times in latency.items()},
+        latency_ms=latency,
         training=read_training(detector.path),
         accuracy=accuracy,
         input_hw=detector.spec.input_hw,

@@ -82,10 +82,10 @@ def _groups(examples: Sequence[Example]) -> int:
 def _against_int8(ap: float | None, int8: float | None, parts: Sequence[float | None]) -> ApReport:
     """With the jackknife's standard error of the gain, from the gains without each group."""
     gain = minus(ap, int8)
-    gains = [part for part in parts if part is not None]
-    if gain is None or len(gains) < 2:
-        return ApReport(ap, gain, None)
+    gains = np.array([part for part in parts if part is not None])
     count = len(gains)
+    if gain is None or count < 2:
+        return ApReport(ap, gain, None)
     variance = (count - 1) / count * np.square(gains - np.mean(gains)).sum()
     return ApReport(ap, gain, float(np.sqrt(variance)))
 

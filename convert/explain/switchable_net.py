@@ -7,7 +7,7 @@ two together.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import keras
@@ -27,15 +27,17 @@ class SwitchableConvolution(FoldedConvolution):
         bias_delta = quantization.bias_deltas.get(convolution.name)
         weight_delta = quantization.weight_deltas.get(convolution.name)
         super().__init__(convolution, unit.batch_norm, True, bias_delta, weight_delta)
-        self.name = f"{self.name}_{suffix}"
+        self.name: str = f"{convolution.name}_folded_{suffix}"
         self.on = _switch(self.name)
 
-    def folded(self):
+    def folded(self) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         kernel, bias = super().folded()
         # In float a unit has its own bias: the delta makes up for rounding.
         return kernel, bias - (1.0 - self.on) * self.bias_delta
 
-    def rounded(self, kernel, bias):
+    def rounded(
+        self, kernel: keras.KerasTensor, bias: keras.KerasTensor | float = 0.0
+    ) -> keras.KerasTensor:
         return ops.where(self.on > 0, super().rounded(kernel, bias), kernel)
 
 
@@ -46,7 +48,7 @@ class SwitchableRange(keras.Layer):
         super().__init__(name=name)
         self.range, self.on = range_, _switch(name)
 
-    def call(self, x):
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         rounded = keras.quantizers.fake_quant_with_min_max_vars(x, *self.range)
         return ops.where(self.on > 0, rounded, x)
 
@@ -111,15 +113,13 @@ class SwitchableNet:
         return np.asarray(keras.quantizers.fake_quant_with_min_max_vars(values, *self.ranges[name]))
 
     @contextmanager
-    def switched(self, in_float: Collection[str] = (), weights: bool = True, outputs: bool = True):
+    def switched(
+        self, in_float: Collection[str] = (), weights: bool = True, outputs: bool = True
+    ) -> Iterator[None]:
         """While it lasts: some units in float, or all weights, or all activations."""
-        switches = [(self._weights, weights), (self._outputs, outputs)]
-        off = [
-            layer.on
-            for layers, on in switches
-            for name, layer in layers.items()
-            if not on or name in in_float
-        ]
+        switches = [(name, layer.on, weights) for name, layer in self._weights.items()]
+        switches += [(name, layer.on, outputs) for name, layer in self._outputs.items()]
+        off = [switch for name, switch, on in switches if not on or name in in_float]
         for switch in off:
             switch.assign(0.0)
         try:
@@ -128,7 +128,12 @@ class SwitchableNet:
             for switch in off:
                 switch.assign(1.0)
 
-    def _build_alone(self, units, tensors, picture) -> keras.Model:
+    def _build_alone(
+        self,
+        units: Sequence[FusedOp],
+        tensors: Mapping[int, keras.KerasTensor],
+        picture: keras.KerasTensor,
+    ) -> keras.Model:
         """Beside the net, which runs in float then, every unit once more with its switches on."""
         kept = self._weights, self._outputs
         self._weights, self._outputs = {}, {}
@@ -140,7 +145,9 @@ class SwitchableNet:
         self._weights, self._outputs = kept
         return keras.Model(picture, alone)
 
-    def _compute(self, unit: FusedOp, inputs: list, suffix: str):
+    def _compute(
+        self, unit: FusedOp, inputs: list[keras.KerasTensor], suffix: str
+    ) -> keras.KerasTensor:
         x = inputs if len(inputs) > 1 else inputs[0]
         if unit.convolves:
             layer = SwitchableConvolution(unit, self._quantization, suffix)
@@ -151,7 +158,7 @@ class SwitchableNet:
             x = (layer if layer.weights else type(layer).from_config(config))(x)
         return x
 
-    def _round(self, x, name: str, suffix: str):
+    def _round(self, x: keras.KerasTensor, name: str, suffix: str) -> keras.KerasTensor:
         if name not in self.ranges:
             return x
         layer = SwitchableRange(self.ranges[name], f"{name}_range_{suffix}")

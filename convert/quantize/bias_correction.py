@@ -1,4 +1,4 @@
-"""Undoes most of what rounding the weights costs, layer by layer, on calibration pictures.
+"""Bias correction: undoes most of what rounding the weights costs, on calibration pictures.
 
 Rounding a channel's few weights moves its mean output, and the layers behind it add that up: in a
 MobileNetV2 this, and not the noise of rounding, is most of what int8 costs. So biases are moved to
@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 from tqdm import tqdm
 
@@ -26,11 +28,17 @@ from train.quantization.simulated_net import INPUT, Quantization, fold
 
 IMAGES = 32  # means settle early; all activations of a layer are in memory at once
 BATCH = 8
+
+Layer = Callable[..., Any]  # of tensors: a Keras layer or a function
+
 LIGHTS = (0.3, 0.5, 0.7, 1.3)
 
 
 def correct_rounding(
-    model, ranges: Mapping[str, Range], frames: Sequence[np.ndarray], spec: DetectorSpec
+    model: keras.Model,
+    ranges: Mapping[str, Range],
+    frames: Sequence[np.ndarray],
+    spec: DetectorSpec,
 ) -> Quantization:
     """Ranges, and for every convolution how to move its kernel and its bias.
 
@@ -40,30 +48,32 @@ def correct_rounding(
     Args:
         frames: (input_h, input_w, 3) uint8 each; the first IMAGES are used.
     """
-    found = Quantization(ranges, {}, {})
+    weight_deltas: dict[str, np.ndarray] = {}
+    bias_deltas: dict[str, np.ndarray] = {}
+    found = Quantization(ranges, bias_deltas=bias_deltas, weight_deltas=weight_deltas)
     seen = in_other_lights(frames[:IMAGES])
     images = np.concatenate([preprocess(frame, spec) for frame in seen])
     # By number of the tensor: what the float net and what the int8 net have there.
     exact, rounded = {0: images}, {0: _rounded(images, ranges, INPUT)}
-    units, _ = find_ops(model)
-    last_use = {number: unit for unit in units for number in unit.inputs}
-    for unit in tqdm(units, "correcting rounding", unit="layer", leave=False, disable=None):
-        x, y = ([tensors[number] for number in unit.inputs] for tensors in (exact, rounded))
-        if unit.convolves:
-            name, layer = unit.layers[0].name, fold(unit, found, rounds=False)
-            found.weight_deltas[name] = weight_delta_of(layer, y[0])
+    ops, _ = find_ops(model)
+    last_use = {number: op for op in ops for number in op.inputs}
+    for op in tqdm(ops, "correcting rounding", unit="layer", leave=False, disable=None):
+        x, y = ([tensors[number] for number in op.inputs] for tensors in (exact, rounded))
+        if op.convolves:
+            name, layer = op.layers[0].name, fold(op, found, rounds=False)
+            weight_deltas[name] = weight_delta_of(layer, y[0])
             x = [_batched(layer.convolve, x)]
-            y = [_batched(fold(unit, found, rounds=True).convolve, y)]
-            bias_delta = (x[0] - y[0]).mean((0, 1, 2), dtype=np.float64).astype(np.float32)
-            found.bias_deltas[name] = bias_delta
-            y[0] += bias_delta
-        for layer in _behind(unit):
-            x, y = [_batched(layer, x)], [_batched(layer, y)]
-        exact[unit.output] = x[0]
-        rounded[unit.output] = _rounded(y[0], ranges, unit.name) if unit.rounds else y[0]
-        for number in unit.inputs:
-            if last_use[number] is unit:
-                exact.pop(number, None), rounded.pop(number, None)
+            y = [_batched(fold(op, found, rounds=True).convolve, y)]
+            bias_deltas[name] = (x[0] - y[0]).mean((0, 1, 2), dtype=np.float64).astype(np.float32)
+            y[0] += bias_deltas[name]
+        for step in _behind(op):
+            x, y = [_batched(step, x)], [_batched(step, y)]
+        exact[op.output] = x[0]
+        rounded[op.output] = _rounded(y[0], ranges, op.name) if op.rounds else y[0]
+        for number in op.inputs:
+            if last_use[number] is op:
+                exact.pop(number, None)
+                rounded.pop(number, None)
     return found
 
 
@@ -76,13 +86,13 @@ def in_other_lights(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
     ]
 
 
-def _behind(unit: FusedOp) -> list[Callable]:
-    """What a unit does once its convolution, if it has one, is computed."""
-    own = [unit.layers[0].activation] if unit.convolves else []
-    return [*own, *unit.rest]
+def _behind(op: FusedOp) -> list[Layer]:
+    """What an operation does once its convolution, if it has one, is computed."""
+    own = [op.layers[0].activation] if op.convolves else []
+    return [*own, *op.rest]
 
 
-def _batched(layer: Callable, inputs: Sequence[np.ndarray]) -> np.ndarray:
+def _batched(layer: Layer, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """A layer's output for many pictures, in parts that fit into memory."""
     outputs = []
     for start in range(0, len(inputs[0]), BATCH):

@@ -1,4 +1,4 @@
-"""The pictures that int8 ranges are measured on, as the device would see them."""
+"""Calibration data: the pictures that int8 ranges are measured on, as the device sees them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def choose(dataset: VocDataset, count: int, seed: int) -> list[Example]:
     """
     _check(dataset, count)
     order = np.random.default_rng(seed).permutation(len(dataset.examples)).tolist()
-    holders = {name: [] for name in dataset.class_names}
+    holders: dict[str, list[int]] = {name: [] for name in dataset.class_names}
     for index in order:
         for class_id in np.unique(dataset.examples[index].class_ids):
             holders[dataset.class_names[class_id]].append(index)

@@ -1,4 +1,4 @@
-"""Rounds the weights of a layer together, so that their errors cancel on the pictures it sees.
+"""GPTQ-style weight rounding: together, so that errors cancel on the pictures a layer sees.
 
 Rounded one by one, weights change a layer's output most where its inputs go up and down together.
 Here, after each weight, those not yet rounded are moved to make up for its error, weighted by the
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -34,29 +35,30 @@ def weight_delta_of(layer: FoldedConvolution, inputs: np.ndarray) -> np.ndarray:
     moments = second_moments(layer, inputs)
     if layer.depthwise:  # each channel is a group with one output
         rows = kernel.reshape(-1, kernel.shape[2]).T[..., None]
-        rounded = round_together(rows, moments, scale[:, None])
+        rounded = gptq_round(rows, moments, scale[:, None])
         rounded = rounded[..., 0].T.reshape(kernel.shape)
     else:
         rows = kernel.reshape(1, -1, kernel.shape[3])
-        rounded = round_together(rows, moments, scale[None]).reshape(kernel.shape)
+        rounded = gptq_round(rows, moments, scale[None]).reshape(kernel.shape)
     return (rounded - kernel).astype(np.float32)
 
 
 def second_moments(layer: FoldedConvolution, inputs: np.ndarray) -> np.ndarray:
     """Sums of the products of what a kernel's weights are multiplied with: (groups, n, n)."""
     rng = np.random.default_rng(0)
-    total = 0.0
+    total = np.zeros(0)
     for start in range(0, len(inputs), BATCH):
         rows = _patches(layer.convolution, inputs[start : start + BATCH], rng)
         if layer.depthwise:
             grouped = np.ascontiguousarray(rows.transpose(2, 1, 0))  # [C, n, positions]
         else:
             grouped = rows.reshape(1, len(rows), -1).transpose(0, 2, 1)
-        total = total + np.matmul(grouped, grouped.transpose(0, 2, 1)).astype(np.float64)
+        moments = np.matmul(grouped, grouped.transpose(0, 2, 1)).astype(np.float64)
+        total = moments if start == 0 else total + moments
     return total
 
 
-def _patches(convolution, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _patches(convolution: keras.Layer, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What a kernel lies on, (positions, height * width, C); of a wide one, SAMPLES positions."""
     size, strides = convolution.kernel_size, convolution.strides
     reach = [(k - 1) * d + 1 for k, d in zip(size, convolution.dilation_rate, strict=True)]
@@ -81,7 +83,7 @@ def _padded(images: np.ndarray, reach: Sequence[int], strides: Sequence[int]) ->
     return np.pad(images, ((0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)))
 
 
-def round_together(weights: np.ndarray, moments: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def gptq_round(weights: np.ndarray, moments: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Weights on the multiples of their scale, up to STEPS of them.
 
     Args:

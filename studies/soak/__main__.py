@@ -40,7 +40,10 @@ ACCIDENTS = (("camera killed", 240.0), ("camera frozen", 540.0), ("broker killed
 
 def main() -> int:
     """Returns: 0 where all is flat and nothing was lost, else 1; 2 where it could not start."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.soak",
+        description="Run the whole pipeline for a while, with accidents.",
+    )
     parser.add_argument("--minutes", type=float, default=30.0, help="(default: %(default)s)")
     parser.add_argument("--pictures", type=Path, required=True, help="folder the video is made of")
     parser.add_argument("--out", type=Path, default=Path("build/soak"))
@@ -78,8 +81,13 @@ class Soak:
         with (folder / "runtime.log").open("w") as log:
             self._process = subprocess.Popen(self._command, stderr=log, env=self._environment())
         stream = f"{self._web}/stream.mjpg"
-        stays = [{}, {}, {"slow": True}, {"stay": 7.0}, {"stay": 31.0}]
-        self._viewers = [Viewer(stream, **how) for how in stays]
+        self._viewers = [
+            Viewer(stream),
+            Viewer(stream),
+            Viewer(stream, slow=True),
+            Viewer(stream, stay=7.0),
+            Viewer(stream, stay=31.0),
+        ]
         self._last_state: dict = {}
 
     def _runtime_command(self) -> list[str]:
@@ -160,8 +168,10 @@ class Soak:
             self._process.kill()
             self._process.wait()
         self.ended_within = round(time.monotonic() - begin, 2)
-        for part in (*self._viewers, self._camera, self._listener):
-            part.close()
+        for viewer in self._viewers:
+            viewer.close()
+        self._camera.close()
+        self._listener.close()
         self._broker.kill()
 
     def report(self) -> int:

@@ -12,6 +12,9 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import cv2
+import paho.mqtt.client as mqtt
+
 FPS = 15
 HOLD = 5  # frames that a scene stands still
 
@@ -25,11 +28,12 @@ def free_port() -> int:
 
 def make_video(pictures: list[Path], target: Path) -> Path:
     """A video of the pictures, 640x480, each `HOLD` frames long."""
-    import cv2
-
-    writer = cv2.VideoWriter(str(target), cv2.VideoWriter_fourcc(*"mp4v"), FPS, (640, 480))
+    writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (640, 480))
     for path in pictures:
-        scene = cv2.resize(cv2.imread(str(path)), (640, 480))
+        image = cv2.imread(str(path))
+        if image is None:
+            raise ValueError(f"a picture expected, got {path}")
+        scene = cv2.resize(image, (640, 480))
         for _ in range(HOLD):
             writer.write(scene)
     writer.release()
@@ -45,10 +49,10 @@ class Camera:
         camera = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
+            def do_GET(self) -> None:
                 camera.serve(self)
 
-            def log_message(self, *_):
+            def log_message(self, *_: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
@@ -74,8 +78,6 @@ class Camera:
 
 
 def _jpegs(video: Path) -> list[bytes]:
-    import cv2
-
     reader = cv2.VideoCapture(str(video))
     jpegs = []
     while True:
@@ -109,8 +111,11 @@ class Broker:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
+        program = self.program()
+        if program is None:
+            raise RuntimeError("mosquitto expected; sudo apt install mosquitto")
         self._process = subprocess.Popen(
-            [self.program(), "-c", str(self._config)],
+            [program, "-c", str(self._config)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -132,8 +137,6 @@ class Listener:
     """Notes what the broker delivers of that which is to arrive once at least."""
 
     def __init__(self, port: int, topics: tuple[str, ...]) -> None:
-        import paho.mqtt.client as mqtt
-
         self.count = 0
         self._seen: set[tuple[str, bytes]] = set()
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="soak")
@@ -142,7 +145,7 @@ class Listener:
         self._client.on_connect = lambda client, *_: client.subscribe([(t, 0) for t in topics])
         self._client.on_message = self._note
         # Before the runtime is back, which tries after a second: a killed broker has forgotten us.
-        self._client.reconnect_delay_set(0.05, 0.1)
+        self._client.reconnect_delay_set(0.05, 0.1)  # type: ignore[arg-type] # floats work, too
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
@@ -151,9 +154,9 @@ class Listener:
         """Messages without those that came again."""
         return len(self._seen)
 
-    def _note(self, client, data, message) -> None:
+    def _note(self, client: object, data: object, message: mqtt.MQTTMessage) -> None:
         self.count += 1
-        self._seen.add((message.topic, message.payload))
+        self._seen.add((message.topic, bytes(message.payload)))
 
     def close(self) -> None:
         self._client.disconnect()

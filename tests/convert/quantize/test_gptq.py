@@ -6,21 +6,21 @@ import pytest
 from keras import layers
 
 from convert.quantize.bias_correction import LIGHTS, in_other_lights
-from convert.quantize.gptq import STEPS, round_together, second_moments, weight_delta_of
+from convert.quantize.gptq import STEPS, gptq_round, second_moments, weight_delta_of
 from train.quantization.fake_quant import FoldedConvolution
 
 
 def test_equal_inputs_let_one_weight_make_up_for_the_other():
     """Nearest gives 0 + 0 for 0.4 + 0.4; 0 + 1 is closer to 0.8."""
     weights = np.array([[[0.4], [0.4]]])
-    rounded = round_together(weights, np.ones((1, 2, 2)), np.ones((1, 1)))
+    rounded = gptq_round(weights, np.ones((1, 2, 2)), np.ones((1, 1)))
     assert sorted(rounded.ravel()) == [0, 1]
 
 
 def test_unrelated_inputs_leave_every_weight_to_the_nearest_step():
     weights = np.random.default_rng(0).normal(size=(1, 6, 3))
     scale = np.full((1, 3), 0.1)
-    rounded = round_together(weights, np.eye(6)[None] * np.arange(1, 7), scale)
+    rounded = gptq_round(weights, np.eye(6)[None] * np.arange(1, 7), scale)
     np.testing.assert_allclose(rounded, np.rint(weights / 0.1) * 0.1, atol=1e-12)
 
 
@@ -31,7 +31,7 @@ def test_related_inputs_come_out_closer_than_by_nearest_steps():
     weights = rng.normal(size=(1, 12, 5))
     scale = np.abs(weights).max(axis=1) / 7  # coarse, as 4 bits
     moments = (inputs.T @ inputs)[None]
-    together = round_together(weights, moments, scale)
+    together = gptq_round(weights, moments, scale)
     nearest = np.rint(weights / scale[:, None]) * scale[:, None]
 
     def error(rounded):
@@ -44,12 +44,12 @@ def test_related_inputs_come_out_closer_than_by_nearest_steps():
 
 def test_no_weight_leaves_the_range():
     weights = np.array([[[1.0], [0.999]]])
-    rounded = round_together(weights, np.ones((1, 2, 2)), np.full((1, 1), 1 / STEPS))
+    rounded = gptq_round(weights, np.ones((1, 2, 2)), np.full((1, 1), 1 / STEPS))
     assert np.abs(rounded).max() <= 1.0
 
 
 def test_dead_inputs_are_no_reason_to_fail():
-    rounded = round_together(np.full((1, 2, 1), 0.6), np.zeros((1, 2, 2)), np.ones((1, 1)))
+    rounded = gptq_round(np.full((1, 2, 1), 0.6), np.zeros((1, 2, 2)), np.ones((1, 1)))
     np.testing.assert_array_equal(rounded, np.ones((1, 2, 1)))
 
 
