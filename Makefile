@@ -157,9 +157,10 @@ test-pi: $(installed) ## the runtime's tests on emulated Pis and picamera2 on a 
 soak: $(installed) data ## the whole runtime for MINUTES, cameras and brokers killed: does anything grow?
 	@$(python) -m studies.soak --minutes $(MINUTES) --pictures $(digits)/JPEGImages --out build/soak
 
-lint: $(installed) ## check style
+lint: $(installed) ## check style and types
 	@$(venv)/bin/ruff check .
 	@$(venv)/bin/ruff format --check .
+	@$(venv)/bin/mypy
 
 clean: ## remove what was built; models/ stays
 	rm -rf build .venv
