@@ -46,31 +46,9 @@ stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
   $(python) -m train --out build/$(1).keras $(2) $(FLAGS) \
   $$(test ! -e build/$(1).resume.npz || echo --resume); \
   else echo "build/$(1).keras is there: remove build/$(1)[._]* to train again"; fi
-# $(call link,TARGET,NAME): build/NAME points at a user's file or folder, whatever stood there before.
-link = [ "$(1)" -ef "build/$(2)" ] || { rm -f "build/$(2)" && ln -s "$(abspath $(1))" "build/$(2)"; }
 
-# The figures of studies/bccd: the recipe was tuned on train and val, then learns from both.
-# Blood cells look alike upside down and are always equally large: little cropping and zooming.
-bccd_data := --train-split trainval --val-split none \
-  --vertical-flip 0.5 --min-crop 0.6 --zoom-out 0.2 --max-zoom 1.3
-bccd_recipe := $(bccd_data) --input-size 300 --epochs 80 --batch-size 8 --warmup-epochs 2 \
-  --anchors build/bccd_anchors.json
-
-# The digits detector at every width of the backbone and size of the input, on a small budget: each
-# learns from 32000 scenes at 224 pixels, which the sizes of a width share, and 4000 at its own.
-# From scratch a net takes thousands of steps to begin to find anything (training_*.csv of
-# studies/width_and_size), hence small batches and, at first, all negatives: see class_loss.
-WIDTHS ?= 0.35 0.5 0.75 1.0
-SIZES ?= 160 224 300
-family_width := --from-scratch --input-size 224 --batch-size 8 --no-hard-negatives --epochs 4 \
-  --warmup-epochs 0.25 --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
-family_size := --train-split family --batch-size 8 --epochs 1 --warmup-epochs 0.25 \
-  --learning-rate 0.001 $(mild)
-# $(call float_and_int8,NAME): converts NAME.keras into the folder NAME; skipped where that is newer.
-float_and_int8 = if [ ! -e $(1)/report.json ] || [ $(1).keras -nt $(1)/report.json ]; then \
-  $(python) -m convert $(1).keras --data $(digits) --out $(1) --variants float32 int8 \
-    --no-robustness; \
-  else echo "$(1) is converted: remove that folder to convert again"; fi
+# Each has a target that does its study again: bccd, family.
+include $(wildcard studies/*/recipe.mk)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data check-data train bccd family convert benchmark detect test test-quick test-pi soak lint clean
@@ -100,39 +78,6 @@ train: $(installed) data ## train the shipped detector again, from scratch, over
 	@$(call stage,digits_256,$(digits_recipe) $(coarse))
 	@$(call stage,digits,$(digits_recipe) $(fine))
 	@$(call stage,digits_qat,$(digits_qat))
-
-bccd: $(installed) ## studies/bccd again: three trainings on blood cells; BCCD=folder, WEIGHTS=file
-	@test -d "$(BCCD)/ImageSets" || { echo "BCCD= names the data set's folder, with ImageSets/"; exit 2; }
-	@mkdir -p build/data
-	@$(call link,$(BCCD),data/BCCD)
-	@$(if $(WEIGHTS),$(call link,$(WEIGHTS),imagenet.weights.h5))
-	@$(python) -m train.anchors --data build/data/BCCD --split trainval --input-size 300 --per-level 4 \
-	  --out build/bccd_anchors.json --picture build/bccd_anchors.png
-	@for seed in 0 1 2; do \
-	  $(call stage,bccd_$$seed,--data build/data/BCCD $(bccd_recipe) --seed $$seed \
-	    $(if $(WEIGHTS),--backbone-weights build/imagenet.weights.h5)) || exit; \
-	  $(call stage,bccd_$${seed}_qat,--data build/data/BCCD --qat --start-from build/bccd_$$seed.keras \
-	    $(bccd_data) --seed $$seed) || exit; \
-	  $(python) -m convert build/bccd_$$seed.keras --qat build/bccd_$${seed}_qat.keras \
-	    --data build/data/BCCD --out build/bccd_$$seed || exit; \
-	done
-	@$(python) -m studies.seeds build/bccd_0/report.json build/bccd_1/report.json \
-	  build/bccd_2/report.json --out build/bccd
-
-family: $(installed) data ## studies/width_and_size again: the digits detector at several widths and sizes, hours
-	@mkdir -p build/family
-	@head -n 4000 $(digits)/ImageSets/Main/train.txt > $(digits)/ImageSets/Main/family.txt
-	@for width in $(WIDTHS); do \
-	  $(call stage,family/digits_$$width,$(digits_recipe) $(family_width) --alpha $$width) || exit; \
-	  for size in $(SIZES); do \
-	    $(call stage,family/digits_$${width}_$$size,$(digits_recipe) $(family_size) \
-	      --alpha $$width --input-size $$size --start-from build/family/digits_$$width.keras) || exit; \
-	    $(call float_and_int8,build/family/digits_$${width}_$$size) || exit; \
-	  done; \
-	done
-	@$(python) -m convert.benchmark build/family/*/*.tflite --data $(digits) --no-page \
-	  --out build/family/report.json
-	@$(python) -m studies.width_and_size build/family/report.json --out build/family
 
 convert: $(needs) ## int8 and other .tflite files, and what they cost: report.html
 	@$(python) -m convert $(MODEL) $(if $(QAT),--qat $(QAT)) --data $(DATA) --out $(OUT) $(FLAGS)

@@ -112,7 +112,9 @@ def test_flags_named_in_sentences_exist():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_make_targets_exist(page):
-    targets = set(re.findall(r"^([a-z-]+):.*##", text_of("Makefile"), re.MULTILINE))
+    recipes = [path.relative_to(ROOT) for path in ROOT.glob("studies/*/recipe.mk")]
+    rules = "\n".join(text_of(str(path)) for path in ("Makefile", *recipes))
+    targets = set(re.findall(r"^([a-z-]+):.*##", rules, re.MULTILINE))
     shown = [re.search(r"(?:^|&& )make ([a-z][a-z-]*)", code) for code in snippets(page)]
     named = {match[1] for match in shown if match}
     if page == "README.md":

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
+RECIPES = [path.read_text(encoding="utf-8") for path in ROOT.glob("studies/*/recipe.mk")]
+TARGETS = set(re.findall(r"^([a-z-]+):.*##", "\n".join([MAKEFILE, *RECIPES]), re.MULTILINE))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def class_loss(
             much. That is for a first stage from scratch: of the digits at 224 pixels a net of width
             0.5 had a validation AP of .061 after 16000 scenes, .025 with the hardest, and .260
             against .182 after 32000 (training_0.5.csv and hardest_0.5.csv in
-            studies/width_and_size, the Makefile's `family_width` with and without
+            studies/width_and_size, `family_width` of its recipe.mk with and without
             --no-hard-negatives; Intel Xeon, 2026-11-22).
 
     Returns: a scalar. A picture without an object counts as if it had one positive, so that it
