@@ -1,6 +1,7 @@
 """Set-up: the Python check, `make help`, `make setup`."""
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -98,7 +99,9 @@ esac
     )
     python.chmod(0o755)
     command = ["make", "setup", f"PYTHON={python}"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    # Where `make test` runs this, its variables would make this one a sub-make that says so.
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

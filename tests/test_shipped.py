@@ -19,6 +19,8 @@ from train.data.dataset import load_voc, read_image
 from train.digits.__main__ import write_digits
 from train.quantization.learnt_ranges import read_ranges
 
+pytestmark = pytest.mark.slow
+
 MODELS = Path(__file__).resolve().parents[1] / "models"
 KERAS, INT8 = MODELS / "digits.keras", MODELS / "digits_int8.tflite"
 QAT = MODELS / "digits_qat.keras"  # what the int8 file is made of

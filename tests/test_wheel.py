@@ -17,6 +17,8 @@ from PIL import Image
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 # Only these excuse a failed installation. An index that answers "no such version" does not.
 UNREACHABLE = re.compile(
     "NewConnectionError|ConnectTimeoutError|ReadTimeoutError|NameResolutionError|ProxyError"

@@ -143,6 +143,13 @@ def summarize(
     )
 
 
+def mean_score_error(matches: Sequence[PictureMatch]) -> float | None:
+    """Mean |difference of the scores| of the pairs with two members; None where there are none."""
+    pairs = [picture.scores[(picture.rows != NONE).all(axis=1)] for picture in matches]
+    scores = np.concatenate(pairs)
+    return float(np.abs(scores[:, 1] - scores[:, 0]).mean()) if len(scores) else None
+
+
 def _score_difference(differences: np.ndarray) -> ScoreDifference | None:
     if not differences.size:
         return None

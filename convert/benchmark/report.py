@@ -75,6 +75,8 @@ class ModelRow:
         latency_ms: by step, see `edge_runtime.detector.latency`; None where it was not measured.
         training: the record of the training inside the file, if there is one.
         input_hw: None in reports of earlier versions.
+        score_error: mean |score - float32's| of the detections that both show, in [0, 1]; of
+            float32 itself, or without it, None.
         extra: other keys of the row.
     """
 
@@ -86,6 +88,7 @@ class ModelRow:
     training: Json | None
     accuracy: Accuracy
     input_hw: tuple[int, int] | None = None
+    score_error: float | None = None
     extra: Json = field(default_factory=dict)
 
     @property
@@ -114,6 +117,7 @@ class ModelRow:
             "latency_ms": None if times is None else {step: asdict(times[step]) for step in times},
             "training": self.training,
             **asdict(self.accuracy),
+            **({} if self.score_error is None else {"score_error": self.score_error}),
             **self.extra,
         }
 
@@ -121,7 +125,7 @@ class ModelRow:
     def from_json(cls, content: Json) -> ModelRow:
         """Raises: KeyError for a key that every report has."""
         size = content.get("input_hw")
-        known = {"variant", "file", "input_hw", "bytes", "threads", "latency_ms", "training"}
+        known = {each.name for each in fields(cls)} - {"accuracy", "extra"}
         return cls(
             variant=content["variant"],
             file=content["file"],
@@ -131,6 +135,7 @@ class ModelRow:
             training=content["training"],
             accuracy=Accuracy(**{key: content[key] for key in ACCURACY_KEYS}),
             input_hw=None if size is None else (size[0], size[1]),
+            score_error=content.get("score_error"),
             extra=_without(content, {*known, *ACCURACY_KEYS}),
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from convert.arguments import LATENCY_RUNS
-from convert.benchmark.agreement import PictureMatch, match_all, summarize
+from convert.benchmark.agreement import PictureMatch, match_all, mean_score_error, summarize
 from convert.benchmark.predict import find_all, use_accuracy_thresholds
 from convert.benchmark.report import (
     BenchmarkReport,
@@ -30,7 +30,7 @@ from edge_runtime.detector.latency import measure
 from edge_runtime.detector.spec import read_member
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import Example, VocDataset, load_voc, read_image
-from train.evaluation.coco import Accuracy, evaluate
+from train.evaluation.coco import Accuracy, PictureDetections, evaluate
 from train.training.provenance import read_training
 
 # Whose detections are matched, and which see changed pictures: the reference first.
@@ -94,7 +94,8 @@ def run_benchmark(
     use_accuracy_thresholds(detectors)
     found = find_all(detectors, examples)
     accuracies = [evaluate(examples, pictures, class_names) for pictures in found]
-    models = map(_describe_model, detectors, variants, accuracies, latencies)
+    matched = _match_reference(variants, examples, found, latency_thresholds.score)
+    models = map(_describe_model, detectors, variants, accuracies, latencies, matched)
     report = BenchmarkReport(
         command=command,
         machine=describe_machine(),
@@ -103,10 +104,9 @@ def run_benchmark(
         models=tuple(sorted(models, key=_rank)),
         calibration=_calibration(detectors, variants),
     )
-    if not places:
+    matches = matched[places[COMPARED[1]]] if places else None
+    if matches is None:
         return Comparison(report, None)
-    first, second = (found[place] for place in places.values())
-    matches = match_all(examples, first, second, latency_thresholds.score)
     report = replace(report, agreement=summarize(matches, COMPARED, latency_thresholds.score))
     if robustness:
         pair = {variant: detectors[place] for variant, place in places.items()}
@@ -114,6 +114,24 @@ def run_benchmark(
         rows = measure_robustness(pair, examples, class_names, clean)
         report = replace(report, robustness=rows)
     return Comparison(report, matches)
+
+
+def _match_reference(
+    variants: Sequence[str | None],
+    examples: Sequence[Example],
+    found: Sequence[Sequence[PictureDetections]],
+    score_threshold: float,
+) -> list[list[PictureMatch] | None]:
+    """Each model's detections matched with float32's; None for float32 itself or without it."""
+    if COMPARED[0] not in variants:
+        return [None] * len(variants)
+    reference = variants.index(COMPARED[0])
+    return [
+        None
+        if place == reference
+        else match_all(examples, found[reference], pictures, score_threshold)
+        for place, pictures in enumerate(found)
+    ]
 
 
 def _latencies(
@@ -165,6 +183,7 @@ def _describe_model(
     variant: str | None,
     accuracy: Accuracy,
     latency: Mapping[str, Percentiles] | None,
+    matches: Sequence[PictureMatch] | None,
 ) -> ModelRow:
     return ModelRow(
         variant=variant,
@@ -175,6 +194,7 @@ def _describe_model(
         training=read_training(detector.path),
         accuracy=accuracy,
         input_hw=detector.spec.input_hw,
+        score_error=None if matches is None else mean_score_error(matches),
     )
 
 

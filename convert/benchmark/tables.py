@@ -52,6 +52,7 @@ def conditions(report: BenchmarkReport) -> list[str]:
     return [
         f"{data.root}, split {data.split}: {data.images} pictures, {data.boxes} boxes{difficult}",
         "AP in points (hundredths), diff against float32; blank: not measured",
+        "score error: mean |score - float32's| of the detections that both show",
         f"accuracy at score >= {accuracy.score:g}, latency at score >= {latency.score:g}, "
         f"NMS IoU {accuracy.iou:g}",
     ]
@@ -63,6 +64,7 @@ def main_rows(report: BenchmarkReport) -> list[list[str]]:
     heading = ["variant", "size MB"]
     for title, key in ACCURACY_COLUMNS:
         heading += [title, "diff"] if key in DIFFERENCES else [title]
+    heading.append("score error")
     rows = [[*heading, "inference ms", "p90", "end to end ms", "p90", "threads", "file"]]
     for model in report.models:
         row = [model.variant or "", f"{model.bytes / 1e6:.2f}"]
@@ -70,6 +72,7 @@ def main_rows(report: BenchmarkReport) -> list[list[str]]:
             row.append(points(getattr(model.accuracy, key)))
             if key in DIFFERENCES:
                 row.append(_difference(model, reference, key))
+        row.append("" if model.score_error is None else f"{model.score_error:.4f}")
         for step in ("inference", "end_to_end"):
             row += [_milliseconds(model.median_ms(step)), _milliseconds(model.p90_ms(step))]
         rows.append([*row, str(model.threads), model.file])

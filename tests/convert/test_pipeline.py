@@ -28,6 +28,8 @@ from tests.convert.fixtures import (  # noqa: F401
     write_dataset,
 )
 
+pytestmark = pytest.mark.slow
+
 INT8 = TensorType.INT8
 FILES = {f"cells_{variant}.tflite" for variant, row in VARIANTS.items() if not row.flag}
 # What is enough to see whether files appear, and quick.

@@ -22,6 +22,8 @@ from tests.convert.fixtures import (  # noqa: F401
     make_model,
 )
 
+pytestmark = pytest.mark.slow
+
 GRAY = np.full((64, 64, 3), 120, np.uint8)
 BRIGHT = np.random.default_rng(0).integers(180, 240, (64, 64, 3), np.uint8)
 

@@ -10,6 +10,8 @@ from convert.verify import find_problems, read_model
 from edge_runtime.detector.spec import DetectorSpec, embed
 from tests.convert.fixtures import SPEC, converted_fixture, frames_fixture, keras_path_fixture  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 def operators(model, name):
     graph = model.subgraphs[0]

@@ -11,6 +11,8 @@ from studies.calibration.methods import METHODS, NARROWEST, Observed
 from studies.calibration.report import StudyReport, format_study
 from tests.convert.fixtures import dataset_fixture, keras_path_fixture  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 # Two pictures of one layer: almost everything in [-1, 1], one number far out.
 USUAL = np.linspace(-1, 1, 2000)
 SAMPLES = np.stack([USUAL, USUAL])

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.spec import AnchorLevel
-from tests.train.test_trainer import run, scenes, stopped_after_an_epoch, tiny_net, tiny_preset  # noqa: F401
+from tests.train.runs import run, stopped_after_an_epoch
 from train import trainer as loop
 from train.data.dataset import load_voc
 from train.model.presets import PRESETS
 from train.training import callbacks
 from train.training.checkpoint import read_progress
 
-pytestmark = pytest.mark.usefixtures("tiny_net")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_net")]
 
 
 @pytest.fixture
-def copied(scenes, tmp_path):  # noqa: F811
+def copied(scenes, tmp_path):
     """A copy of the scenes to damage, and a file name for the model."""
     root = tmp_path / "scenes"
     shutil.copytree(scenes, root)
@@ -57,7 +57,7 @@ def test_a_validation_split_that_measures_nothing_is_refused(copied, capsys):
     assert "objects that are not difficult expected" in capsys.readouterr().err
 
 
-def test_a_loss_that_is_no_number_ends_the_training(scenes, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_a_loss_that_is_no_number_ends_the_training(scenes, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(loop, "box_loss", lambda targets, offsets: np.nan * offsets[0, 0, 0])
     out = tmp_path / "model.keras"
     assert run(scenes, out, "--epochs=1") == 2
@@ -65,7 +65,7 @@ def test_a_loss_that_is_no_number_ends_the_training(scenes, tmp_path, monkeypatc
     assert not out.exists()
 
 
-def test_overwriting_forgets_the_earlier_training(scenes, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_overwriting_forgets_the_earlier_training(scenes, tmp_path, monkeypatch, capsys):
     out = tmp_path / "model.keras"
     state = out.with_suffix(".resume.npz")
     with stopped_after_an_epoch(monkeypatch):
@@ -88,7 +88,7 @@ def test_overwriting_forgets_the_earlier_training(scenes, tmp_path, monkeypatch,
     assert "model.csv holds an earlier result" in capsys.readouterr().err
 
 
-def test_resuming_needs_the_best_model_so_far(scenes, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_resuming_needs_the_best_model_so_far(scenes, tmp_path, monkeypatch, capsys):
     out = tmp_path / "model.keras"
     with stopped_after_an_epoch(monkeypatch):
         assert run(scenes, out, "--epochs=2") == 130
@@ -97,7 +97,7 @@ def test_resuming_needs_the_best_model_so_far(scenes, tmp_path, monkeypatch, cap
     assert "the best model before the interruption" in capsys.readouterr().err
 
 
-def test_training_warns_of_classes_out_of_the_anchors_reach(scenes, monkeypatch, capsys):  # noqa: F811
+def test_training_warns_of_classes_out_of_the_anchors_reach(scenes, monkeypatch, capsys):
     class Net:
         def __init__(self):
             self.output = {"logits": np.zeros((1, 4, 2))}

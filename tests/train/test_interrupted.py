@@ -14,6 +14,8 @@ from tests.conftest import ROOT
 from train.digits.__main__ import write_digits
 from train.training.checkpoint import read_progress
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 5
 RECIPE = (
     f"--preset digits --from-scratch --batch-size 4 --epochs {EPOCHS} "

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from contextlib import contextmanager
 from dataclasses import asdict
 
 import keras
@@ -10,15 +9,12 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.spec import AnchorLevel, read_spec
-from tests.train.tiny_training import tiny_ssd
-from train import setup as recipe
-from train.__main__ import main
+from tests.train.runs import STILL, losses, run, stopped_after_an_epoch
 from train.anchors.levels import save_levels
 from train.config import TrainConfig
 from train.data.dataset import load_voc
-from train.digits.__main__ import write_digits
 from train.evaluation.coco import evaluate
-from train.model.presets import PRESETS, Preset
+from train.model.presets import PRESETS
 from train.setup import make_spec
 from train.training import callbacks
 from train.training.callbacks import detect_all
@@ -26,60 +22,12 @@ from train.training.checkpoint import Progress, TrainingFiles, begin, read_progr
 from train.training.initial_weights import Initial
 from train.training.provenance import read_training
 
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    """A few scenes of digits."""
-    root = tmp_path_factory.mktemp("data") / "digits"
-    write_digits(root, {"train": 8, "val": 4, "test": 4}, workers=1)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def tiny_preset(monkeypatch):
-    """A net that trains in seconds; the shipped presets are tested in test_model."""
-    levels = (AnchorLevel(16, (0.2, 0.4), (0.6, 0.6)),)
-    monkeypatch.setitem(PRESETS, "digits", Preset(levels, 0, 0.35, (64, 64)))
-
-
-@pytest.fixture
-def tiny_net(monkeypatch):
-    """A net of a few layers, for tests of all that is around it: the real one takes ten seconds."""
-    monkeypatch.setattr(recipe, "build_ssd", tiny_ssd)
-
-
-def run(scenes, out, *flags):
-    recipe = {"preset": "digits", "batch-size": 4, "validate-every": 1, "horizontal-flip": 0}
-    recipe = [f"--{flag}={value}" for flag, value in recipe.items()]
-    if not any(flag.startswith(("--start-from", "--backbone-weights")) for flag in flags):
-        recipe.append("--from-scratch")
-    return main(["--data", str(scenes), "--out", str(out), *recipe, *flags])
-
-
-@contextmanager
-def stopped_after_an_epoch(monkeypatch):
-    """Ctrl-C as soon as the state of an epoch is on the disk."""
-    save = callbacks.save_state
-
-    def save_then_stop(path, model, progress):
-        save(path, model, progress)
-        if progress.epochs:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "save_state", save_then_stop)
-        yield
-
-
-def losses(out):
-    with out.with_suffix(".csv").open(newline="") as file:
-        return [float(row["loss"]) for row in csv.DictReader(file)]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_preset")]
 
 
 def test_training_writes_model_log_and_curves_and_lowers_the_loss(scenes, tmp_path, capsys):
     out = tmp_path / "model.keras"
-    still = ["--crop=0", "--zoom-out=0", "--warmup-epochs=0", "--learning-rate=0.01"]
-    assert run(scenes, out, "--epochs=8", *still) == 0
+    assert run(scenes, out, "--epochs=8", *STILL, "--learning-rate=0.01") == 0
     assert read_spec(out).class_names == tuple("0123456789")
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert not out.with_suffix(".resume.npz").exists()

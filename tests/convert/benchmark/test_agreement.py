@@ -4,7 +4,14 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from convert.benchmark.agreement import NONE, PictureMatch, match, most_different, summarize
+from convert.benchmark.agreement import (
+    NONE,
+    PictureMatch,
+    match,
+    mean_score_error,
+    most_different,
+    summarize,
+)
 from train.data.dataset import Example
 
 LEFT, RIGHT = (0.0, 0.0, 0.4, 0.4), (0.5, 0.5, 0.9, 0.9)
@@ -77,6 +84,7 @@ def test_summary_by_hand():
         picture(found((LEFT, 0.4, 0)), found((LEFT, 0.7, 0)), "one"),
         picture(found(), found(), "none"),
     ]
+    assert mean_score_error(matches) == pytest.approx(0.2)
     got = summarize(matches, ("float32", "int8"), 0.5)
     got = asdict(got)
     json.dumps(got, allow_nan=False)
@@ -93,7 +101,9 @@ def test_summary_by_hand():
 
 
 def test_nothing_found_at_all():
-    got = summarize([picture(found(), found())], ("float32", "int8"), 0.5)
+    nothing = [picture(found(), found())]
+    assert mean_score_error(nothing) is None
+    got = summarize(nothing, ("float32", "int8"), 0.5)
     assert (got.both, got.score_difference, got.iou, got.pictures) == (0, None, None, ())
 
 

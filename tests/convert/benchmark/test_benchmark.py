@@ -23,6 +23,8 @@ from tests.convert.fixtures import (  # noqa: F401
     write_dataset,
 )
 
+pytestmark = pytest.mark.slow
+
 MODEL_KEYS = {
     *("variant", "file", "input_hw", "bytes", "latency_ms", "threads", "training"),
     *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
@@ -48,8 +50,10 @@ def test_report_json(report, dataset):
         report["machine"]
     )
     assert [model["variant"] for model in report["models"]] == ["float32", "int8"]
+    errors = [model.get("score_error") for model in report["models"]]
+    assert errors == [None, report["agreement"]["score_difference"]["mean_abs"]]
     for model in report["models"]:
-        assert set(model) == MODEL_KEYS
+        assert set(model) - {"score_error"} == MODEL_KEYS
         assert model["input_hw"] == [64, 64]
         assert model["threads"] == 1
         for step in ("inference", "end_to_end"):

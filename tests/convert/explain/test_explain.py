@@ -25,6 +25,8 @@ from tests.convert.explain.conftest import SMALL, build, save
 from tests.convert.fixtures import write_dataset
 from train.quantization.calibrate import calibrate_ranges
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", name="exploding")
 def exploding_fixture(tmp_path_factory):

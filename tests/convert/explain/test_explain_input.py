@@ -7,6 +7,8 @@ from convert.explain import __main__ as command
 from edge_runtime.detector.spec import embed
 from tests.convert.fixtures import SPEC, write_dataset
 
+pytestmark = pytest.mark.slow
+
 
 def fail(capsys, path, dataset, out, *flags):
     given = [path, "--data", dataset, "--out", out, "--calibration-images", 20, *flags]

@@ -10,6 +10,8 @@ from tests.convert.explain.conftest import SMALL
 from train.quantization.calibrate import calibrate_ranges
 from train.quantization.simulated_net import Quantization, build_int8_net
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_simulation_is_what_the_converter_exports(model, dataset, frames):
     """One net with switches stands for the nets that `python -m convert --keep-float` makes."""

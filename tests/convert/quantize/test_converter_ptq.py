@@ -23,6 +23,8 @@ from tests.convert.fixtures import (  # noqa: F401
 )
 from train.data.dataset import load_voc
 
+pytestmark = pytest.mark.slow
+
 DARK = np.full((64, 64, 3), 12, np.uint8)
 OTHER_PIXELS = replace(SPEC, pixel_mean=0, pixel_scale=0.5)
 

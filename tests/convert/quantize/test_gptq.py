@@ -9,6 +9,8 @@ from convert.quantize.bias_correction import LIGHTS, in_other_lights
 from convert.quantize.gptq import STEPS, gptq_round, second_moments, weight_delta_of
 from train.quantization.fake_quant import FoldedConvolution
 
+pytestmark = pytest.mark.slow
+
 
 def test_equal_inputs_let_one_weight_make_up_for_the_other():
     """Nearest gives 0 + 0 for 0.4 + 0.4; 0 + 1 is closer to 0.8."""

@@ -32,6 +32,8 @@ from tests.convert.fixtures import (  # noqa: F401
 from tests.edge_runtime.detector.test_fingerprint import resized_by
 from train.data.dataset import load_voc
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(name="record", scope="module")
 def record_fixture(dataset):

@@ -20,6 +20,8 @@ from edge_runtime.media.images import read_image
 from tests.conftest import ROOT
 from tests.edge_runtime.sinks.mqtt.mosquitto import Listener, Mosquitto, wait_for
 
+pytestmark = pytest.mark.slow
+
 cv2 = pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
 
 

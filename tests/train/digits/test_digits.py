@@ -9,6 +9,8 @@ from train.digits.glyphs import INK_ALPHA, SPLITS, ink_bounds, load_glyphs
 from train.digits.scenes import draw_scene
 from train.digits.writer import CLASS_NAMES, SceneWriter
 
+pytestmark = pytest.mark.slow
+
 TINY = {"train": 2, "val": 1, "test": 1}
 
 

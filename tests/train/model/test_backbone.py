@@ -11,6 +11,8 @@ from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 from train.model.backbone import load_backbone
 from train.model.ssd import build_ssd
 
+pytestmark = pytest.mark.slow
+
 SPEC = DetectorSpec((64, 64), ("a",), tuple(AnchorLevel(s, (0.2,), (1.0,)) for s in (16, 32)))
 ALPHA = 0.35
 

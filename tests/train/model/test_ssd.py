@@ -10,6 +10,8 @@ from train.model.batch_norm import with_fused_batch_norm
 from train.model.presets import PRESETS
 from train.model.ssd import build_ssd, multiply_adds
 
+pytestmark = pytest.mark.slow
+
 
 def test_plain_preset_has_the_size_that_the_paper_reports():
     """MobileNetV2 paper, table 6: 4.3 M parameters, 0.8 B multiply-adds, 91 classes at 320."""

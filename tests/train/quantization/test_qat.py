@@ -9,38 +9,23 @@ from convert.verify import CHANNEL_AXIS, read_model
 from edge_runtime.detector.calibration_record import read_calibration
 from edge_runtime.detector.spec import read_member, read_spec
 from tests.convert.fixtures import make
-from tests.train.test_trainer import (  # noqa: F401
-    losses,
-    run,
-    scenes,
-    stopped_after_an_epoch,
-    tiny_net,
-    tiny_preset,
-)
+from tests.train.runs import STILL, losses, stopped_after_an_epoch
 from train.config import QAT_DEFAULTS, TrainConfig
 from train.quantization.fused_ops import find_ops
 from train.quantization.learnt_ranges import RANGES_MEMBER, ranges_to_json, read_ranges
 from train.quantization.simulated_net import INPUT, Quantization, build_int8_net
 
-STILL = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_preset")]
 
 
-@pytest.fixture
-def trained(scenes, tmp_path, tiny_net):  # noqa: F811
-    """A float detector of few layers, trained until its statistics have settled."""
-    path = tmp_path / "float.keras"
-    assert run(scenes, path, "--epochs=6", *STILL) == 0
-    return path
-
-
-def run_qat(scenes, out, start_from, *flags):  # noqa: F811
+def run_qat(scenes, out, start_from, *flags):
     from train.__main__ import main
 
     recipe = ("--batch-size=4", f"--start-from={start_from}", *STILL)
     return main(["--data", str(scenes), "--out", str(out), "--qat", *recipe, *flags])
 
 
-def test_the_file_has_the_ranges_that_were_learnt(trained, scenes, tmp_path, capsys):  # noqa: F811
+def test_the_file_has_the_ranges_that_were_learnt(trained, scenes, tmp_path, capsys):
     out = tmp_path / "qat.keras"
     assert run_qat(scenes, out, trained, "--epochs=10", "--learning-rate=0.003") == 0
     history = losses(out)
@@ -101,7 +86,7 @@ def test_weights_have_the_scales_that_were_trained(trained, tmp_path):
         assert same, limit
 
 
-def test_ranges_move_with_the_training(trained, scenes, tmp_path):  # noqa: F811
+def test_ranges_move_with_the_training(trained, scenes, tmp_path):
     still, moved = tmp_path / "still.keras", tmp_path / "moved.keras"
     assert run_qat(scenes, still, trained, "--epochs=1", "--learning-rate=1e-9") == 0
     assert run_qat(scenes, moved, still, "--epochs=2", "--learning-rate=0.01") == 0
@@ -111,7 +96,7 @@ def test_ranges_move_with_the_training(trained, scenes, tmp_path):  # noqa: F811
     assert after["fine_relu"][0] == 0  # an end at 0 stays there
 
 
-def test_it_resumes_where_it_stopped(trained, scenes, tmp_path, monkeypatch):  # noqa: F811
+def test_it_resumes_where_it_stopped(trained, scenes, tmp_path, monkeypatch):
     whole, parts = tmp_path / "whole.keras", tmp_path / "parts.keras"
     assert run_qat(scenes, whole, trained, "--epochs=2") == 0
     with stopped_after_an_epoch(monkeypatch):
@@ -122,7 +107,7 @@ def test_it_resumes_where_it_stopped(trained, scenes, tmp_path, monkeypatch):  #
         assert read_ranges(parts)[name] == pytest.approx(ends, rel=1e-3, abs=1e-5)
 
 
-def test_without_a_float_detector(scenes, tmp_path, capsys):  # noqa: F811
+def test_without_a_float_detector(scenes, tmp_path, capsys):
     from train.__main__ import main
 
     out = tmp_path / "out.keras"
@@ -131,7 +116,7 @@ def test_without_a_float_detector(scenes, tmp_path, capsys):  # noqa: F811
     assert not out.exists()
 
 
-def test_a_net_of_another_shape_cannot_be_asked_for(trained, scenes, tmp_path, capsys):  # noqa: F811
+def test_a_net_of_another_shape_cannot_be_asked_for(trained, scenes, tmp_path, capsys):
     assert run_qat(scenes, tmp_path / "out.keras", trained, "--input-size=96") == 2
     assert "got --input-size as well; leave it out" in capsys.readouterr().err
 

@@ -21,6 +21,8 @@ from train.quantization.fake_quant import FakeQuant, FoldedConvolution
 from train.quantization.fused_ops import find_ops, head_ops, output_ops
 from train.quantization.simulated_net import INPUT, Quantization, build_int8_net, check_ranges
 
+pytestmark = pytest.mark.slow
+
 
 def small_net():
     """Two levels with a shared trunk: batch norm, padding, an addition and a concatenation."""

@@ -19,7 +19,6 @@ from tests.train.tiny_training import LEVELS, tiny_ssd
 from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
 from train.data.dataset import load_voc
-from train.digits.__main__ import write_digits
 from train.model.presets import PRESETS
 from train.quantization.learnt_ranges import read_ranges
 from train.training import distributed as hosts_module
@@ -35,6 +34,8 @@ from train.training.distributed import (
     join,
 )
 
+pytestmark = pytest.mark.slow
+
 RECIPE = ["--preset=digits", "--batch-size=4", "--validate-every=1", "--epochs=3"]
 # Compiling takes most of the time.
 HASTY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -44,13 +45,6 @@ sys.modules["tensorflow"] = None  # as on a machine without it
 from tests.train.tiny_training import run
 sys.exit(run())
 """
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data") / "digits"
-    write_digits(root, {"train": 8, "val": 4, "test": 4}, workers=1)
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,47 @@
+"""A few scenes, a small preset and a small net, for tests of what is around a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_runtime.detector.spec import AnchorLevel
+from tests.train.runs import STILL, run
+from tests.train.tiny_training import tiny_ssd
+from train import setup
+from train.digits.__main__ import write_digits
+from train.model.presets import PRESETS, Preset
+
+
+@pytest.fixture(scope="session")
+def scenes(make_once) -> Path:
+    """A few scenes of digits."""
+
+    def write(folder: Path) -> None:
+        write_digits(folder / "digits", {"train": 8, "val": 4, "test": 4}, workers=1)
+
+    return make_once("scenes", write) / "digits"
+
+
+@pytest.fixture
+def tiny_preset(monkeypatch) -> None:
+    """A net that trains in seconds; the shipped presets are tested in model/test_ssd.py."""
+    levels = (AnchorLevel(16, (0.2, 0.4), (0.6, 0.6)),)
+    monkeypatch.setitem(PRESETS, "digits", Preset(levels, 0, 0.35, (64, 64)))
+
+
+@pytest.fixture
+def tiny_net(monkeypatch, tiny_preset) -> None:
+    """A net of a few layers, for tests of all that is around it: the real one takes ten seconds."""
+    monkeypatch.setattr(setup, "build_ssd", tiny_ssd)
+
+
+@pytest.fixture
+def trained(make_once, scenes, tiny_net) -> Path:
+    """A float detector of few layers, its statistics settled by training. Do not change it."""
+
+    def train(folder: Path) -> None:
+        assert run(scenes, folder / "float.keras", "--epochs=6", *STILL) == 0
+
+    return make_once("trained", train) / "float.keras"
