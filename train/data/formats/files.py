@@ -1,0 +1,210 @@
+"""Files of a labelled folder: one walk, pictures by name, ids, splits by folder, text decoded."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff")
+)
+# `val`, `valid` and `validation` are one thing.
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+# Folders that say what lies in them and nothing about the pictures: no part of an id.
+_LAYOUT_NAMES = frozenset(
+    "annotations annotation annots annot anno xml xmls labels label labelimg images image imgs "
+    "img jpegimages pictures photos jpg jpegs data dataset obj_train_data obj_valid_data "
+    "obj_test_data obj_validation_data".split()
+)
+_SPLIT_FOLDER = re.compile(
+    rf"({'|'.join(SPLIT_NAMES)})(?:[_-]?(?:images?|imgs?|labels?|annotations?|data|set|zip|\\d+))*"
+)
+_IGNORED_FOLDERS = frozenset(("__MACOSX", "__pycache__", "node_modules"))
+
+
+class FolderFiles:
+    """All files under a folder, hidden ones and macOS's attribute files (._NAME) left out.
+
+    Links to folders are followed, each folder visited once.
+
+    Raises: ValueError where `root` is no folder. OSError where it cannot be listed.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise ValueError(
+                f"{root}: expected a folder of labelled pictures, got "
+                f"{'a file' if self.root.exists() else 'no such folder'}; name the folder"
+            )
+        self.paths = sorted(_walk(self.root))
+        self.images = [path for path in self.paths if path.suffix.lower() in IMAGE_SUFFIXES]
+
+    def with_suffix(self, *suffixes: str) -> list[Path]:
+        """The files with one of the suffixes (lower case, with the dot), sorted."""
+        return [path for path in self.paths if path.suffix.lower() in suffixes]
+
+    def parts(self, path: Path) -> tuple[str, ...]:
+        """The folders between the root and a file."""
+        return path.relative_to(self.root).parts[:-1]
+
+    def relative(self, path: Path) -> str:
+        """The path below the root, with slashes."""
+        return path.relative_to(self.root).as_posix()
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        found = defaultdict(list)
+        for path in self.images:
+            found[_key(path.stem)].append(path)
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        found = defaultdict(list)
+        for path in self.images:
+            found[_key(path.name)].append(path)
+        return found
+
+    def find_image(self, label: Path, filename: str | None = None) -> tuple[Path | None, str]:
+        """The picture of a label file that lies somewhere in the folder: (path, "").
+
+        It has the label file's stem, and of several the one that `filename` names; else the name
+        in `filename`. The nearest counts: in the same folder, in one that differs in one name
+        (annots/a/1.xml, images/a/1.jpg), further away only if nothing else fits.
+
+        Returns: (None, why) where none or more than one fits.
+        """
+        wanted = picture_name(filename)
+        named = self._by_name.get(_key(wanted), []) if wanted else []
+        same_stem = self._by_stem.get(_key(label.stem), [])
+        for candidates in (same_stem, named):
+            nearest = self._nearest(label, candidates)
+            if len(nearest) > 1 and wanted:
+                nearest = [path for path in nearest if _key(path.name) == _key(wanted)] or nearest
+            if len(nearest) == 1:
+                return nearest[0], ""
+            if nearest:
+                names = " and ".join(self.relative(path) for path in nearest)
+                return None, f"{names} fit both; rename one of them or name it in the label file"
+        also = f", nor one named {wanted}" if wanted else ""
+        return None, f"has no picture {label.stem}.jpg (or .png and so on){also}; add the picture"
+
+    def _nearest(self, label: Path, candidates: Iterable[Path]) -> list[Path]:
+        ranked = defaultdict(list)
+        for path in candidates:
+            ranked[distance(self.parts(label), self.parts(path))].append(path)
+        return ranked[min(ranked)] if ranked else []
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    seen = set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(
+            name for name in subfolders if name not in _IGNORED_FOLDERS and name[0] != "."
+        )
+        yield from (Path(folder, name) for name in names if name[0] != ".")
+
+
+def _key(name: str) -> str:
+    """Names that a file system may hold in another form or case are one name."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def distance(first: Sequence[str], second: Sequence[str]) -> int:
+    """How far two folders are apart: 0 the same, 1 one name differs, 2 one lies in the other, 3."""
+    if tuple(first) == tuple(second):
+        return 0
+    if len(first) == len(second) and sum(a != b for a, b in zip(first, second, strict=True)) == 1:
+        return 1
+    shorter, longer = sorted((first, second), key=len)
+    rest = iter(longer)
+    return 2 if all(part in rest for part in shorter) else 3
+
+
+def picture_name(filename: str | None) -> str:
+    """The name alone: a path from another machine, or one that climbs out, is no use here."""
+    return (filename or "").replace("\\", "/").rsplit("/", 1)[-1].strip()
+
+
+def split_of(parts: Sequence[str]) -> str | None:
+    """The split whose name is among a file's folders; "train2017" and "test_zip" count, too."""
+    for part in parts:
+        match = _SPLIT_FOLDER.fullmatch(part.lower())
+        if match:
+            return SPLIT_NAMES[match[1]]
+    return None
+
+
+def plain_id(path: str) -> str:
+    """A picture's, label file's or list line's path → id: no suffix, no folders of the layout.
+
+    "Annotations/cam1/p000.xml" and "cam1/p000" are cam1/p000; "train/images/a.jpg" is a.
+    """
+    pure = PurePosixPath(unicodedata.normalize("NFC", path.replace("\\", "/")))
+    stem = pure.stem if pure.suffix.lower() in IMAGE_SUFFIXES | {".xml", ".txt"} else pure.name
+    folders = [part for part in pure.parts[:-1] if part not in ("/", ".", "..")]
+    kept = [part for part in folders if not _says_layout(part)]
+    return "/".join([*kept, stem])
+
+
+def _says_layout(part: str) -> bool:
+    return part.lower() in _LAYOUT_NAMES or split_of([part]) is not None
+
+
+def unique_ids(relative: Sequence[str]) -> list[str]:
+    """`plain_id` of each path below the root; the whole path where two would be one.
+
+    Without suffix even then, unless it is all that differs.
+    """
+    ids = [plain_id(path) for path in relative]
+    for longer in (lambda path: str(PurePosixPath(path).with_suffix("")), str):
+        counts: dict[str, int] = defaultdict(int)
+        for image_id in ids:
+            counts[image_id] += 1
+        ids = [
+            longer(path) if counts[image_id] > 1 else image_id
+            for path, image_id in zip(relative, ids, strict=True)
+        ]
+    return ids
+
+
+def read_text(path: Path) -> str:
+    """A text file: UTF-8 or, where its first bytes say so, UTF-16.
+
+    Raises: ValueError, naming file and line, for another encoding. OSError.
+    """
+    content = path.read_bytes()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}, line {line}: expected text in UTF-8, got the byte "
+            f"0x{content[error.start]:02x}; save it as UTF-8"
+        ) from error
+
+
+def clean_name(name: str) -> str:
+    """A class name: composed Unicode (NFC), so that one typed on a Mac is one; no outer space."""
+    return unicodedata.normalize("NFC", name).strip()
