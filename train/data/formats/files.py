@@ -25,33 +25,12 @@ SPLIT_NAMES = {
 }
 # Folders that say what lies in them and nothing about the pictures: no part of an id.
 _LAYOUT_NAMES = frozenset(
-    [
-        "annotations",
-        "annotation",
-        "annots",
-        "annot",
-        "anno",
-        "xml",
-        "xmls",
-        "labels",
-        "label",
-        "labelimg",
-        "images",
-        "image",
-        "imgs",
-        "img",
-        "jpegimages",
-        "pictures",
-        "photos",
-        "jpg",
-        "jpegs",
-        "data",
-        "dataset",
-        "obj_train_data",
-        "obj_valid_data",
-        "obj_test_data",
-        "obj_validation_data",
-    ]
+    (
+        *("annotations", "annotation", "annots", "annot", "anno", "xml", "xmls"),
+        *("labels", "label", "labelimg", "data", "dataset"),
+        *("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "jpg", "jpegs"),
+        *("obj_train_data", "obj_valid_data", "obj_test_data", "obj_validation_data"),
+    )
 )
 _SPLIT_FOLDER = re.compile(
     rf"({'|'.join(SPLIT_NAMES)})(?:[_-]?(?:images?|imgs?|labels?|annotations?|data|set|zip|\d+))*"
