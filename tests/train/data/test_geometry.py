@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.train.data.voc_folder import HEIGHT, WIDTH, edit, make_voc
 from train.data.dataset import DataWarning, load_voc, plain_warnings, read_image
-from train.data.voc import write_annotation
+from train.data.formats.voc import write_annotation
 
 
 @pytest.mark.parametrize(

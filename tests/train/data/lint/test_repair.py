@@ -19,7 +19,7 @@ from train.data.dataset import DataWarning, load_voc, read_image
 from train.data.lint.checks import check_folder
 from train.data.lint.repair import repair
 from train.data.lint.survey import survey_folder
-from train.data.voc import read_annotation
+from train.data.formats.voc import read_annotation
 
 
 @pytest.fixture(scope="module")
