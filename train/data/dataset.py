@@ -163,10 +163,13 @@ class LabeledData:
         return [folder.items[image_id] for image_id in ids]
 
 
-def open_data(root: str | Path) -> LabeledData:
+def open_data(root: str | Path, write: bool = True) -> LabeledData:
     """Recognise and read a labelled folder, and make the splits that it lacks.
 
     Made splits are written to a file, see `train.data.splits`, which later runs reuse.
+
+    Args:
+        write: False to leave made splits unwritten.
 
     Raises: ValueError where no format fits; OSError.
     """
@@ -184,7 +187,7 @@ def open_data(root: str | Path) -> LabeledData:
             f"{useless[0].path}; python -m train.data check says why"
         )
     try:
-        made = settle_splits(folder.root, items, given)
+        made = settle_splits(folder.root, items, given, write=write)
     except ValueError as error:
         if not given:
             raise
@@ -239,4 +242,3 @@ def _to_example(item: Item, class_names: tuple[str, ...]) -> Example:
         np.array([each.difficult or each.crowd for each in kept], bool),
         item.image_id,
     )
-

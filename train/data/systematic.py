@@ -81,7 +81,7 @@ def _corner_size(boxes: Boxes) -> SystematicFlaw | None:
     if swapped < max(_FEWEST, _SWAPPED * len(boxes)):
         return None
     fit = sum(
-        0 < box[2] and 0 < box[3] and box[0] + box[2] <= wh[0] + 1 and box[1] + box[3] <= wh[1] + 1
+        box[2] > 0 and box[3] > 0 and box[0] + box[2] <= wh[0] + 1 and box[1] + box[3] <= wh[1] + 1
         for box, wh in boxes
     )
     if fit < _FIT * len(boxes):

@@ -64,9 +64,7 @@ def _check_one_set(files: FolderFiles) -> None:
             while parts and (split_of(parts[-1:]) or parts[-1].lower() in _LAYOUT_PARTS):
                 parts = parts[:-1]
             roots.add(parts)
-    outer = {
-        root for root in roots if not any(root[: len(o)] == o for o in roots if o != root)
-    }
+    outer = {root for root in roots if not any(root[: len(o)] == o for o in roots if o != root)}
     if len(outer) > 1:
         names = ", ".join(sorted("/".join(root) for root in outer))
         raise ValueError(
@@ -78,7 +76,9 @@ def _unknown(files: FolderFiles) -> str:
     """What a folder holds that no format fits, and what is expected."""
     counts = {
         "pictures": len(files.images),
-        **{f"{end} files": len(files.with_suffix(end)) for end in (".xml", ".txt", ".json", ".csv")},
+        **{
+            f"{end} files": len(files.with_suffix(end)) for end in (".xml", ".txt", ".json", ".csv")
+        },
     }
     held = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no such file"
     cure = "export the labels in one of these forms, or point to the folder that holds them"

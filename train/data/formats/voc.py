@@ -26,7 +26,6 @@ from train.data.formats.files import (
     clean_name,
     plain_id,
     read_text,
-    split_of,
     unique_ids,
 )
 from train.data.labeled_folder import ClassList, GivenSplit, Item, LabeledFolder

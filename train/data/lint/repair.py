@@ -14,12 +14,6 @@ from PIL import Image, ImageOps
 
 from train.atomic_folder import atomic_folder
 from train.data.annotation import Box, LabeledObject
-from train.data.geometry import Placement, by, clip_box, describe_box
-from train.data.lint.checks import exif_kind
-from train.data.lint.findings import Change
-from train.data.lint.leaks import Leak
-from train.data.lint.survey import Entry, Survey, Usable, survey_folder
-from train.data.systematic import find_systematic
 from train.data.formats.files import read_text
 from train.data.formats.voc import (
     corner_text,
@@ -29,6 +23,12 @@ from train.data.formats.voc import (
     write_tree,
 )
 from train.data.formats.writers import WRITERS
+from train.data.geometry import Placement, by, clip_box, describe_box
+from train.data.lint.checks import exif_kind
+from train.data.lint.findings import Change
+from train.data.lint.leaks import Leak
+from train.data.lint.survey import Entry, Survey, Usable, survey_folder
+from train.data.systematic import find_systematic
 
 LOG_NAME = "changes.csv"
 _JPEG_QUALITY = 95  # of pictures turned upright; a JPEG cannot be turned without coding it again

@@ -16,10 +16,10 @@ from tests.train.data.damaged_voc import (
 )
 from train.data.__main__ import main
 from train.data.dataset import DataWarning, load_voc, read_image
+from train.data.formats.voc import read_annotation
 from train.data.lint.checks import check_folder
 from train.data.lint.repair import repair
 from train.data.lint.survey import survey_folder
-from train.data.formats.voc import read_annotation
 
 
 @pytest.fixture(scope="module")
