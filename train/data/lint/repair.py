@@ -9,8 +9,7 @@ import xml.etree.ElementTree as ET  # changes only; reading goes through train.d
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
+from edge_runtime.media.images import read_upright
 from train.atomic_folder import atomic_folder
 from train.data.geometry import Placement, by, clip_box, describe_box
 from train.data.lint.checks import exif_kind
@@ -93,13 +92,12 @@ def _repair_pictures(survey: Survey, folder: Path, done: set[str]) -> Iterator[C
 
 
 def _save_upright(source: Path, target: Path) -> None:
-    with Image.open(source) as image:
-        upright = ImageOps.exif_transpose(image)
-        form = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a preview
-        kept = {key: upright.info[key] for key in ("exif", "icc_profile") if upright.info.get(key)}
-        if form in ("JPEG", "WEBP"):
-            kept["quality"] = _JPEG_QUALITY
-        upright.save(target, format=form, **kept)
+    upright = read_upright(source)
+    form = "JPEG" if upright.format == "MPO" else upright.format  # a phone's JPEG with a preview
+    kept = {key: upright.info[key] for key in ("exif", "icc_profile") if upright.info.get(key)}
+    if form in ("JPEG", "WEBP"):
+        kept["quality"] = _JPEG_QUALITY
+    upright.save(target, format=form, **kept)
 
 
 def _repair_splits(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
