@@ -10,19 +10,15 @@ labelled has its old size in the annotation, of the same ratio: the boxes are sc
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
-from edge_runtime.media.images import check_depth
+from edge_runtime.media.images import read_header
 from train.data.annotation import Annotation, Box, LabeledObject
-
-_EXIF_ORIENTATION = 0x0112
 
 
 class DataWarning(UserWarning):
@@ -36,36 +32,6 @@ def plain_warnings() -> None:
         return f"warning: {message}\n"
 
     warnings.formatwarning = one_line
-
-
-def read_header(path: Path) -> tuple[tuple[int, int], int]:
-    """((width, height) as stored, EXIF orientation) of a picture; reads no more than its header.
-
-    Raises: as `read_image`.
-    """
-    with _opened(path) as image:
-        return image.size, _orientation(image)
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(path) as image:
-            check_depth(image)
-            yield image
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{path}: expected a picture that Pillow can decode, got: {error}; "
-            "replace the file or remove it from the split"
-        ) from error
-
-
-def _orientation(image: Image.Image) -> int:
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1  # asking Pillow further would decode all of it
-    return image.getexif().get(_EXIF_ORIENTATION, 1)
 
 
 Turn: TypeAlias = Callable[[float, float], tuple[float, float]]

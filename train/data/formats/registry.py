@@ -17,6 +17,7 @@ from train.data.labeled_folder import LabeledFolder
 FORMATS: tuple[Format, ...] = (coco.FORMAT, voc.FORMAT, yolo.FORMAT, csv_table.FORMAT)
 # Files that stand once in a data set, in its root or the folder that is named.
 _MARKS = ("_annotations.coco.json", "data.yaml", "data.yml", "obj.names", "_darknet.labels")
+_LABEL_SUFFIXES = (".xml", ".txt", ".json", ".csv")
 _LAYOUT_PARTS = frozenset(("imagesets", "annotations"))
 
 
@@ -76,9 +77,7 @@ def _unknown(files: FolderFiles) -> str:
     """What a folder holds that no format fits, and what is expected."""
     counts = {
         "pictures": len(files.images),
-        **{
-            f"{end} files": len(files.with_suffix(end)) for end in (".xml", ".txt", ".json", ".csv")
-        },
+        **{f"{end} files": len(files.with_suffix(end)) for end in _LABEL_SUFFIXES},
     }
     held = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no such file"
     cure = "export the labels in one of these forms, or point to the folder that holds them"

@@ -51,8 +51,8 @@ class _LineBuilder(ET.TreeBuilder):
 def read_tree(path: Path) -> tuple[ET.Element, dict[ET.Element, int]]:
     """The root of an annotation file and the line, from 1, of each of its elements.
 
-    Raises: MalformedLabels where it is no well-formed XML, declares entities or has another root than
-    <annotation>. OSError where it cannot be read.
+    Raises: MalformedLabels where it is no well-formed XML, declares entities or has another root
+    than <annotation>. OSError where it cannot be read.
     """
     builder = _LineBuilder()
     parser = DefusedXMLParser(target=builder, forbid_dtd=True)
@@ -274,7 +274,9 @@ def _read_folder(files: FolderFiles, labels: Sequence[Path]) -> LabeledFolder:
 
 
 def _read_item(files: FolderFiles, image_id: str, path: Path) -> Item:
-    annotation, malformed, flaws = None, None, []
+    annotation: Annotation | None = None
+    malformed: MalformedLabels | None = None
+    flaws: list[Flaw] = []
     try:
         annotation, flaws = scan_annotation(path)
     except MalformedLabels as error:

@@ -1,4 +1,4 @@
-"""Repair of a labelled folder: a mended copy in VOC layout, with a log of all that is different in it."""
+"""Repair of a labelled folder: a mended copy in VOC layout, with a log of all changes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import xml.etree.ElementTree as ET  # changes only; reading goes through train.d
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
+from edge_runtime.media.images import read_upright
 from train.atomic_folder import atomic_folder
 from train.data.annotation import Box, LabeledObject
 from train.data.formats.files import read_text
@@ -109,13 +108,12 @@ def _repair_pictures(survey: Survey, folder: Path, done: set[str]) -> Iterator[C
 
 
 def _save_upright(source: Path, target: Path) -> None:
-    with Image.open(source) as image:
-        upright = ImageOps.exif_transpose(image)
-        form = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a preview
-        kept = {key: upright.info[key] for key in ("exif", "icc_profile") if upright.info.get(key)}
-        if form in ("JPEG", "WEBP"):
-            kept["quality"] = _JPEG_QUALITY
-        upright.save(target, format=form, **kept)
+    upright = read_upright(source)
+    form = "JPEG" if upright.format == "MPO" else upright.format  # a phone's JPEG with a preview
+    kept = {key: upright.info[key] for key in ("exif", "icc_profile") if upright.info.get(key)}
+    if form in ("JPEG", "WEBP"):
+        kept["quality"] = _JPEG_QUALITY
+    upright.save(target, format=form, **kept)
 
 
 def _repair_splits(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from edge_runtime.media.images import read_image
+from edge_runtime.media.images import read_header, read_image
 from train.data.annotation import Annotation
 from train.data.dataset import LabeledData, open_data
-from train.data.geometry import Placement, find_placement, read_header
+from train.data.geometry import Placement, find_placement
 from train.data.labeled_folder import Item, LabeledFolder
 from train.data.lint.leaks import Leak, find_leaks
 from train.data.lint.spelling import find_misspelt
@@ -173,7 +173,7 @@ def _read_image(path: Path) -> StoredImage | str:
         stored_wh, orientation = read_header(path)
         pixels = read_image(path)
     except ValueError as error:
-        return str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{path} ")
     digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
     digest.update(repr(pixels.shape).encode())
     return StoredImage(path, stored_wh, orientation, digest.hexdigest())
