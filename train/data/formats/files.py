@@ -209,9 +209,11 @@ def _says_layout(part: str) -> bool:
 def unique_ids(relative: Sequence[str]) -> list[str]:
     """`plain_id` of each path below the root; the whole path where two would be one.
 
-    Without suffix even then, unless it is all that differs.
+    Without suffix even then, unless it is all that differs. Folders above the set itself, as in
+    VOC2012/Annotations/a.xml, are left out.
     """
-    ids = [plain_id(path) for path in relative]
+    above = _folders_above(relative)
+    ids = [plain_id("/".join(PurePosixPath(path).parts[above:])) for path in relative]
     for longer in (lambda path: str(PurePosixPath(path).with_suffix("")), str):
         counts: dict[str, int] = defaultdict(int)
         for image_id in ids:
@@ -221,6 +223,19 @@ def unique_ids(relative: Sequence[str]) -> list[str]:
             for path, image_id in zip(relative, ids, strict=True)
         ]
     return ids
+
+
+def _folders_above(relative: Sequence[str]) -> int:
+    """How many folders all the paths have in common before the first of the layout."""
+    if not relative:
+        return 0
+    folders = [PurePosixPath(path).parts[:-1] for path in relative]
+    for place, parts in enumerate(zip(*folders, strict=False)):
+        if len(set(parts)) > 1:
+            return 0
+        if _says_layout(parts[0]):
+            return place
+    return 0
 
 
 def read_text(path: Path) -> str:
