@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from edge_runtime.media.images import read_image
 from train.data.geometry import Placement, find_placement, read_header
 from train.data.lint.leaks import Leak, find_leaks
 from train.data.lint.spelling import find_misspelt
+from train.data.splits.near import pixel_digest
 from train.data.voc import (
     MalformedXml,
     VocAnnotation,
@@ -181,6 +181,4 @@ def _read_image(path: Path) -> StoredImage | str:
         pixels = read_image(path)
     except ValueError as error:
         return str(error).removeprefix(f"{path}: ")
-    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
-    digest.update(repr(pixels.shape).encode())
-    return StoredImage(path, stored_wh, orientation, digest.hexdigest())
+    return StoredImage(path, stored_wh, orientation, pixel_digest(pixels))
