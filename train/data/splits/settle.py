@@ -39,7 +39,7 @@ def settle_splits(
 
     Raises: ValueError as in `make_splits` and `read_splits`, where the data set's own splits
     contradict the file, and where a split has no picture left. OSError where a new file cannot be
-    written.
+    written; `write` False leaves all files as they are.
     """
     path = splits_path(root)
     if all(name in given for name in SPLITS):
@@ -47,7 +47,7 @@ def settle_splits(
         unused = (f"{path} is not used: the data set has train, val and test.",)
         return MadeSplits(made.splits, made.notes + unused * path.exists())
     if path.exists():
-        return _reuse(path, items, given, seed)
+        return _reuse(path, items, given, seed, write)
     made = make_splits(items, given, seed)
     if not write:
         return made
@@ -64,7 +64,11 @@ def _to_keep(
 
 
 def _reuse(
-    path: Path, items: Sequence[SplitItem], given: Mapping[str, Sequence[str]], seed: int
+    path: Path,
+    items: Sequence[SplitItem],
+    given: Mapping[str, Sequence[str]],
+    seed: int,
+    write: bool,
 ) -> MadeSplits:
     stored = read_splits(path)
     by_id = index_items(items)
@@ -84,7 +88,7 @@ def _reuse(
     grown = stored.splits
     if new:
         grown, added = _add(stored.splits, new, by_id, given)
-        notes += [*added, *_write_again(path, grown, stored.seed)]
+        notes += [*added, *(_write_again(path, grown, stored.seed) if write else ())]
     splits = {name: tuple(ids) for name, ids in given.items()}
     splits |= {name: tuple(i for i in ids if i in pool) for name, ids in grown.items()}
     _check_full(path, splits)
