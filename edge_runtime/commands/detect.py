@@ -31,7 +31,7 @@ def add_parser(subparsers: SubParsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="a .tflite file of this project")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or BMP")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP, BMP or TIFF")
     parser.add_argument("--out", metavar="DIR", type=Path, help="write pictures with boxes there")
     add_detector_arguments(parser)
     parser.set_defaults(run=run)

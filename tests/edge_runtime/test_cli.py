@@ -10,6 +10,7 @@ from PIL import Image
 from edge_runtime.__main__ import main
 from edge_runtime.commands.detect import plan_targets
 from tests.conftest import ROOT
+from tests.edge_runtime.media.exif import SIGNED_RATIONAL, exif, field, oriented, save_jpeg
 
 
 @pytest.fixture
@@ -116,6 +117,14 @@ def test_bad_pictures_are_named_and_the_rest_goes_on(model, picture, tmp_path, c
     for path, line in zip(paths, errors.splitlines(), strict=False):
         assert path in line
     assert "Traceback" not in errors
+
+
+def test_a_picture_with_odd_exif_is_read_like_any_other(model, tmp_path, capsys):
+    odd = field(0x011A, SIGNED_RATIONAL, 1, b"\xff\xff\xff\xff\0\0\0\0")
+    path = save_jpeg(tmp_path / "odd.jpg", exif(oriented(6), odd))
+    assert main(["detect", model, str(path)]) == 0
+    (line,), errors = lines(capsys)
+    assert (line["width"], line["height"]) == (20, 40) and not errors
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.downloads import failed_inputs
+from tests.edge_runtime.media.exif import chunk, oriented, save_png, tiff
 from tests.train.data.voc_folder import HEIGHT, WIDTH, edit, make_voc
 from train.data.dataset import DataWarning, load_voc, plain_warnings, read_image
-from train.data.voc import write_annotation
+from train.data.formats.voc import write_annotation
+from train.data.lint.checks import check_folder
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_an_undecodable_picture_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture"):
         read_image(picture)
     picture.write_text("no picture")
-    with pytest.raises(ValueError, match=r"a\.png: expected a picture that Pillow can decode"):
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture \(not of a known"):
         load_voc(tmp_path, "train")
 
 
@@ -101,3 +104,27 @@ def test_sixteen_bit_pictures_are_refused_not_turned_white(tmp_path):
         read_image(path)
     with pytest.raises(ValueError, match=rf"{path.name}.*8 bits a channel expected"):
         load_voc(tmp_path, "train")
+
+
+def test_boxes_fit_a_png_whose_exif_stands_after_the_pixels(tmp_path):
+    """Drawn on the upright 20x40 picture: as stored, it is 40x20."""
+    path = make_voc(tmp_path)
+    picture = tmp_path / "JPEGImages/a.png"
+    save_png(picture, chunk(b"eXIf", tiff(oriented(6))))
+    write_annotation(path, "a.png", HEIGHT, WIDTH, np.array([[12, 0, 20, 16]]), ["cat"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        example = load_voc(tmp_path, "train")[0]
+    assert (example.width, example.height) == (HEIGHT, WIDTH)
+    np.testing.assert_allclose(example.boxes, [[0.6, 0, 1, 0.4]])
+    assert (read_image(picture)[:16, 12:] == (220, 30, 30)).all()
+
+
+def test_a_picture_that_once_had_wrong_boxes():
+    root = failed_inputs("data", "png_exif_after_pixels")
+    example = load_voc(root, "train")[0]
+    assert (example.width, example.height) == (150, 200)
+    np.testing.assert_allclose(example.boxes * (150, 200, 150, 200), [[90, 30, 130, 90]], atol=1e-4)
+    red = read_image(example.image_path)[30:90, 90:130].reshape(-1, 3).mean(axis=0)
+    np.testing.assert_allclose(red, [217, 31, 31], atol=2)
+    assert "exif-turned" in {finding.kind for finding in check_folder(root)}

@@ -4,7 +4,7 @@ import pytest
 from tests.downloads import downloaded
 from tests.train.data.voc_folder import HEIGHT, WIDTH, edit, make_voc
 from train.data.dataset import DataWarning, load_voc, read_image
-from train.data.voc import read_annotation, write_annotation
+from train.data.formats.voc import read_annotation, write_annotation
 
 
 def test_reads_boxes_classes_and_flags(tmp_path):
@@ -96,7 +96,7 @@ def test_the_picture_is_found_by_stem_then_by_filename(tmp_path):
     moved = picture.rename(picture.with_name("other.png"))
     assert load_voc(tmp_path, "train")[0].image_path == moved
     moved.unlink()
-    with pytest.raises(ValueError, match=r"a\.xml: expected its picture at .*JPEGImages/a\.jpg"):
+    with pytest.raises(ValueError, match=r"a\.xml: has no picture .*JPEGImages/a\.jpg"):
         load_voc(tmp_path, "train")
 
 

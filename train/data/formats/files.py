@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from train.data.labeled_folder import GivenSplit
+
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff")
 )
@@ -25,33 +27,12 @@ SPLIT_NAMES = {
 }
 # Folders that say what lies in them and nothing about the pictures: no part of an id.
 _LAYOUT_NAMES = frozenset(
-    [
-        "annotations",
-        "annotation",
-        "annots",
-        "annot",
-        "anno",
-        "xml",
-        "xmls",
-        "labels",
-        "label",
-        "labelimg",
-        "images",
-        "image",
-        "imgs",
-        "img",
-        "jpegimages",
-        "pictures",
-        "photos",
-        "jpg",
-        "jpegs",
-        "data",
-        "dataset",
-        "obj_train_data",
-        "obj_valid_data",
-        "obj_test_data",
-        "obj_validation_data",
-    ]
+    (
+        *("annotations", "annotation", "annots", "annot", "anno", "xml", "xmls"),
+        *("labels", "label", "labelimg", "data", "dataset"),
+        *("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "jpg", "jpegs"),
+        *("obj_train_data", "obj_valid_data", "obj_test_data", "obj_validation_data"),
+    )
 )
 _SPLIT_FOLDER = re.compile(
     rf"({'|'.join(SPLIT_NAMES)})(?:[_-]?(?:images?|imgs?|labels?|annotations?|data|set|zip|\d+))*"
@@ -88,6 +69,33 @@ class FolderFiles:
     def relative(self, path: Path) -> str:
         """The path below the root, with slashes."""
         return path.relative_to(self.root).as_posix()
+
+    def describe_folders(self, paths: Iterable[Path]) -> str:
+        """The folders of files, for people: "annots/", "train/, valid/ and 3 more"."""
+        folders = sorted({"/".join(self.parts(path)) for path in paths})
+        names = [f"{folder}/" if folder else "the folder itself" for folder in folders]
+        more = f" and {len(names) - 3} more" if len(names) > 4 else ""
+        return ", ".join(names[: 3 if more else 4]) + more
+
+    def folder_splits(self, placed: Iterable[tuple[str, Path]]) -> dict[str, GivenSplit]:
+        """The splits that folders make: train/ valid/ test/, images/train and so on.
+
+        Args:
+            placed: (image id, a file in the folder that counts) of each picture.
+        """
+        found: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+        for image_id, path in placed:
+            split = split_of(self.parts(path))
+            if split:
+                found[split].append((image_id, path))
+        return {
+            split: GivenSplit(
+                _common_folder([path for _, path in found[split]]),
+                {number: image_id for number, (image_id, _) in enumerate(found[split], 1)},
+            )
+            for split in ("train", "val", "test")
+            if split in found
+        }
 
     @cached_property
     def _by_stem(self) -> dict[str, list[Path]]:
@@ -132,6 +140,10 @@ class FolderFiles:
         for path in candidates:
             ranked[distance(self.parts(label), self.parts(path))].append(path)
         return ranked[min(ranked)] if ranked else []
+
+
+def _common_folder(paths: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath([path.parent for path in paths]))
 
 
 def _walk(root: Path) -> Iterator[Path]:
