@@ -127,6 +127,8 @@ class LabeledData:
         """
         split = SPLIT_NAMES.get(split, split)
         items = self._items(split)
+        for item in items:
+            _check(item)
         flaw = find_systematic(self.folder)
         if flaw is not None:
             raise ValueError(f"{self.folder.root}: {flaw.message}")
@@ -166,7 +168,8 @@ class LabeledData:
 def open_data(root: str | Path, write: bool = True) -> LabeledData:
     """Recognise and read a labelled folder, and make the splits that it lacks.
 
-    Made splits are written to a file, see `train.data.splits`, which later runs reuse.
+    Made splits are written to a file, see `train.data.splits`, which later runs reuse. Where none
+    can be made, a note says why.
 
     Args:
         write: False to leave made splits unwritten.
@@ -189,8 +192,6 @@ def open_data(root: str | Path, write: bool = True) -> LabeledData:
     try:
         made = settle_splits(folder.root, items, given, write=write)
     except ValueError as error:
-        if not given:
-            raise
         return LabeledData(folder, given, made=False, notes=(*notes, str(error)))
     return LabeledData(folder, made.splits, made=True, notes=(*notes, *made.notes))
 
@@ -217,21 +218,26 @@ def _line_of(folder: LabeledFolder, split: str, image_id: str) -> str:
     return at_line(next((n for n, each in given.lines.items() if each == image_id), 0))
 
 
-def _to_example(item: Item, class_names: tuple[str, ...]) -> Example:
+def _check(item: Item) -> None:
+    """Raises: ValueError, with file and line, for an item that cannot be trained on."""
     if item.malformed is not None:
         raise item.malformed
-    annotation = item.annotation
-    assert annotation is not None  # else it were malformed
     for flaw in item.flaws:
         raise ValueError(f"{item.path}{at_line(flaw.line)}: {flaw.message}")
+    if item.image_path is None:
+        line = item.annotation.line if item.annotation else 0
+        raise ValueError(f"{item.path}{at_line(line)}: {item.image_problem}")
+
+
+def _to_example(item: Item, class_names: tuple[str, ...]) -> Example:
+    annotation = item.annotation
+    assert annotation is not None and item.image_path is not None  # see _check
     for each in annotation.objects:
         if each.name not in class_names:
             raise ValueError(
                 f"{item.path}{at_line(each.name_line)}: got the class {each.name!r}, expected one "
                 f"of {', '.join(class_names)}; correct the name or the list of classes"
             )
-    if item.image_path is None:
-        raise ValueError(f"{item.path}{at_line(annotation.line)}: {item.image_problem}")
     (width, height), boxes, kept = place_boxes(annotation, item.image_path)
     return Example(
         item.image_path,

@@ -114,9 +114,8 @@ def _same_ratio(one_wh: tuple[int, int], other_wh: tuple[int, int]) -> bool:
     """Whether one size is the other resized, each side rounded to whole pixels."""
     (width, height), (other_width, other_height) = sorted((one_wh, other_wh))
     scale = max(other_width, other_height) / max(width, height)
-    return abs(width * scale - other_width) <= max(1.0, 0.5 * scale) and abs(
-        height * scale - other_height
-    ) <= max(1.0, 0.5 * scale)
+    slack = max(1.0, 0.51 * scale)
+    return abs(width * scale - other_width) <= slack and abs(height * scale - other_height) <= slack
 
 
 def clip_box(box_px: Box, size_wh: tuple[float, float]) -> tuple[str | None, Box | None]:

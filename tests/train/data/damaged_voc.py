@@ -81,6 +81,7 @@ def _damage_boxes(root):
 
 def _damage_sizes(root):
     add(root, "small", size=(80, 40))
+    add(root, "squarish", size=(40, 30))
     edit(add(root, "sizeless"), "<width>40</width>", "")
     for stem, orientation in (("turned", 6), ("upside", 3)):
         add(root, stem)

@@ -31,12 +31,20 @@ def test_flawed_boxes_are_named(tmp_path, box, message, left):
     np.testing.assert_allclose(boxes, expected)
 
 
-def test_the_picture_counts_where_the_size_contradicts_it(tmp_path):
-    make_voc(tmp_path, size=(80, 40))
-    with pytest.warns(DataWarning, match=r"a\.xml: says 80x40, but a\.png is 40x20"):
-        example = load_voc(tmp_path, "train")[0]
+@pytest.mark.parametrize("size", [(80, 40), (20, 10), (61, 30), (13, 7)])  # rounded, the last two
+def test_boxes_of_a_picture_resized_after_labelling_are_scaled(tmp_path, size):
+    make_voc(tmp_path, [(0, 0, size[0], size[1] / 2)], size=size)
+    example = load_voc(tmp_path, "train")[0]
     assert (example.width, example.height) == (WIDTH, HEIGHT)
-    np.testing.assert_allclose(example.boxes, [[0.1, 0.1, 0.5, 0.5]])
+    np.testing.assert_allclose(example.boxes, [[0, 0, 1, 0.5]])
+
+
+@pytest.mark.parametrize("size", [(40, 30), (20, 40), (80, 80)])
+def test_a_size_of_another_ratio_is_refused(tmp_path, size):
+    make_voc(tmp_path, size=size)
+    message = rf"a\.xml, line 3: .* of {size[0]}x{size[1]}, but a\.png is 40x20, of another ratio"
+    with pytest.raises(ValueError, match=message):
+        load_voc(tmp_path, "train")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from train.data.annotation import MalformedLabels
 from train.data.labeled_folder import GivenSplit
 
 IMAGE_SUFFIXES = frozenset(
@@ -55,6 +56,7 @@ class FolderFiles:
                 f"{root}: expected a folder of labelled pictures, got "
                 f"{'a file' if self.root.exists() else 'no such folder'}; name the folder"
             )
+        self._parts: dict[Path, tuple[str, ...]] = {}
         self.paths = sorted(_walk(self.root))
         self.images = [path for path in self.paths if path.suffix.lower() in IMAGE_SUFFIXES]
 
@@ -64,7 +66,10 @@ class FolderFiles:
 
     def parts(self, path: Path) -> tuple[str, ...]:
         """The folders between the root and a file."""
-        return path.relative_to(self.root).parts[:-1]
+        parts = self._parts.get(path)  # asked for often, and slow to make
+        if parts is None:
+            parts = self._parts[path] = path.relative_to(self.root).parts[:-1]
+        return parts
 
     def relative(self, path: Path) -> str:
         """The path below the root, with slashes."""
@@ -135,6 +140,44 @@ class FolderFiles:
         also = f", nor one named {wanted}" if wanted else ""
         return None, f"has no picture {label.stem}.jpg (or .png and so on){also}; add the picture"
 
+    @cached_property
+    def _folder_names(self) -> set[str]:
+        folders = {self.parts(path) for path in self.images}
+        return {_folder_key(part) for parts in folders for part in parts}
+
+    def find_path(self, text: str, origin: Path) -> tuple[Path | None, str]:
+        """The picture that a list or table names by a path, perhaps one of another machine.
+
+        It has the name and the longest end of the path in common with it; of several the nearest
+        to `origin`, the list, counts. A path that goes through another folder of this set, or
+        another split, is another picture's. Without a picture's suffix the stem counts.
+
+        Returns: (None, why) where none or more than one fits.
+        """
+        *folders, name = path_parts(text) or [""]
+        candidates = self._by_name.get(_key(name), [])
+        if not candidates and PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES:
+            candidates = self._by_stem.get(_key(name), [])
+        wanted, split = [_folder_key(part) for part in folders], split_of(folders[::-1])
+        ranked = defaultdict(list)
+        for path in candidates:
+            own = [_folder_key(part) for part in self.parts(path)]
+            own_split = split_of(own[::-1])
+            common = 0
+            while common < min(len(own), len(wanted)) and own[-1 - common] == wanted[-1 - common]:
+                common += 1
+            elsewhere = common < len(wanted) and wanted[-1 - common] in self._folder_names
+            if not elsewhere and (not split or own_split in (None, split)):
+                away = distance(self.parts(origin), self.parts(path))
+                ranked[-common, away].append(path)
+        nearest = ranked[min(ranked)] if ranked else []
+        if len(nearest) == 1:
+            return nearest[0], ""
+        if nearest:
+            names = " and ".join(self.relative(path) for path in nearest)
+            return None, f"{names} fit both; write the path from the folder on"
+        return None, f"there is no picture {text.strip()}; add it or remove the line"
+
     def _nearest(self, label: Path, candidates: Iterable[Path]) -> list[Path]:
         ranked = defaultdict(list)
         for path in candidates:
@@ -176,6 +219,17 @@ def distance(first: Sequence[str], second: Sequence[str]) -> int:
     return 2 if all(part in rest for part in shorter) else 3
 
 
+def path_parts(text: str) -> list[str]:
+    """The names in a path of any system or address, without drives, `.` and `..`."""
+    names = text.strip().replace("\\", "/").split("/")
+    return [name for name in names if name not in ("", ".", "..") and name[-1] != ":"]
+
+
+def _folder_key(part: str) -> str:
+    key = _key(part)
+    return SPLIT_NAMES.get(key, key)
+
+
 def picture_name(filename: str | None) -> str:
     """The name alone: a path from another machine, or one that climbs out, is no use here."""
     return (filename or "").replace("\\", "/").rsplit("/", 1)[-1].strip()
@@ -209,9 +263,11 @@ def _says_layout(part: str) -> bool:
 def unique_ids(relative: Sequence[str]) -> list[str]:
     """`plain_id` of each path below the root; the whole path where two would be one.
 
-    Without suffix even then, unless it is all that differs.
+    Without suffix even then, unless it is all that differs. Folders above the set itself, as in
+    VOC2012/Annotations/a.xml, are left out.
     """
-    ids = [plain_id(path) for path in relative]
+    above = _folders_above(relative)
+    ids = [plain_id("/".join(PurePosixPath(path).parts[above:])) for path in relative]
     for longer in (lambda path: str(PurePosixPath(path).with_suffix("")), str):
         counts: dict[str, int] = defaultdict(int)
         for image_id in ids:
@@ -223,22 +279,69 @@ def unique_ids(relative: Sequence[str]) -> list[str]:
     return ids
 
 
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def _folders_above(relative: Sequence[str]) -> int:
+    """How many folders all the paths have in common before the first of the layout."""
+    if not relative:
+        return 0
+    folders = [PurePosixPath(path).parts[:-1] for path in relative]
+    for place, parts in enumerate(zip(*folders, strict=False)):
+        if len(set(parts)) > 1:
+            return 0
+        if _says_layout(parts[0]):
+            return place
+    return 0
+
+
 def read_text(path: Path) -> str:
     """A text file: UTF-8 or, where its first bytes say so, UTF-16.
 
-    Raises: ValueError, naming file and line, for another encoding. OSError.
+    Raises: MalformedLabels (a ValueError), naming file and line, for another encoding. OSError.
     """
     content = path.read_bytes()
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if content[:2] in _UTF16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{path}, line {line}: expected text in UTF-8, got the byte "
-            f"0x{content[error.start]:02x}; save it as UTF-8"
-        ) from error
+        raise _unknown_encoding(path, line, error) from error
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(number from 1, line without its end) of each line that is not blank; one is held at a time.
+
+    Raises: as `read_text`, at the line that it concerns.
+    """
+    with path.open("rb") as file:
+        if file.read(2) in _UTF16:
+            chunks: Iterable[str] = read_text(path).replace("\r\n", "\n").split("\n")
+        else:
+            file.seek(0)
+            chunks = _decoded_lines(path, file)
+        number = 0
+        for chunk in chunks:
+            for line in chunk.rstrip("\r\n").split("\r"):  # as old Macs ended lines
+                number += 1
+                if line.strip():
+                    yield number, line
+
+
+def _decoded_lines(path: Path, file: Iterable[bytes]) -> Iterator[str]:
+    for number, raw in enumerate(file, 1):
+        try:
+            yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise _unknown_encoding(path, number, error) from error
+
+
+def _unknown_encoding(path: Path, line: int, error: UnicodeDecodeError) -> MalformedLabels:
+    expected = "UTF-16, as its first bytes say" if "16" in error.encoding else "UTF-8"
+    reason = (
+        f"expected text in {expected}, got the byte 0x{error.object[error.start]:02x}; "
+        "save it as UTF-8"
+    )
+    return MalformedLabels(f"{path}, line {line}", line, reason)
 
 
 def clean_name(name: str) -> str:

@@ -49,7 +49,12 @@ def _with_systematic(survey: Survey, findings: list[Finding]) -> list[Finding]:
 
 def _check_splits(survey: Survey) -> Iterator[Finding]:
     if not survey.folder.splits:
-        yield make_finding("no-split", ".", 0, "gives no splits")
+        severity, training = None, None
+        message = "gives no splits"
+        if not survey.data.splits:
+            severity, training = "error", "has nothing to read"
+            message += f", and none can be made: {survey.data.notes[-1]}"
+        yield make_finding("no-split", ".", 0, message, severity, training)
     for split, lines in survey.splits.items():
         file = survey.split_file(split)
         if not lines:
@@ -141,7 +146,7 @@ def _check_entry(survey: Survey, entry: Entry) -> Iterator[Finding]:
     if entry.malformed:
         yield _harmful(survey, entry, "malformed-xml", file, entry.line, entry.malformed.reason)
         return
-    if entry.image_id not in survey.used_ids:
+    if survey.splits and entry.image_id not in survey.used_ids:
         yield make_finding("unused-annotation", file, entry.line, "is in no split")
     if entry.image_path is None:
         yield _harmful(survey, entry, "missing-picture", file, entry.line, entry.image_problem)

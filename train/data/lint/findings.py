@@ -37,7 +37,7 @@ KINDS = {
     "empty-picture": Kind("note", "learns from it what background is", _NOTHING),
     # the picture's size and how it is turned
     "missing-size": Kind("note", "takes the picture's size", "writes the picture's size"),
-    "size-mismatch": Kind("error", "refuses the split", None),
+    "size-mismatch": Kind("error", "refuses the split", _DROP),
     "size-scaled": Kind("note", "scales the boxes", "writes the picture's size, scales the boxes"),
     "exif-turned": Kind("note", "turns the picture upright", "saves it upright"),
     "exif-ambiguous": Kind("warning", "takes boxes as drawn on the upright one", "saves it so"),

@@ -75,10 +75,11 @@ def _repair_into(survey: Survey, folder: Path) -> list[Change]:
 def _repair_annotations(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
     for entry in survey.entries.values():
         file = survey.relative(entry.path)
-        if not entry.usable:
+        if not is_mendable(entry):
             yield Change(file, entry.line, _why_unusable(entry), "left out")
             done.add(file)
             continue
+        assert entry.usable is not None  # it is mendable
         root, changes = repair_annotation(survey, entry, entry.usable)
         if changes:
             write_tree(root, folder / file)
@@ -86,7 +87,14 @@ def _repair_annotations(survey: Survey, folder: Path, done: set[str]) -> Iterato
         yield from changes
 
 
+def is_mendable(entry: Entry) -> bool:
+    """Whether a copy keeps an entry: it can be trained on once its flaws are mended."""
+    return entry.usable is not None and not entry.usable.placement.contradicted
+
+
 def _why_unusable(entry: Entry) -> str:
+    if entry.usable:
+        return "size-mismatch"
     if entry.malformed:
         return "malformed-xml"
     return "undecodable-picture" if entry.undecodable else "missing-picture"
@@ -156,7 +164,7 @@ def _why_drop(
     entry = survey.entries.get(image_id)
     if entry is None:
         return "missing-annotation", "no annotation"
-    if not entry.usable:
+    if not is_mendable(entry):
         return _why_unusable(entry), "its annotation or picture is of no use"
     if leak is None:
         return None
@@ -271,7 +279,7 @@ def _repair_box(item: LabeledObject, placement: Placement) -> tuple[str | None, 
 
 def _repair_size(root: ET.Element, file: str, usable: Usable) -> list[Change]:
     annotation, placement = usable.annotation, usable.placement
-    if annotation.size_wh == placement.size_wh or placement.contradicted:
+    if annotation.size_wh == placement.size_wh:
         return []
     size = root.find("size")
     if size is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +16,7 @@ from train.data.geometry import Placement, find_placement
 from train.data.labeled_folder import Item, LabeledFolder
 from train.data.lint.leaks import Leak, find_leaks
 from train.data.lint.spelling import find_misspelt
+from train.data.splits.near import pixel_digest
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,5 @@ def _read_image(path: Path) -> StoredImage | str:
         stored_wh, orientation = read_header(path)
         pixels = read_image(path)
     except ValueError as error:
-        return str(error).removeprefix(f"{path} ")
-    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
-    digest.update(repr(pixels.shape).encode())
-    return StoredImage(path, stored_wh, orientation, digest.hexdigest())
+        return str(error).removeprefix(f"{path}: ")
+    return StoredImage(path, stored_wh, orientation, pixel_digest(pixels))

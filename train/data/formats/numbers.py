@@ -1,0 +1,23 @@
+"""Numbers and cells of label files: read strictly, shown in short."""
+
+from __future__ import annotations
+
+import math
+
+_SHOWN = 40  # a broken file may hold a line of megabytes
+# Tools that round, or clip to the picture's last pixel, leave fractions a little above 1.
+MOST_FRACTION = 1.05
+
+
+def finite_number(text: str) -> float | None:
+    """A number that is not infinite; None for anything else, NaN and Python's 1_000 included."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in text else None
+
+
+def shown(text: str) -> str:
+    """A piece of a file for a message: quoted, cut where it is long."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
