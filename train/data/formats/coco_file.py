@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from train.data.annotation import Box, Flaw, LabeledObject, MalformedLabels
-from train.data.formats.files import clean_name
+from train.data.formats.files import UNPRINTABLE, clean_name
 from train.data.formats.located_json import Element, read_arrays
 
 LISTS = ("images", "annotations", "categories")
-# No line of a list of names can hold them, no file system the last ones (halves of characters).
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass
@@ -88,7 +86,7 @@ def _key(value: Any) -> str | None:
 
 
 def _show(value: Any) -> str:
-    text = ascii(value) if isinstance(value, str) and _UNPRINTABLE.search(value) else repr(value)
+    text = ascii(value) if isinstance(value, str) and UNPRINTABLE.search(value) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -102,7 +100,7 @@ def _read_categories(
     for line, value in elements:
         key = _key(value.get("id")) if isinstance(value, dict) else None
         name = clean_name(value["name"]) if key and isinstance(value.get("name"), str) else ""
-        if key is None or not name or _UNPRINTABLE.search(name):
+        if key is None or not name or UNPRINTABLE.search(name):
             message = (
                 'category expected an object with an "id" and a "name" of one line, '
                 f"got {_show(value)}; complete it"
@@ -140,7 +138,7 @@ def _read_images(
         fields = value if isinstance(value, dict) else {}
         key, file_name = _key(fields.get("id")), fields.get("file_name")
         name = file_name.strip() if isinstance(file_name, str) else ""
-        if key is None or not name.strip("./\\") or _UNPRINTABLE.search(name):
+        if key is None or not name.strip("./\\") or UNPRINTABLE.search(name):
             message = (
                 'image expected an object with an "id" and a "file_name" of one line, '
                 f"got {_show(value)}; complete it"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_runtime.media.images import read_upright
-from train.atomic_folder import atomic_folder
+from train.atomic_folder import atomic_folder, check_free
 from train.data.annotation import Box, LabeledObject
 from train.data.formats.files import read_text
 from train.data.formats.voc import (
@@ -305,16 +305,3 @@ def _remove(root: ET.Element, node: ET.Element) -> None:
     if place and place == len(root) - 1:
         root[place - 1].tail = node.tail  # the indentation before the closing tag
     root.remove(node)
-
-
-def check_free(out: Path, source: Path) -> None:
-    """Raises: ValueError where `out` holds something already or lies inside `source`."""
-    if source.resolve() in (out.resolve(), *out.resolve().parents):
-        raise ValueError(
-            f"{out}: expected a place outside {source}, which stays as it is; choose another folder"
-        )
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ValueError(
-            f"{out}: expected a free place or an empty folder, got one that holds something; "
-            "choose another folder"
-        )
