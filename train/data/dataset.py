@@ -103,13 +103,17 @@ class LabeledData:
         """In the order of the folder's list of classes, else all names found, sorted.
 
         Over the whole folder, so that every split numbers its classes alike.
+
+        Raises: ValueError where there is none, or the list names one twice.
         """
         folder = self.folder
-        if folder.classes is not None:
-            return check_class_names(folder.classes.names, str(folder.classes.path))
-        found = (item.annotation.objects for item in folder.items.values() if item.annotation)
-        names = sorted({each.name for objects in found for each in objects})
-        return check_class_names(names, str(folder.root))
+        found = {name for name, count in folder.class_counts.items() if count}
+        if folder.classes is None:
+            return check_class_names(sorted(found), f"{folder.root}: classes of the boxes")
+        names = folder.classes.names
+        if not folder.classes.binding:
+            names = tuple(name for name in names if name in found)
+        return check_class_names(names, str(folder.classes.path))
 
     def load(self, split: str, class_names: Sequence[str] | None = None) -> VocDataset:
         """One split; pictures stay on disk, see `read_image`.
