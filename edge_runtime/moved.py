@@ -124,9 +124,9 @@ MOVED: dict[str, dict[str, str]] = {
         "targets": "train.data.targets",
         "unit_names": "train.quantization.fused_ops",
         "units": "train.quantization.fused_ops",
-        "voc": "train.data.voc",
-        "voc_folder": "train.data.voc",
-        "voc_xml": "train.data.voc",
+        "voc": "train.data.formats.voc",
+        "voc_folder": "train.data.formats.voc",
+        "voc_xml": "train.data.formats.voc",
     },
     "convert": {
         "accuracy": "convert.benchmark.predict",

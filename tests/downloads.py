@@ -1,4 +1,4 @@
-"""Folders of data sets that the project does not ship."""
+"""Folders of data sets, and of inputs that once failed, that the project does not ship."""
 
 import os
 from pathlib import Path
@@ -13,4 +13,14 @@ def downloaded(*parts: str) -> Path:
     folder = Path(os.environ["DATA_DIR"], *parts)
     if not folder.is_dir():
         pytest.skip(f"DATA_DIR has no {'/'.join(parts)}")
+    return folder
+
+
+def failed_inputs(*parts: str) -> Path:
+    """A folder of inputs that once failed, beside DATA_DIR; skips where there is none."""
+    if "DATA_DIR" not in os.environ:
+        pytest.skip("DATA_DIR does not name the folder of downloaded data sets")
+    folder = Path(os.environ["DATA_DIR"]).parent.joinpath("cases", *parts)
+    if not folder.is_dir():
+        pytest.skip(f"beside DATA_DIR there is no cases/{'/'.join(parts)}")
     return folder

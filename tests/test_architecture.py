@@ -22,7 +22,7 @@ Graph = dict[str, set[str]]
 
 
 def module_name(path: Path, root: Path) -> str:
-    """train/data/voc.py → train.data.voc; train/data/__init__.py → train.data."""
+    """train/data/voc.py → train.data.formats.voc; train/data/__init__.py → train.data."""
     parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

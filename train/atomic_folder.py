@@ -30,3 +30,16 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
         folder.rename(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_free(out: Path, source: Path) -> None:
+    """Raises: ValueError where `out` holds something already or lies inside `source`."""
+    if source.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ValueError(
+            f"{out}: expected a place outside {source}, which stays as it is; choose another folder"
+        )
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ValueError(
+            f"{out}: expected a free place or an empty folder, got one that holds something; "
+            "choose another folder"
+        )

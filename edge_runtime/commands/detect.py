@@ -1,23 +1,37 @@
-"""`edge-runtime detect`: image files → one JSON line each, and images with boxes drawn."""
+"""`edge-runtime detect`: image files → their detections, in one of several file formats."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from edge_runtime.arguments import PROGRAM, SubParsers, run_command
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.latency import timed_detect
-from edge_runtime.media.draw import draw_detections
-from edge_runtime.media.images import read_image, write_image
+from edge_runtime.exports.base import Job, Picture
+from edge_runtime.exports.registry import FORMATS
+from edge_runtime.media.images import read_image
 
 DESCRIPTION = """\
-Find objects in pictures. Prints one JSON line a picture, boxes in pixels as
-[x_min, y_min, x_max, y_max]. Pictures are turned upright by their EXIF
-orientation first; width, height and boxes are those of the upright picture.
+Find objects in pictures. Pictures are turned upright by their EXIF orientation
+first; widths, heights and boxes are those of the upright picture.
+
+formats:
+  json  a line a picture to stdout, boxes in pixels as [x_min, y_min, x_max,
+        y_max]; with --out DIR also pictures with boxes drawn, which no other
+        format makes
+  voc   DIR/NAME.xml a picture, as LabelImg writes it: to correct by hand and
+        train on; --out DIR is required
+  yolo  DIR/NAME.txt a picture, "class_id cx cy w h" in [0, 1] without a score,
+        and DIR/classes.txt; --out DIR is required
+  coco  one list of COCO results, to DIR/detections.json or stdout; image_id is
+        the file's name (a number if it is one: 000139.jpg is 139) and
+        category_id the class id + 1, unless --coco-annotations gives them
+  csv   a row a detection with the picture's name and size, corners and score,
+        to DIR/detections.csv or stdout
+
+Label files that are there already are never overwritten.
 Exit status: 0; 1 if a picture failed; 2 if nothing could start.
 """
 
@@ -31,8 +45,21 @@ def add_parser(subparsers: SubParsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="a .tflite file of this project")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP or BMP")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="write pictures with boxes there")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP, BMP or TIFF")
+    parser.add_argument(
+        "--format",
+        choices=tuple(FORMATS),
+        default=next(iter(FORMATS)),
+        help="of what is written, see above (default: %(default)s)",
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write files there, see above")
+    parser.add_argument(
+        "--coco-annotations",
+        metavar="FILE",
+        type=Path,
+        help="with --format coco: take image ids by file name and category ids by class name "
+        "from this COCO file",
+    )
     add_detector_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -81,49 +108,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _detect(args: argparse.Namespace) -> int:
+    if args.coco_annotations is not None and args.format != "coco":
+        raise ValueError("--coco-annotations does nothing without --format coco; add it")
     detector = load_detector(args)
-    targets: Sequence[Path | None] = [None] * len(args.images)
+    names = detector.spec.class_names
+    writer = FORMATS[args.format](Job(args.images, names, args.out, args.coco_annotations))
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
-        targets = plan_targets(args.images, args.out)
     failed = 0
-    for path, target in zip(args.images, targets, strict=True):
+    for number, path in enumerate(args.images):
         try:
-            image = read_image(path)
-            detections, milliseconds = timed_detect(detector, image)
-            if target is not None:
-                write_image(target, draw_detections(image, detections))
+            pixels = read_image(path)
+            detections, milliseconds = timed_detect(detector, pixels)
+            writer.write(Picture(number, path, pixels, detections, milliseconds))
+        except BrokenPipeError:
+            raise  # nobody reads on: not this picture's fault
         except (OSError, ValueError) as error:
             print(f"{PROGRAM}: {error}", file=sys.stderr)
             failed += 1
-            continue
-        line = {"image": path, "width": image.shape[1], "height": image.shape[0]}
-        line |= {"ms": milliseconds, "detections": detections.to_dicts()}
-        print(json.dumps(line), flush=True)
+    writer.finish()
     return 1 if failed else 0
-
-
-def plan_targets(images: list[str], folder: Path) -> list[Path]:
-    """A file in `folder` for each picture: its name, numbered where an earlier one has it.
-
-    PNG stays PNG, since its pixels are exact; anything else becomes JPEG.
-
-    Raises: ValueError if `folder` holds one of the pictures: it, or its neighbour of another
-        format, could be overwritten.
-    """
-    taken: set[str] = set()
-    targets = []
-    for image in map(Path, images):
-        if folder.resolve() in (image.parent.resolve(), image.resolve().parent):
-            raise ValueError(
-                f"--out {folder} is where {image} lies, pictures there could be overwritten; "
-                "name another folder"
-            )
-        suffix = ".png" if image.suffix.lower() == ".png" else ".jpg"
-        name, number = f"{image.stem}{suffix}", 1
-        while name.casefold() in taken:  # some cards' file systems ignore case
-            number += 1
-            name = f"{image.stem}-{number}{suffix}"
-        taken.add(name.casefold())
-        targets.append(folder / name)
-    return targets

@@ -13,6 +13,9 @@ import numpy as np
 class Detections:
     """Aligned arrays, one row a detection, best score first. None at all is normal.
 
+    Of the shapes and types that supervision takes as they are, also for no detection:
+    `supervision.Detections(xyxy=d.boxes, confidence=d.scores, class_id=d.class_ids)`.
+
     Attributes:
         boxes: (N, 4) float32 xyxy (x_min, y_min, x_max, y_max) in pixels of the frame.
         scores: (N,) float32 in [0, 1], falling.

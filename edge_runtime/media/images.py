@@ -2,40 +2,120 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from edge_runtime.media.atomic import atomic_path
+from edge_runtime.media.orientation import (
+    EXIF_MARK,
+    drop_orientation,
+    find_orientation,
+    turn_upright,
+)
 
 JPEG_QUALITY = 90  # thin lines and small letters fray visibly below
+FORMATS = "JPEG, PNG, WebP, BMP and TIFF"
+
+_JPEG_START = b"\xff\xd8"
+_TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, at_least: int | None = None) -> np.ndarray:
     """An image file as an upright frame: EXIF orientation applied, alpha dropped.
+
+    Args:
+        at_least: None to read every pixel. A number lets a JPEG decoder, which is several times
+            faster so, halve width and height up to three times while both stay at least that.
 
     Returns: (H, W, 3) RGB uint8.
     Raises: FileNotFoundError; ValueError, naming the file, if it is not a whole picture.
     """
-    path = Path(path)
+    with _opened(Path(path)) as (image, orientation):
+        if at_least is not None:
+            image.draft("RGB", (at_least, at_least))  # formats other than JPEG ignore it
+        return np.asarray(turn_upright(image.convert("RGB"), orientation))
+
+
+def read_header(path: str | Path) -> tuple[tuple[int, int], int]:
+    """((width, height) as stored, EXIF orientation 1 to 8) of an image file; decodes no pixel.
+
+    Raises: FileNotFoundError; ValueError, naming the file, if it is no picture. One whose pixels
+        are cut off passes.
+    """
+    with _opened(Path(path)) as (image, orientation):
+        if image.format == "TIFF":  # newer versions of Pillow give the upright size
+            tags = getattr(image, "tag_v2", {})
+            return (tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]), orientation
+        return image.size, orientation
+
+
+def read_upright(path: str | Path) -> Image.Image:
+    """An image file as an upright Pillow image to be saved anew, in the file's mode and format.
+
+    Of its EXIF and XMP, all that gives an orientation is gone.
+
+    Raises: as `read_image`.
+    """
+    with _opened(Path(path)) as (image, orientation):
+        upright = turn_upright(image.copy(), orientation)
+        upright.format = image.format
+        for key in ("xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
+            upright.info.pop(key, None)
+        if isinstance(exif := upright.info.pop("exif", None), bytes):
+            upright.info["exif"] = drop_orientation(exif)
+        return upright
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
+    """An image as stored, its pixels not decoded yet, and its EXIF orientation.
+
+    Raises: ValueError, naming the file, for whatever Pillow raises, here or inside the block.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"no picture at {path}; check the path")
     try:
-        with Image.open(path) as image:
-            check_depth(image)
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    # Pillow's readers raise SyntaxError for a broken PNG, OSError for most else.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = (
-            "not of a known format" if isinstance(error, Image.UnidentifiedImageError) else error
-        )
-        raise ValueError(
-            f"{path} cannot be read as a picture ({reason}); JPEG, PNG, WebP and BMP can"
-        ) from error
+        with _open(path) as image:
+            _check_depth(image)
+            if image.format == "TIFF":
+                # Pillow would turn it while it decodes, by which notes depends on the version.
+                vars(image)["load_end"] = lambda: None
+            yield image, find_orientation(image, path)
+    except (MemoryError, FileNotFoundError):
+        raise
+    except Exception as error:  # by a damaged file Pillow can be made to raise nearly anything
+        reason: object = str(error) or type(error).__name__
+        if isinstance(error, Image.UnidentifiedImageError):
+            reason = "not of a known format"
+        raise ValueError(f"{path} cannot be read as a picture ({reason}); {FORMATS} can") from error
 
 
-def check_depth(image: Image.Image) -> None:
+def _open(path: Path) -> Image.Image:
+    """As `Image.open`, which refuses a JPEG because of its EXIF where it looks there for DPI."""
+    try:
+        return Image.open(path)
+    except (MemoryError, Image.DecompressionBombError):
+        raise
+    except Exception:
+        with path.open("rb") as file:
+            data = file.read(2)
+            if data != _JPEG_START:
+                raise
+            data += file.read()
+        _, mark, exif = data.partition(EXIF_MARK)
+        if not mark:
+            raise
+        image = Image.open(io.BytesIO(data.replace(EXIF_MARK, bytes(len(EXIF_MARK)))))
+        image.info["exif"] = mark + exif[:0xFFFF]  # the longest that a JPEG can hold
+        return image
+
+
+def _check_depth(image: Image.Image) -> None:
     """Raises: ValueError for 16 or 32 bits a channel, which Pillow would turn into white."""
     if image.mode.startswith("I") or image.mode == "F":
         raise ValueError(f"8 bits a channel expected, got Pillow's mode {image.mode}; save it so")

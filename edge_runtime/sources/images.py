@@ -123,7 +123,7 @@ def is_image(path: Path) -> bool:
     try:
         with Image.open(path):
             return True
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Exception:  # by a damaged file Pillow can be made to raise nearly anything
         return False
 
 

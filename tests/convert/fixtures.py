@@ -17,7 +17,7 @@ from PIL import Image
 from convert.pipeline import ConversionInput, write_variant
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec, embed
-from train.data.voc import write_annotation
+from train.data.formats.voc import write_annotation
 
 SPEC = DetectorSpec(
     input_hw=(64, 64),

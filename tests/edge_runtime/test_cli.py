@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from edge_runtime.__main__ import main
-from edge_runtime.commands.detect import plan_targets
+from edge_runtime.exports.json_lines import plan_targets
 from tests.conftest import ROOT
+from tests.edge_runtime.media.exif import SIGNED_RATIONAL, exif, field, oriented, save_jpeg
 
 
 @pytest.fixture
@@ -116,6 +117,63 @@ def test_bad_pictures_are_named_and_the_rest_goes_on(model, picture, tmp_path, c
     for path, line in zip(paths, errors.splitlines(), strict=False):
         assert path in line
     assert "Traceback" not in errors
+
+
+def test_a_picture_with_odd_exif_is_read_like_any_other(model, tmp_path, capsys):
+    odd = field(0x011A, SIGNED_RATIONAL, 1, b"\xff\xff\xff\xff\0\0\0\0")
+    path = save_jpeg(tmp_path / "odd.jpg", exif(oriented(6), odd))
+    assert main(["detect", model, str(path)]) == 0
+    (line,), errors = lines(capsys)
+    assert (line["width"], line["height"]) == (20, 40) and not errors
+
+
+def test_labels_for_the_next_pictures(model, picture, tmp_path, capsys):
+    """A cell is 48 x 32 here: the red one's box is 24 wide, from x = 108, from y = 4 to 36."""
+    out = tmp_path / "labels"
+    assert main(["detect", model, str(picture), "--format", "yolo", "--out", str(out)]) == 0
+    assert not capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {"scene.txt", "classes.txt"}
+    first = (out / "scene.txt").read_text().splitlines()[0].split()
+    expected = [0, 120 / 144, 20 / 64, 24 / 144, 32 / 64]
+    assert [float(number) for number in first] == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("form", ["voc", "yolo", "coco", "csv"])
+def test_every_format_names_a_bad_picture_and_goes_on(form, model, picture, tmp_path, capsys):
+    bad, out = tmp_path / "bad.jpg", tmp_path / "out"
+    bad.write_text("not a picture")
+    command = ["detect", model, str(bad), str(picture), "--format", form, "--out", str(out)]
+    assert main(command) == 1
+    captured = capsys.readouterr()
+    assert not captured.out and len(captured.err.splitlines()) == 1 and str(bad) in captured.err
+    written = {path.name: path.read_text() for path in out.iterdir()}
+    assert len(written) == (2 if form == "yolo" else 1)
+    assert not [name for name in written if "bad" in name]
+    assert "scene" in (str(written) if form != "yolo" else str(list(written)))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--format", "voc"], "name their folder with --out"),
+        (["--coco-annotations", "val.json"], "does nothing without --format coco"),
+        (["--format", "coco", "--coco-annotations", "missing.json"], "missing.json"),
+    ],
+)
+def test_formats_that_cannot_start(flags, message, model, picture, capsys):
+    assert main(["detect", model, str(picture), *flags]) == 2
+    found, errors = lines(capsys)
+    assert not found and len(errors.splitlines()) == 1 and message in errors
+
+
+def test_two_pictures_of_one_stem_are_refused_before_the_work(model, picture, tmp_path, capsys):
+    twin = picture.with_suffix(".jpg")
+    Image.open(picture).save(twin)
+    out = tmp_path / "out"
+    command = ["detect", model, str(picture), str(twin), "--format", "voc", "--out", str(out)]
+    assert main(command) == 2
+    assert "would share one .xml file" in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

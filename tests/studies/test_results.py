@@ -48,6 +48,26 @@ def test_the_report_names_its_data_command_and_hardware(report):
     assert "/" not in report["data"]["root"]
 
 
+def test_the_pages_have_the_plain_converters_row():
+    """Written by `make bccd-baseline`."""
+    report = json.loads((BCCD / "baseline.json").read_text(encoding="utf-8"))
+    said = _section("quantization.md", "Against the plain converter")
+    models = {model["variant"]: model for model in report["models"]}
+    assert list(models) == ["float32", "int8_converter", "int8"]
+    for variant, model in models.items():
+        error = f"{model['score_error']:.4f}" if "score_error" in model else ""
+        assert (
+            f"| {variant} | {100 * model['ap']:.2f} | {100 * model['ap50']:.2f} | {error} |" in said
+        )
+    machine, training = report["machine"], report["training"]
+    where = f"{machine['cores']} cores of an {machine['cpu']}, {machine['interpreter']}"
+    assert f"{where}, {_day(machine['date'])}" in _prose(said)
+    assert f"({training['epochs']} epochs, {training['minutes']:.0f} minutes" in _prose(said)
+    lost = [100 * (models["float32"]["ap"] - models[name]["ap"]) for name in list(models)[1:]]
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"it lost {lost[0]:.2f} AP and ours {lost[1]:.2f}" in readme
+
+
 def test_the_page_has_the_blood_cells(report):
     said = _section("results.md", "Real pictures: blood cells")
     for variant, row in report["seeds"]["variants"].items():

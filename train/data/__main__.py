@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from train.atomic_folder import check_free
+from train.data.convert_command import convert
+from train.data.formats.writers import WRITERS
 from train.data.lint.checks import find_flaws
 from train.data.lint.findings import Finding, count_severities, findings_to_json, format_findings
-from train.data.lint.repair import LOG_NAME, check_free, repair
+from train.data.lint.repair import LOG_NAME, repair
 from train.data.lint.survey import Survey, survey_folder
 from train.model.presets import PRESETS
 
@@ -22,9 +25,10 @@ something, 2 for a bad call. With --fix it speaks of the repaired copy.
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m train.data", description="Look after a data set in PASCAL VOC layout."
+        prog="python -m train.data", description="Look after a data set of labelled pictures."
     )
-    check = parser.add_subparsers(dest="command", required=True, metavar="COMMAND").add_parser(
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    check = commands.add_parser(
         "check",
         help="find what is wrong with it, and repair a copy",
         description="Find everything in a VOC folder that training would stop at or work around.",
@@ -38,13 +42,28 @@ def _parser() -> argparse.ArgumentParser:
     add("--preset", choices=sorted(PRESETS), default="fpnlite", help="whose anchors --report shows")
     add("--show", type=int, default=20, metavar="N", help="findings of a kind shown; 0: all")
     add("--json", action="store_true", help="print everything as JSON instead")
+    _add_convert(commands.add_parser)
     return parser
 
 
+def _add_convert(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
+    add = add_parser(
+        "convert",
+        help="write it in another format",
+        description="Read labelled pictures as PASCAL VOC, COCO, YOLO or CSV, write a new folder.",
+        epilog="Exit status: 0 where everything usable was written, 2 where nothing was.",
+    ).add_argument
+    add("data", type=Path, metavar="IN", help="folder in any of the formats; it is not changed")
+    add("out", type=Path, metavar="OUT", help="new folder; not_kept.csv in it lists what is lost")
+    add("--to", choices=list(WRITERS), required=True, help="the format to write")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m train.data check DIR`. Returns the exit status that its help describes."""
+    """`python -m train.data COMMAND`. Returns the exit status that the command's help describes."""
     parser = _parser()
     args = parser.parse_args(arguments)
+    if args.command == "convert":
+        return _convert(args)
     if args.show < 0:
         parser.error(f"--show: a number of at least 0 expected, got {args.show}")
     try:
@@ -66,6 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.json:
         print(json.dumps(result, indent=1))
     return 1 if count_severities(findings)["error"] else 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    try:
+        print(convert(args.data, args.out, args.to))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _summary(survey: Survey, findings: list[Finding]) -> dict:

@@ -1,4 +1,4 @@
-"""A PASCAL VOC folder as pictures, boxes and class ids, without TensorFlow.
+"""A labelled folder as pictures, boxes and class ids, without TensorFlow.
 
 python -m train.data check DIR                  # what is wrong with it
 python -m train.data check DIR --fix OUT        # a repaired copy
@@ -7,29 +7,29 @@ python -m train.data check DIR --report set.png # classes, box sizes, samples
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.media.images import read_image
-from train.data.geometry import DataWarning, place_boxes, plain_warnings
-from train.data.voc import (
-    VocAnnotation,
-    check_class_names,
-    check_layout,
-    find_class_names,
-    find_image,
-    read_annotation,
-    read_split,
-)
+from edge_runtime.media.images import read_header, read_image
+from train.data.annotation import check_class_names
+from train.data.formats.files import SPLIT_NAMES
+from train.data.formats.registry import read_folder
+from train.data.geometry import DataWarning, at_line, place_boxes, plain_warnings, warn
+from train.data.labeled_folder import Item, LabeledFolder
+from train.data.splits import SplitItem, settle_splits
+from train.data.systematic import find_systematic
 
 __all__ = [
     "DataWarning",
     "Example",
+    "LabeledData",
     "VocDataset",
     "load_voc",
+    "open_data",
     "plain_warnings",
     "read_image",
 ]
@@ -40,8 +40,8 @@ class Example:
     """One annotated picture.
 
     width, height: pixels. boxes: (N, 4) float32 xyxy in [0, 1] of the picture, each with an area.
-    class_ids: (N,) int64, index into the data set's class_names. difficult: (N,) bool. image_id:
-    the stem that the split file names.
+    class_ids: (N,) int64, index into the data set's class_names. difficult: (N,) bool, boxes that
+    count neither way: VOC's difficult, COCO's crowd. image_id: see `LabeledFolder.items`.
     """
 
     image_path: Path
@@ -55,7 +55,7 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class VocDataset:
-    """One split of a VOC folder, in the order of its split file."""
+    """One split of a labelled folder, in the order of the split."""
 
     root: Path
     split: str
@@ -83,53 +83,184 @@ class VocDataset:
         return dict(zip(self.class_names, counts.tolist(), strict=True))
 
 
-def load_voc(root: str | Path, split: str, class_names: Sequence[str] | None = None) -> VocDataset:
-    """Read the annotations of one split; pictures stay on disk, see `read_image`.
+@dataclass(frozen=True, eq=False)
+class LabeledData:
+    """A labelled folder with its splits, given or made.
 
-    class_names: None takes `labels.txt` in the root (a name a line), else the sorted names found
-    in all annotations of the folder, so that every split numbers its classes alike.
-
-    Box numbers are corners in pixels (x / width, with no +1; see train/data/voc.py). Boxes without
-    an area or wholly outside the picture are skipped, others clipped to it, each with a
-    DataWarning. Where the size in the XML contradicts the picture, the picture's counts, with a
-    DataWarning.
-
-    Raises: ValueError for a folder that is no VOC folder, a missing or empty split, a malformed
-    annotation, a missing picture, a class that class_names lacks.
+    Attributes:
+        splits: name → image ids.
+        made: whether a split was made and not given.
+        notes: sentences for the screen: what was recognised and what was made of it.
     """
-    root = Path(root)
-    check_layout(root)
-    image_ids = read_split(root, split)
-    names = find_class_names(root) if class_names is None else check_class_names(class_names)
-    examples = []
-    for image_id in image_ids:
-        xml_path = root / "Annotations" / f"{image_id}.xml"
-        if not xml_path.is_file():
+
+    folder: LabeledFolder
+    splits: Mapping[str, tuple[str, ...]]
+    made: bool
+    notes: tuple[str, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the folder's list of classes, else all names found, sorted.
+
+        Over the whole folder, so that every split numbers its classes alike.
+
+        Raises: ValueError where there is none, or the list names one twice.
+        """
+        folder = self.folder
+        found = {name for name, count in folder.class_counts.items() if count}
+        if folder.classes is None:
+            return check_class_names(sorted(found), f"{folder.root}: classes of the boxes")
+        names = folder.classes.names
+        if not folder.classes.binding:
+            names = tuple(name for name in names if name in found)
+        return check_class_names(names, str(folder.classes.path))
+
+    def load(self, split: str, class_names: Sequence[str] | None = None) -> VocDataset:
+        """One split; pictures stay on disk, see `read_image`.
+
+        Box numbers are corners in pixels (x / width, with no +1). Boxes without an area or wholly
+        outside the picture are skipped, others clipped to it, and files that are no pictures are
+        left out, each with a DataWarning.
+
+        Args:
+            split: "val", "valid" and "validation" are one.
+            class_names: None for the folder's own.
+
+        Raises: ValueError for a missing or empty split, a malformed annotation, a missing picture,
+            a size of another ratio than the picture's, a class that class_names lacks, and where
+            most boxes of the folder are wrong in one way.
+        """
+        split = SPLIT_NAMES.get(split, split)
+        items = self._items(split)
+        for item in items:
+            _check(item)
+        flaw = find_systematic(self.folder)
+        if flaw is not None:
+            raise ValueError(f"{self.folder.root}: {flaw.message}")
+        names = self.class_names if class_names is None else check_class_names(class_names)
+        examples = [example for item in items if (example := _to_example(item, names))]
+        if not examples:
             raise ValueError(
-                f"{xml_path}: expected an annotation for {image_id!r} of the split {split!r}, got "
-                "no such file; add it or remove the line from the split file"
+                f"{self.folder.root}: expected pictures in the split {split!r}, got none of its "
+                f"{len(items)} that can be read; look at the warnings"
             )
-        examples.append(_to_example(root, image_id, read_annotation(xml_path), names))
-    return VocDataset(root, split, names, examples)
+        return VocDataset(self.folder.root, split, names, examples)
+
+    def _items(self, split: str) -> list[Item]:
+        """Raises: ValueError where the split is missing, empty, or names what is not there."""
+        folder = self.folder
+        given = folder.splits.get(split)
+        where = given.path if given else folder.root
+        ids = self.splits.get(split)
+        if ids is None:
+            names = ", ".join(sorted(self.splits)) or "none"
+            why = "".join(f" ({note})" for note in self.notes[1:])
+            raise ValueError(
+                f"{where}: no split {split!r}; the folder has: {names}; choose one of them{why}"
+            )
+        if not ids:
+            raise ValueError(f"{where}: expected one image id a line, got an empty file; fill it")
+        image_id, count = Counter(ids).most_common(1)[0]
+        if count > 1:
+            raise ValueError(
+                f"{where}: expected each image id once, got {image_id!r} {count} times; keep one"
+            )
+        for image_id in ids:
+            if image_id not in folder.items:
+                raise ValueError(
+                    f"{where}{_line_of(folder, split, image_id)}: expected an annotation for "
+                    f"{image_id!r} of the split {split!r}, got no such file; add it or remove the "
+                    "line from the split"
+                )
+        return [folder.items[image_id] for image_id in ids]
 
 
-def _to_example(
-    root: Path, image_id: str, annotation: VocAnnotation, class_names: tuple[str, ...]
-) -> Example:
-    for item in annotation.objects:
-        if item.name not in class_names:
+def open_data(root: str | Path, write: bool = True) -> LabeledData:
+    """Recognise and read a labelled folder, and make the splits that it lacks.
+
+    Made splits are written to a file, see `train.data.splits`, which later runs reuse. Where none
+    can be made, a note says why.
+
+    Args:
+        write: False to leave made splits unwritten.
+
+    Raises: ValueError where no format fits; OSError.
+    """
+    folder = read_folder(root)
+    given = {name: tuple(split.lines.values()) for name, split in folder.splits.items()}
+    complete = {"train", "val", "test"} <= given.keys()
+    if complete or (given and given.keys().isdisjoint(("train", "trainval"))):
+        return LabeledData(folder, given, made=False, notes=(folder.describe(), *folder.notes))
+    items = [_split_item(item) for item in folder.items.values() if _is_usable(item)]
+    useless = [item for item in folder.items.values() if not _is_usable(item)]
+    notes = [folder.describe(), *folder.notes]
+    if useless and not given:
+        notes.append(
+            f"{len(useless)} labelled pictures cannot be used and are in no split, the first "
+            f"{useless[0].path}; python -m train.data check says why"
+        )
+    try:
+        made = settle_splits(folder.root, items, given, write=write)
+    except ValueError as error:
+        return LabeledData(folder, given, made=False, notes=(*notes, str(error)))
+    return LabeledData(folder, made.splits, made=True, notes=(*notes, *made.notes))
+
+
+def load_voc(root: str | Path, split: str, class_names: Sequence[str] | None = None) -> VocDataset:
+    """`open_data(root).load(split, class_names)`, for one split."""
+    return open_data(root).load(split, class_names)
+
+
+def _is_usable(item: Item) -> bool:
+    return item.annotation is not None and item.image_path is not None and not item.flaws
+
+
+def _split_item(item: Item) -> SplitItem:
+    assert item.annotation is not None and item.image_path is not None  # asked for before
+    counts = Counter(each.name for each in item.annotation.objects)
+    return SplitItem(item.image_id, item.image_path, counts)
+
+
+def _line_of(folder: LabeledFolder, split: str, image_id: str) -> str:
+    given = folder.splits.get(split)
+    if given is None or not given.is_list:
+        return ""
+    return at_line(next((n for n, each in given.lines.items() if each == image_id), 0))
+
+
+def _check(item: Item) -> None:
+    """Raises: ValueError, with file and line, for an item that cannot be trained on."""
+    if item.malformed is not None:
+        raise item.malformed
+    for flaw in item.flaws:
+        raise ValueError(f"{item.path}{at_line(flaw.line)}: {flaw.message}")
+    if item.image_path is None:
+        line = item.annotation.line if item.annotation else 0
+        raise ValueError(f"{item.path}{at_line(line)}: {item.image_problem}")
+
+
+def _to_example(item: Item, class_names: tuple[str, ...]) -> Example | None:
+    """None, with a DataWarning, where the picture cannot be read."""
+    annotation = item.annotation
+    assert annotation is not None and item.image_path is not None  # see _check
+    for each in annotation.objects:
+        if each.name not in class_names:
             raise ValueError(
-                f"{annotation.path}: got the class {item.name!r}, expected one of "
-                f"{', '.join(class_names)}; correct the name or the list of classes"
+                f"{item.path}{at_line(each.name_line)}: got the class {each.name!r}, expected one "
+                f"of {', '.join(class_names)}; correct the name or the list of classes"
             )
-    image_path = find_image(root, image_id, annotation)
-    (width, height), boxes, kept = place_boxes(annotation, image_path)
+    try:
+        header = read_header(item.image_path)
+    except ValueError as error:
+        warn(f"{error}; left out")
+        return None
+    (width, height), boxes, kept = place_boxes(annotation, item.image_path, *header)
     return Example(
-        image_path,
+        item.image_path,
         width,
         height,
         boxes,
-        np.array([class_names.index(item.name) for item in kept], np.int64),
-        np.array([item.difficult for item in kept], bool),
-        image_id,
+        np.array([class_names.index(each.name) for each in kept], np.int64),
+        np.array([each.difficult or each.crowd for each in kept], bool),
+        item.image_id,
     )

@@ -3,25 +3,21 @@
 A camera may store an image on its side with a note, the EXIF orientation, of how to turn it. Here
 a picture is always turned upright: that is how nearly all labelling tools show it and how the
 device's camera delivers it. A tool that ignored the note drew its boxes on the picture as stored;
-the size in its annotation tells, and those boxes are turned along.
+the size in its annotation tells, and those boxes are turned along. A picture resized after it was
+labelled has its old size in the annotation, of the same ratio: the boxes are scaled along.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
-from edge_runtime.media.images import check_depth
-from train.data.voc import Box, VocAnnotation, VocObject
-
-_EXIF_ORIENTATION = 0x0112
+from train.data.annotation import Annotation, Box, LabeledObject
 
 
 class DataWarning(UserWarning):
@@ -35,36 +31,6 @@ def plain_warnings() -> None:
         return f"warning: {message}\n"
 
     warnings.formatwarning = one_line
-
-
-def read_header(path: Path) -> tuple[tuple[int, int], int]:
-    """((width, height) as stored, EXIF orientation) of a picture; reads no more than its header.
-
-    Raises: as `read_image`.
-    """
-    with _opened(path) as image:
-        return image.size, _orientation(image)
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(path) as image:
-            check_depth(image)
-            yield image
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{path}: expected a picture that Pillow can decode, got: {error}; "
-            "replace the file or remove it from the split"
-        ) from error
-
-
-def _orientation(image: Image.Image) -> int:
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1  # asking Pillow further would decode all of it
-    return image.getexif().get(_EXIF_ORIENTATION, 1)
 
 
 Turn: TypeAlias = Callable[[float, float], tuple[float, float]]
@@ -89,13 +55,19 @@ class Placement:
 
     size_wh: of the upright picture, pixels. drawn_wh: of the picture that the boxes were drawn on.
     turn: brings their points upright, None where they are. contradicted: the annotation gives a
-    size that the picture has neither upright nor as stored.
+    size whose ratio the picture has neither upright nor as stored.
     """
 
     size_wh: tuple[int, int]
     drawn_wh: tuple[int, int]
     turn: Turn | None
     contradicted: bool
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the picture was resized after its boxes were drawn."""
+        own_wh = self.size_wh[::-1] if self.turn else self.size_wh
+        return self.drawn_wh != own_wh
 
     def fractions(self, box_px: Box) -> Box:
         """A box in pixels of the picture it was drawn on → in [0, 1] of the upright one."""
@@ -108,7 +80,7 @@ class Placement:
 
     def upright_px(self, box_px: Box) -> Box:
         """A box in pixels of the picture it was drawn on → in pixels of the upright one."""
-        if self.turn is None:
+        if self.turn is None and not self.scaled:
             return box_px
         x_min, y_min, x_max, y_max = self.fractions(box_px)
         width, height = self.size_wh
@@ -130,7 +102,19 @@ def find_placement(
         return Placement(size_wh, size_wh, None, contradicted=False)
     if turn and annotated_wh == stored_wh:
         return Placement(size_wh, stored_wh, turn, contradicted=False)
+    if annotated_wh and _same_ratio(annotated_wh, size_wh):
+        return Placement(size_wh, annotated_wh, None, contradicted=False)
+    if annotated_wh and turn and _same_ratio(annotated_wh, stored_wh):
+        return Placement(size_wh, annotated_wh, turn, contradicted=False)
     return Placement(size_wh, size_wh, None, contradicted=True)
+
+
+def _same_ratio(one_wh: tuple[int, int], other_wh: tuple[int, int]) -> bool:
+    """Whether one size is the other resized, each side rounded to whole pixels."""
+    (width, height), (other_width, other_height) = sorted((one_wh, other_wh))
+    scale = max(other_width, other_height) / max(width, height)
+    slack = max(1.0, 0.51 * scale)
+    return abs(width * scale - other_width) <= slack and abs(height * scale - other_height) <= slack
 
 
 def clip_box(box_px: Box, size_wh: tuple[float, float]) -> tuple[str | None, Box | None]:
@@ -150,12 +134,17 @@ def clip_box(box_px: Box, size_wh: tuple[float, float]) -> tuple[str | None, Box
 
 
 def describe_box(
-    item: VocObject, flaw: str | None = None, size_wh: tuple[int, int] | None = None
+    item: LabeledObject, flaw: str | None = None, size_wh: tuple[int, int] | None = None
 ) -> str:
     """A box for a message, with its flaw: "box cat (4, 2, 4, 10) has no area"."""
     corners = ", ".join(f"{part:g}" for part in item.box_px)
     text = f"box {item.name} ({corners})"
     return f"{text} {_BOX_FLAWS[flaw].format(size_wh and by(size_wh))}" if flaw else text
+
+
+def at_line(line: int) -> str:
+    """A line for a message that begins with a file: ", line 3"; "" where there is none."""
+    return f", line {line}" if line else ""
 
 
 def by(size_wh: tuple[int, int]) -> str:
@@ -164,32 +153,37 @@ def by(size_wh: tuple[int, int]) -> str:
 
 
 def place_boxes(
-    annotation: VocAnnotation, image_path: Path
-) -> tuple[tuple[int, int], np.ndarray, list[VocObject]]:
+    annotation: Annotation, image_path: Path, stored_wh: tuple[int, int], orientation: int
+) -> tuple[tuple[int, int], np.ndarray, list[LabeledObject]]:
     """The upright picture's (width, height), its boxes and the objects that they belong to.
 
     boxes: (N, 4) float32 xyxy in [0, 1]. Objects without an area or outside the picture are
     skipped and others clipped to it, each with a DataWarning.
 
-    Raises: as `read_image`.
+    Args:
+        stored_wh, orientation: of the picture, as `read_header` gives them.
+
+    Raises: ValueError where the annotation's size contradicts the picture.
     """
-    placement = find_placement(annotation.size_wh, *read_header(image_path))
+    placement = find_placement(annotation.size_wh, stored_wh, orientation)
     if placement.contradicted and annotation.size_wh:
-        _warn(
-            f"{annotation.path}: says {by(annotation.size_wh)}, but {image_path.name} is "
-            f"{by(placement.size_wh)}; taking the picture's size"
+        raise ValueError(
+            f"{annotation.path}{at_line(annotation.size_line)}: the boxes were drawn on a picture "
+            f"of {by(annotation.size_wh)}, but {image_path.name} is {by(placement.size_wh)}, of "
+            "another ratio; correct the size if the boxes fit, or label the picture again"
         )
     boxes, kept = [], []
     for item in annotation.objects:
         flaw, box_px = clip_box(item.box_px, placement.drawn_wh)
         if flaw:
             said = describe_box(item, flaw, placement.drawn_wh)
-            _warn(f"{annotation.path}: {said}; {'clipped' if box_px else 'skipped'}")
+            warn(f"{annotation.path}: {said}; {'clipped' if box_px else 'skipped'}")
         if box_px:
             boxes.append(placement.fractions(box_px))
             kept.append(item)
     return placement.size_wh, np.array(boxes, np.float32).reshape(-1, 4), kept
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
+    """A DataWarning."""
     warnings.warn(message, DataWarning, stacklevel=2)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from train.atomic_folder import atomic_folder
 from train.data.dataset import load_voc
-from train.data.voc import make_layout
+from train.data.formats.voc import make_layout
 from train.digits.glyphs import SPLITS, load_glyphs
 from train.digits.scenes import SMALL_PX
 from train.digits.writer import CLASS_NAMES, SceneWriter, image_id, write_all, write_samples

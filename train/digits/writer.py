@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from train.data.voc import read_annotation, write_annotation
+from train.data.formats.voc import read_annotation, write_annotation
 from train.digits.clutter import SIDE
 from train.digits.glyphs import SPLITS
 from train.digits.scenes import draw_scene

@@ -22,6 +22,29 @@ def test_nothing_is_normal():
     assert len(nothing) == 0 and nothing.names == [] and nothing.to_dicts() == []
 
 
+FOUND = Detections(BOXES, [0.75, 0.5], [1, 0], NAMES)
+NOTHING = Detections(np.empty((0, 4)), [], [], NAMES)
+
+
+@pytest.mark.parametrize(("found", "count"), [(FOUND, 2), (NOTHING, 0)])
+def test_shapes_and_types_that_other_tools_take(found, count):
+    assert (found.boxes.shape, found.boxes.dtype) == ((count, 4), np.float32)
+    assert (found.scores.shape, found.scores.dtype) == ((count,), np.float32)
+    assert (found.class_ids.shape, found.class_ids.dtype) == ((count,), np.int64)
+    assert all(type(part) is np.ndarray for part in (found.boxes, found.scores, found.class_ids))
+
+
+@pytest.mark.filterwarnings("ignore")  # its own
+@pytest.mark.parametrize(("found", "count"), [(FOUND, 2), (NOTHING, 0)])
+def test_supervision_takes_them_as_they_are(found, count):
+    supervision = pytest.importorskip("supervision")
+    taken = supervision.Detections(
+        xyxy=found.boxes, confidence=found.scores, class_id=found.class_ids
+    )
+    assert len(taken) == count and len(taken.with_nms(threshold=0.5)) == count
+    assert len(taken[taken.confidence > 0.6]) == (1 if count else 0)
+
+
 @pytest.mark.parametrize(
     ("boxes", "scores", "class_ids", "message"),
     [

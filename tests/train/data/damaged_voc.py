@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from tests.train.data.voc_folder import HEIGHT, WIDTH, edit
-from train.data.voc import write_annotation
+from train.data.formats.voc import write_annotation
 
 BOX = (4, 2, 20, 10)
 GOOD_BOXES = [(x, y, x + 3, y + 3) for x in range(0, 40, 4) for y in (0, 5, 10)]  # 30
@@ -81,6 +81,7 @@ def _damage_boxes(root):
 
 def _damage_sizes(root):
     add(root, "small", size=(80, 40))
+    add(root, "squarish", size=(40, 30))
     edit(add(root, "sizeless"), "<width>40</width>", "")
     for stem, orientation in (("turned", 6), ("upside", 3)):
         add(root, stem)

@@ -18,7 +18,7 @@ SPEC = PRESETS["digits"].spec(tuple("0123456789"), (64, 64))
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "digits"
-    write_digits(root, {"train": 8}, workers=1)
+    write_digits(root, {"train": 8, "val": 1, "test": 1}, workers=1)
     return load_voc(root, "train")
 
 

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.downloads import failed_inputs
+from tests.edge_runtime.media.exif import chunk, oriented, save_png, tiff
 from tests.train.data.voc_folder import HEIGHT, WIDTH, edit, make_voc
 from train.data.dataset import DataWarning, load_voc, plain_warnings, read_image
-from train.data.voc import write_annotation
+from train.data.formats.voc import write_annotation
+from train.data.lint.checks import check_folder
 
 
 @pytest.mark.parametrize(
@@ -28,12 +31,20 @@ def test_flawed_boxes_are_named(tmp_path, box, message, left):
     np.testing.assert_allclose(boxes, expected)
 
 
-def test_the_picture_counts_where_the_size_contradicts_it(tmp_path):
-    make_voc(tmp_path, size=(80, 40))
-    with pytest.warns(DataWarning, match=r"a\.xml: says 80x40, but a\.png is 40x20"):
-        example = load_voc(tmp_path, "train")[0]
+@pytest.mark.parametrize("size", [(80, 40), (20, 10), (61, 30), (13, 7)])  # rounded, the last two
+def test_boxes_of_a_picture_resized_after_labelling_are_scaled(tmp_path, size):
+    make_voc(tmp_path, [(0, 0, size[0], size[1] / 2)], size=size)
+    example = load_voc(tmp_path, "train")[0]
     assert (example.width, example.height) == (WIDTH, HEIGHT)
-    np.testing.assert_allclose(example.boxes, [[0.1, 0.1, 0.5, 0.5]])
+    np.testing.assert_allclose(example.boxes, [[0, 0, 1, 0.5]])
+
+
+@pytest.mark.parametrize("size", [(40, 30), (20, 40), (80, 80)])
+def test_a_size_of_another_ratio_is_refused(tmp_path, size):
+    make_voc(tmp_path, size=size)
+    message = rf"a\.xml, line 3: .* of {size[0]}x{size[1]}, but a\.png is 40x20, of another ratio"
+    with pytest.raises(ValueError, match=message):
+        load_voc(tmp_path, "train")
 
 
 @pytest.mark.parametrize(
@@ -81,8 +92,12 @@ def test_an_undecodable_picture_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture"):
         read_image(picture)
     picture.write_text("no picture")
-    with pytest.raises(ValueError, match=r"a\.png: expected a picture that Pillow can decode"):
+    unreadable = r"a\.png cannot be read as a picture \(not of a known.*; left out"
+    with pytest.warns(DataWarning, match=unreadable), pytest.raises(ValueError, match="none of"):
         load_voc(tmp_path, "train")
+    make_voc(tmp_path, stem="b")
+    with pytest.warns(DataWarning, match=unreadable):
+        assert [example.image_id for example in load_voc(tmp_path, "train")] == ["b"]
 
 
 def test_commands_show_a_warning_as_one_line(monkeypatch):
@@ -99,5 +114,30 @@ def test_sixteen_bit_pictures_are_refused_not_turned_white(tmp_path):
     Image.fromarray(ramp).save(path, format="PNG")
     with pytest.raises(ValueError, match=rf"{path.name}.*8 bits a channel expected"):
         read_image(path)
-    with pytest.raises(ValueError, match=rf"{path.name}.*8 bits a channel expected"):
+    make_voc(tmp_path, stem="b")
+    with pytest.warns(DataWarning, match=rf"{path.name}.*8 bits a channel expected"):
         load_voc(tmp_path, "train")
+
+
+def test_boxes_fit_a_png_whose_exif_stands_after_the_pixels(tmp_path):
+    """Drawn on the upright 20x40 picture: as stored, it is 40x20."""
+    path = make_voc(tmp_path)
+    picture = tmp_path / "JPEGImages/a.png"
+    save_png(picture, chunk(b"eXIf", tiff(oriented(6))))
+    write_annotation(path, "a.png", HEIGHT, WIDTH, np.array([[12, 0, 20, 16]]), ["cat"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        example = load_voc(tmp_path, "train")[0]
+    assert (example.width, example.height) == (HEIGHT, WIDTH)
+    np.testing.assert_allclose(example.boxes, [[0.6, 0, 1, 0.4]])
+    assert (read_image(picture)[:16, 12:] == (220, 30, 30)).all()
+
+
+def test_a_picture_that_once_had_wrong_boxes():
+    root = failed_inputs("data", "png_exif_after_pixels")
+    example = load_voc(root, "train")[0]
+    assert (example.width, example.height) == (150, 200)
+    np.testing.assert_allclose(example.boxes * (150, 200, 150, 200), [[90, 30, 130, 90]], atol=1e-4)
+    red = read_image(example.image_path)[30:90, 90:130].reshape(-1, 3).mean(axis=0)
+    np.testing.assert_allclose(red, [217, 31, 31], atol=2)
+    assert "exif-turned" in {finding.kind for finding in check_folder(root)}

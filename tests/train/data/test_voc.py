@@ -4,7 +4,7 @@ import pytest
 from tests.downloads import downloaded
 from tests.train.data.voc_folder import HEIGHT, WIDTH, edit, make_voc
 from train.data.dataset import DataWarning, load_voc, read_image
-from train.data.voc import read_annotation, write_annotation
+from train.data.formats.voc import read_annotation, write_annotation
 
 
 def test_reads_boxes_classes_and_flags(tmp_path):
@@ -58,7 +58,9 @@ def test_class_names_from_labels_file_from_all_annotations_or_given(tmp_path):
     (tmp_path / "labels.txt").write_text("cat\nant\n\n")
     assert load_voc(tmp_path, "train").class_names == ("cat", "ant")
     assert load_voc(tmp_path, "test", ["dog", "cat"])[0].class_ids.tolist() == [1]
-    with pytest.raises(ValueError, match=r"a\.xml: got the class 'cat', expected one of dog, ant"):
+    with pytest.raises(
+        ValueError, match=r"a\.xml, line 9: got the class 'cat', expected one of dog, ant"
+    ):
         load_voc(tmp_path, "train", ["dog", "ant"])
     with pytest.raises(ValueError, match="different class names"):
         load_voc(tmp_path, "train", ["cat", "cat"])
@@ -68,14 +70,15 @@ def test_class_names_from_labels_file_from_all_annotations_or_given(tmp_path):
     ("old", "new", "message"),
     [
         ("</size>", "", r"a\.xml, line \d+: expected well-formed XML"),
-        ("<name>cat</name>", "", r"a\.xml: object 1 has no <name>"),
-        ("<ymin>2</ymin>", "", r"a\.xml: object 1 has no <ymin>"),
-        ("<xmax>20<", "<xmax>wide<", r"a\.xml: object 1 .*<xmax>, got 'wide'"),
-        ("<xmax>20<", "<xmax>nan<", r"a\.xml: object 1 .*<xmax>, got 'nan'"),
+        ("<name>cat</name>", "", r"a\.xml, line 8: object 1 has no <name>"),
+        ("<ymin>2</ymin>", "", r"a\.xml, line 11: object 1 has no <ymin>"),
+        ("<xmax>20<", "<xmax>wide<", r"a\.xml, line 14: object 1 .*<xmax>, got 'wide'"),
+        ("<xmax>20<", "<xmax>nan<", r"a\.xml, line 14: object 1 .*<xmax>, got 'nan'"),
         ("annotation>", "html>", r"root tag <annotation>, got <html>"),
     ],
 )
 def test_malformed_annotations_are_refused(tmp_path, old, new, message):
+    make_voc(tmp_path, stem="b")
     edit(make_voc(tmp_path), old, new)
     with pytest.raises(ValueError, match=message):
         load_voc(tmp_path, "train")
@@ -96,7 +99,7 @@ def test_the_picture_is_found_by_stem_then_by_filename(tmp_path):
     moved = picture.rename(picture.with_name("other.png"))
     assert load_voc(tmp_path, "train")[0].image_path == moved
     moved.unlink()
-    with pytest.raises(ValueError, match=r"a\.xml: expected its picture at .*JPEGImages/a\.jpg"):
+    with pytest.raises(ValueError, match=r"a\.xml, line 1: has no picture a\.jpg .*other\.png"):
         load_voc(tmp_path, "train")
 
 
@@ -112,16 +115,18 @@ def test_split_files(tmp_path):
     for name, text, message in [
         ("empty", "\n", "got an empty file"),
         ("twice", "a\na\n", "'a' 2 times"),
-        ("lost", "b\n", r"b\.xml: expected an annotation for 'b'"),
+        ("lost", "b\n", r"lost\.txt, line 1: expected an annotation for 'b'"),
     ]:
         (main / f"{name}.txt").write_text(text)
         with pytest.raises(ValueError, match=message):
             load_voc(tmp_path, name)
 
 
-def test_a_folder_that_is_no_voc_folder(tmp_path):
+def test_a_folder_above_the_set_will_do_but_not_above_two(tmp_path):
     make_voc(tmp_path / "VOC2012")
-    with pytest.raises(ValueError, match=r"expected a VOC folder .*VOC2012 looks like one"):
+    assert [example.image_id for example in load_voc(tmp_path, "train")] == ["a"]
+    make_voc(tmp_path / "VOC2007")
+    with pytest.raises(ValueError, match="expected one data set, got 2: VOC2007, VOC2012"):
         load_voc(tmp_path, "train")
     with pytest.raises(ValueError, match="no such folder"):
         load_voc(tmp_path / "missing", "train")

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from train.data.voc import write_annotation
+from train.data.formats.voc import write_annotation
 
 WIDTH, HEIGHT = 40, 20  # not square, so that a swap of x and y shows
 

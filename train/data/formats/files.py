@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from train.data.annotation import MalformedLabels
+from train.data.labeled_folder import GivenSplit
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -27,33 +28,12 @@ SPLIT_NAMES = {
 }
 # Folders that say what lies in them and nothing about the pictures: no part of an id.
 _LAYOUT_NAMES = frozenset(
-    [
-        "annotations",
-        "annotation",
-        "annots",
-        "annot",
-        "anno",
-        "xml",
-        "xmls",
-        "labels",
-        "label",
-        "labelimg",
-        "images",
-        "image",
-        "imgs",
-        "img",
-        "jpegimages",
-        "pictures",
-        "photos",
-        "jpg",
-        "jpegs",
-        "data",
-        "dataset",
-        "obj_train_data",
-        "obj_valid_data",
-        "obj_test_data",
-        "obj_validation_data",
-    ]
+    (
+        *("annotations", "annotation", "annots", "annot", "anno", "xml", "xmls"),
+        *("labels", "label", "labelimg", "data", "dataset"),
+        *("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "jpg", "jpegs"),
+        *("obj_train_data", "obj_valid_data", "obj_test_data", "obj_validation_data"),
+    )
 )
 _SPLIT_FOLDER = re.compile(
     rf"({'|'.join(SPLIT_NAMES)})(?:[_-]?(?:images?|imgs?|labels?|annotations?|data|set|zip|\d+))*"
@@ -94,6 +74,33 @@ class FolderFiles:
     def relative(self, path: Path) -> str:
         """The path below the root, with slashes."""
         return path.relative_to(self.root).as_posix()
+
+    def describe_folders(self, paths: Iterable[Path]) -> str:
+        """The folders of files, for people: "annots/", "train/, valid/ and 3 more"."""
+        folders = sorted({"/".join(self.parts(path)) for path in paths})
+        names = [f"{folder}/" if folder else "the folder itself" for folder in folders]
+        more = f" and {len(names) - 3} more" if len(names) > 4 else ""
+        return ", ".join(names[: 3 if more else 4]) + more
+
+    def folder_splits(self, placed: Iterable[tuple[str, Path]]) -> dict[str, GivenSplit]:
+        """The splits that folders make: train/ valid/ test/, images/train and so on.
+
+        Args:
+            placed: (image id, a file in the folder that counts) of each picture.
+        """
+        found: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+        for image_id, path in placed:
+            split = split_of(self.parts(path))
+            if split:
+                found[split].append((image_id, path))
+        return {
+            split: GivenSplit(
+                _common_folder([path for _, path in found[split]]),
+                {number: image_id for number, (image_id, _) in enumerate(found[split], 1)},
+            )
+            for split in ("train", "val", "test")
+            if split in found
+        }
 
     @cached_property
     def _by_stem(self) -> dict[str, list[Path]]:
@@ -182,6 +189,10 @@ class FolderFiles:
         return ranked[min(ranked)] if ranked else []
 
 
+def _common_folder(paths: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath([path.parent for path in paths]))
+
+
 def _walk(root: Path) -> Iterator[Path]:
     seen = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
@@ -256,9 +267,11 @@ def _says_layout(part: str) -> bool:
 def unique_ids(relative: Sequence[str]) -> list[str]:
     """`plain_id` of each path below the root; the whole path where two would be one.
 
-    Without suffix even then, unless it is all that differs.
+    Without suffix even then, unless it is all that differs. Folders above the set itself, as in
+    VOC2012/Annotations/a.xml, are left out.
     """
-    ids = [plain_id(path) for path in relative]
+    above = _folders_above(relative)
+    ids = [plain_id("/".join(PurePosixPath(path).parts[above:])) for path in relative]
     for longer in (lambda path: str(PurePosixPath(path).with_suffix("")), str):
         counts: dict[str, int] = defaultdict(int)
         for image_id in ids:
@@ -271,6 +284,19 @@ def unique_ids(relative: Sequence[str]) -> list[str]:
 
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def _folders_above(relative: Sequence[str]) -> int:
+    """How many folders all the paths have in common before the first of the layout."""
+    if not relative:
+        return 0
+    folders = [PurePosixPath(path).parts[:-1] for path in relative]
+    for place, parts in enumerate(zip(*folders, strict=False)):
+        if len(set(parts)) > 1:
+            return 0
+        if _says_layout(parts[0]):
+            return place
+    return 0
 
 
 def read_text(path: Path) -> str:
@@ -325,3 +351,7 @@ def _unknown_encoding(path: Path, line: int, error: UnicodeDecodeError) -> Malfo
 def clean_name(name: str) -> str:
     """A class name: composed Unicode (NFC), so that one typed on a Mac is one; no outer space."""
     return unicodedata.normalize("NFC", name).strip()
+
+
+# Line breaks, control characters, halves of characters: no list of names, no XML can hold them.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")

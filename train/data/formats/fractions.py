@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_runtime.media.images import read_header
 from train.data.annotation import Box
-from train.data.geometry import read_header
 
 # Tools that round, or clip to the picture's last pixel, leave fractions a little above 1.
 MOST_FRACTION = 1.05

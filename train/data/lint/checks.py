@@ -1,4 +1,4 @@
-"""Checks of a VOC folder: every flaw that training would stop at, mend or not notice."""
+"""Checks of a labelled folder: every flaw that training would stop at, mend or not notice."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from train.data.annotation import Box, LabeledObject
 from train.data.geometry import by, clip_box, describe_box
-from train.data.lint.findings import Finding, make_finding
+from train.data.lint.findings import KINDS, Finding, make_finding
 from train.data.lint.leaks import main_splits
 from train.data.lint.survey import Entry, Survey, Usable, survey_folder
-from train.data.voc import Box, VocObject
+from train.data.systematic import find_systematic
 
 
 def check_folder(root: str | Path) -> list[Finding]:
-    """All findings in a VOC folder, sorted by file and line.
+    """All findings in a labelled folder, sorted by file and line.
 
-    Raises: ValueError where it is no VOC folder. OSError where a file cannot be read.
+    Raises: ValueError where no format fits. OSError where a file cannot be read.
     """
     return find_flaws(survey_folder(root))
 
@@ -26,46 +27,68 @@ def find_flaws(survey: Survey) -> list[Finding]:
     findings = [*_check_splits(survey), *_check_labels(survey), *_check_leaks(survey)]
     for entry in survey.entries.values():
         findings += check_annotation(survey, entry)
-    for path in survey.unannotated:
-        message = f"has no annotation Annotations/{path.stem}.xml"
+    for path in survey.folder.unannotated:
+        message = "has no annotation"
         findings.append(make_finding("unannotated-picture", survey.relative(path), 0, message))
-    return sorted(findings + list(_check_twins(survey)))
+    for path, flaw in survey.folder.flaws:
+        found = make_finding(flaw.kind, survey.relative(path), flaw.line, flaw.message)
+        findings.append(found)
+    findings += _check_twins(survey)
+    return sorted(_with_systematic(survey, findings))
+
+
+def _with_systematic(survey: Survey, findings: list[Finding]) -> list[Finding]:
+    """One finding about the set in place of one for each of its boxes."""
+    flaw = find_systematic(survey.folder)
+    if flaw is None:
+        return findings
+    kept = [finding for finding in findings if finding.kind not in _BOX_KINDS]
+    kind = flaw.kind if flaw.kind in KINDS and flaw.kind not in _BOX_KINDS else "systematic-flaw"
+    return [*kept, make_finding(kind, ".", 0, flaw.message)]
 
 
 def _check_splits(survey: Survey) -> Iterator[Finding]:
-    if not survey.splits:
-        yield make_finding("no-split", "ImageSets/Main", 0, "has no file such as train.txt")
+    if not survey.folder.splits:
+        severity, training = None, None
+        message = "gives no splits"
+        if not survey.data.splits:
+            severity, training = "error", "has nothing to read"
+            message += f", and none can be made: {survey.data.notes[-1]}"
+        yield make_finding("no-split", ".", 0, message, severity, training)
     for split, lines in survey.splits.items():
-        file = f"ImageSets/Main/{split}.txt"
+        file = survey.split_file(split)
         if not lines:
             yield make_finding("empty-split", file, 0, "names no picture")
         first: dict[str, int] = {}
         for line, image_id in lines.items():
             if image_id in first:
                 message = f"{image_id} stands on line {first[image_id]} already"
-                yield make_finding("duplicate-id", file, line, message)
+                yield make_finding("duplicate-id", file, survey.split_line(split, line), message)
             elif image_id not in survey.entries:
-                message = f"{image_id} has no annotation Annotations/{image_id}.xml"
-                yield make_finding("missing-annotation", file, line, message)
+                at = survey.split_line(split, line)
+                yield make_finding("missing-annotation", file, at, f"{image_id} has no annotation")
             first.setdefault(image_id, line)
 
 
 def _check_labels(survey: Survey) -> Iterator[Finding]:
     if survey.labels is None:
         return
+    classes = survey.folder.classes
+    assert classes is not None  # else there were no labels
+    file = survey.relative(classes.path)
     if not survey.labels:
-        yield make_finding("bad-labels", "labels.txt", 0, "names no class")
+        yield make_finding("bad-labels", file, 0, "names no class")
     counts = survey.class_counts.copy()
     for wrong, right in survey.corrections.items():
         counts[right] += counts[wrong]
     first: dict[str, int] = {}
-    for line, name in survey.labels.items():
+    for line, name in classes.lines:
         if name in first:
             message = f"the class {name!r} stands on line {first[name]} already"
-            yield make_finding("bad-labels", "labels.txt", line, message)
+            yield make_finding("bad-labels", file, line, message)
         elif not counts[name]:
             message = f"the class {name!r} has no box in any annotation"
-            yield make_finding("unused-class", "labels.txt", line, message)
+            yield make_finding("unused-class", file, line, message)
         first.setdefault(name, line)
 
 
@@ -75,13 +98,14 @@ def _check_leaks(survey: Survey) -> Iterator[Finding]:
             continue
         lines = survey.splits[leak.split]
         line = next(line for line, image_id in lines.items() if image_id == leak.image_id)
+        line = survey.split_line(leak.split, line)
         kind, message = "leaked-id", f"{leak.image_id} is in {leak.kept_split}, too"
         if leak.kept_id != leak.image_id:
             kind = "leaked-picture"
             same = _bytes_of(survey, leak.image_id) == _bytes_of(survey, leak.kept_id)
             what = "is byte for byte" if same else "has the very pixels of"
             message = f"{leak.image_id} {what} {leak.kept_id} of {leak.kept_split}"
-        yield make_finding(kind, f"ImageSets/Main/{leak.split}.txt", line, message)
+        yield make_finding(kind, survey.split_file(leak.split), line, message)
 
 
 def _bytes_of(survey: Survey, image_id: str) -> bytes | None:
@@ -105,7 +129,10 @@ def _check_twins(survey: Survey) -> Iterator[Finding]:
             yield make_finding("duplicate-picture", file, 0, message)
 
 
-_XML_KINDS = ("malformed-xml", "missing-tag", "bad-number")
+# One finding about the set stands for these where most boxes have them.
+_BOX_KINDS = frozenset(
+    ("no-area", "inverted-box", "box-outside", "box-over-edge", "duplicate-box", "not-normalized")
+)
 
 
 def check_annotation(survey: Survey, entry: Entry) -> list[Finding]:
@@ -119,14 +146,13 @@ def _check_entry(survey: Survey, entry: Entry) -> Iterator[Finding]:
     if entry.malformed:
         yield _harmful(survey, entry, "malformed-xml", file, entry.line, entry.malformed.reason)
         return
-    if entry.image_id not in survey.used_ids:
+    if survey.splits and entry.image_id not in survey.used_ids:
         yield make_finding("unused-annotation", file, entry.line, "is in no split")
     if entry.image_path is None:
-        message = f"has no picture JPEGImages/{entry.image_id}.jpg (or .png and so on)"
-        yield _harmful(survey, entry, "missing-picture", file, entry.line, message)
+        yield _harmful(survey, entry, "missing-picture", file, entry.line, entry.image_problem)
     elif entry.undecodable:
         image = survey.relative(entry.image_path)
-        yield _harmful(survey, entry, "undecodable-picture", image, 0, entry.undecodable)
+        yield make_finding("undecodable-picture", image, 0, entry.undecodable)
     elif entry.usable:
         if not entry.usable.annotation.objects and not entry.flaws:
             yield make_finding("empty-picture", file, entry.line, "has no object")
@@ -141,9 +167,15 @@ def _check_size(survey: Survey, usable: Usable, file: str) -> Iterator[Finding]:
     elif placement.contradicted:
         message = (
             f"says {by(annotation.size_wh)}, but {image.path.name} is {by(placement.size_wh)}; "
-            "look whether its boxes fit"
+            "correct the size if its boxes fit"
         )
         yield make_finding("size-mismatch", file, annotation.size_line, message)
+    elif placement.scaled:
+        message = (
+            f"says {by(annotation.size_wh)}, but {image.path.name} is {by(placement.size_wh)}, of "
+            "the same ratio: it was resized after it was labelled"
+        )
+        yield make_finding("size-scaled", file, annotation.size_line, message)
     kind = exif_kind(usable)
     if kind:
         told = "nothing tells whether the boxes were drawn so; look"
@@ -186,7 +218,7 @@ def _check_objects(survey: Survey, entry: Entry) -> Iterator[Finding]:
         first.setdefault(same, item.box_line)
 
 
-def _check_class(survey: Survey, entry: Entry, item: VocObject, file: str) -> Iterator[Finding]:
+def _check_class(survey: Survey, entry: Entry, item: LabeledObject, file: str) -> Iterator[Finding]:
     right = survey.corrections.get(item.name)
     if right:
         count = survey.class_counts[right]
@@ -196,7 +228,7 @@ def _check_class(survey: Survey, entry: Entry, item: VocObject, file: str) -> It
         else:
             yield _harmful(survey, entry, "misspelt-class", file, item.name_line, message)
     elif survey.listed and item.name not in survey.listed:
-        message = f"the class {item.name!r} is not in labels.txt; add it there or remove its boxes"
+        message = f"the class {item.name!r} is not in the list; add it there or remove its boxes"
         yield _harmful(survey, entry, "unknown-class", file, item.name_line, message)
 
 
@@ -206,8 +238,5 @@ def _harmful(
     """An error where training reads the file, else a warning."""
     if entry.image_id in survey.used_ids:
         training = "refuses the split" if kind == "misspelt-class" else None
-        return make_finding(kind, file, line, message, "error", training)
-    if kind in _XML_KINDS and survey.labels is None:
-        training = "refuses the folder, since without labels.txt it reads all annotations"
         return make_finding(kind, file, line, message, "error", training)
     return make_finding(kind, file, line, message, "warning", "does not read it: in no split")

@@ -26,9 +26,10 @@ _NOTHING = "keeps it"
 KINDS = {
     # a file as a whole
     "malformed-xml": Kind("error", "refuses the file", _DROP),
+    "malformed-labels": Kind("error", "refuses the file", _DROP),
     "missing-picture": Kind("error", "refuses the split", _DROP),
     "undecodable-picture": Kind(
-        "error", "stops at the picture", "drops the id, leaves both files out"
+        "warning", "leaves the picture out", "drops the id, leaves both files out"
     ),
     "missing-annotation": Kind("error", "refuses the split", "drops the id from the splits"),
     "unannotated-picture": Kind("note", "ignores it", _NOTHING),
@@ -36,7 +37,8 @@ KINDS = {
     "empty-picture": Kind("note", "learns from it what background is", _NOTHING),
     # the picture's size and how it is turned
     "missing-size": Kind("note", "takes the picture's size", "writes the picture's size"),
-    "size-mismatch": Kind("warning", "takes the picture's size", "writes the picture's size"),
+    "size-mismatch": Kind("error", "refuses the split", _DROP),
+    "size-scaled": Kind("note", "scales the boxes", "writes the picture's size, scales the boxes"),
     "exif-turned": Kind("note", "turns the picture upright", "saves it upright"),
     "exif-ambiguous": Kind("warning", "takes boxes as drawn on the upright one", "saves it so"),
     # objects and boxes
@@ -47,13 +49,19 @@ KINDS = {
     "box-outside": Kind("warning", "skips the box", "removes it"),
     "box-over-edge": Kind("warning", "clips the box", "clips it"),
     "duplicate-box": Kind("warning", "learns both", "removes the second"),
+    "not-normalized": Kind("error", "refuses the file", "removes the object"),
+    "unknown-image": Kind("error", "leaves the boxes out", "leaves them out"),
+    # most boxes of the set
+    "normalized-boxes": Kind("error", "refuses the set", None),
+    "corner-size-boxes": Kind("error", "refuses the set", None),
+    "systematic-flaw": Kind("error", "refuses the set", None),
     # classes
     "misspelt-class": Kind("warning", "learns it as a class of its own", "corrects the name"),
     "unknown-class": Kind("error", "refuses the split", None),
     "unused-class": Kind("note", "finds nothing to learn", _NOTHING),
     "bad-labels": Kind("error", "refuses the set", "keeps each name once, no empty file"),
     # splits
-    "no-split": Kind("error", "has nothing to read", None),
+    "no-split": Kind("note", "makes train, val and test", _NOTHING),
     "empty-split": Kind("error", "refuses the split", "leaves the file out"),
     "duplicate-id": Kind("error", "refuses the split", "keeps the first"),
     "leaked-id": Kind("warning", "measures too well", "drops it here"),

@@ -1,31 +1,33 @@
-"""Repair of a VOC folder: a mended copy, with a log of all that is different in it."""
+"""Repair of a labelled folder: a mended copy in VOC layout, with a log of all changes."""
 
 from __future__ import annotations
 
 import csv
 import os
 import shutil
-import xml.etree.ElementTree as ET  # changes only; reading goes through train.data.voc
+import tempfile
+import xml.etree.ElementTree as ET  # changes only; reading goes through train.data.formats.voc
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
-from train.atomic_folder import atomic_folder
+from edge_runtime.media.images import read_upright
+from train.atomic_folder import atomic_folder, check_free
+from train.data.annotation import Box, LabeledObject
+from train.data.formats.files import read_text
+from train.data.formats.voc import (
+    corner_text,
+    has_standard_layout,
+    make_layout,
+    read_tree,
+    write_tree,
+)
+from train.data.formats.writers import WRITERS
 from train.data.geometry import Placement, by, clip_box, describe_box
 from train.data.lint.checks import exif_kind
 from train.data.lint.findings import Change
 from train.data.lint.leaks import Leak
-from train.data.lint.survey import Entry, Survey, Usable
-from train.data.voc import (
-    Box,
-    VocObject,
-    corner_text,
-    make_layout,
-    read_tree,
-    split_path,
-    write_tree,
-)
+from train.data.lint.survey import Entry, Survey, Usable, survey_folder
+from train.data.systematic import find_systematic
 
 LOG_NAME = "changes.csv"
 _JPEG_QUALITY = 95  # of pictures turned upright; a JPEG cannot be turned without coding it again
@@ -34,36 +36,50 @@ _JPEG_QUALITY = 95  # of pictures turned upright; a JPEG cannot be turned withou
 def repair(survey: Survey, out: str | Path) -> list[Change]:
     """Write a copy of the surveyed folder with every flaw mended that `check` says --fix mends.
 
-    What has no flaw is copied byte for byte. `out` appears whole or not at all, with the returned
-    changes in `changes.csv`.
+    What has no flaw is copied byte for byte; a folder in another format or layout is converted to
+    VOC first. `out` appears whole or not at all, with the returned changes in `changes.csv`.
 
-    Raises: ValueError where `out` holds something, or no picture would be left to train on.
+    Raises: ValueError where `out` holds something, no picture would be left to train on, or most
+        boxes are wrong in one way.
     OSError where a file cannot be written.
     """
     out = Path(out)
     check_free(out, survey.root)
-    with atomic_folder(out) as folder:
-        make_layout(folder)
-        done = {LOG_NAME}  # files that are written otherwise or left out, not copied
-        changes = [
-            *_repair_annotations(survey, folder, done),
-            *_repair_pictures(survey, folder, done),
-            *_repair_splits(survey, folder, done),
-            *_repair_labels(survey, folder, done),
-        ]
-        changes.sort()
-        _copy_rest(survey.root, folder, done)
-        _write_log(changes, folder / LOG_NAME)
+    flaw = find_systematic(survey.folder)
+    if flaw is not None:
+        raise ValueError(f"{survey.root}: {flaw.message}; --fix cannot tell what was meant")
+    if has_standard_layout(survey.folder):
+        with atomic_folder(out) as folder:
+            return _repair_into(survey, folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        converted = Path(scratch) / "voc"
+        WRITERS["voc"](survey.folder, converted)
+        return repair(survey_folder(converted), out)
+
+
+def _repair_into(survey: Survey, folder: Path) -> list[Change]:
+    make_layout(folder)
+    done = {LOG_NAME}  # files that are written otherwise or left out, not copied
+    changes = [
+        *_repair_annotations(survey, folder, done),
+        *_repair_pictures(survey, folder, done),
+        *_repair_splits(survey, folder, done),
+        *_repair_labels(survey, folder, done),
+    ]
+    changes.sort()
+    _copy_rest(survey.root, folder, done)
+    _write_log(changes, folder / LOG_NAME)
     return changes
 
 
 def _repair_annotations(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
     for entry in survey.entries.values():
         file = survey.relative(entry.path)
-        if not entry.usable:
+        if not is_mendable(entry):
             yield Change(file, entry.line, _why_unusable(entry), "left out")
             done.add(file)
             continue
+        assert entry.usable is not None  # it is mendable
         root, changes = repair_annotation(survey, entry, entry.usable)
         if changes:
             write_tree(root, folder / file)
@@ -71,7 +87,14 @@ def _repair_annotations(survey: Survey, folder: Path, done: set[str]) -> Iterato
         yield from changes
 
 
+def is_mendable(entry: Entry) -> bool:
+    """Whether a copy keeps an entry: it can be trained on once its flaws are mended."""
+    return entry.usable is not None and not entry.usable.placement.contradicted
+
+
 def _why_unusable(entry: Entry) -> str:
+    if entry.usable:
+        return "size-mismatch"
     if entry.malformed:
         return "malformed-xml"
     return "undecodable-picture" if entry.undecodable else "missing-picture"
@@ -93,20 +116,19 @@ def _repair_pictures(survey: Survey, folder: Path, done: set[str]) -> Iterator[C
 
 
 def _save_upright(source: Path, target: Path) -> None:
-    with Image.open(source) as image:
-        upright = ImageOps.exif_transpose(image)
-        form = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a preview
-        kept = {key: upright.info[key] for key in ("exif", "icc_profile") if upright.info.get(key)}
-        if form in ("JPEG", "WEBP"):
-            kept["quality"] = _JPEG_QUALITY
-        upright.save(target, format=form, **kept)
+    upright = read_upright(source)
+    form = "JPEG" if upright.format == "MPO" else upright.format  # a phone's JPEG with a preview
+    kept = {key: upright.info[key] for key in ("exif", "icc_profile") if upright.info.get(key)}
+    if form in ("JPEG", "WEBP"):
+        kept["quality"] = _JPEG_QUALITY
+    upright.save(target, format=form, **kept)
 
 
 def _repair_splits(survey: Survey, folder: Path, done: set[str]) -> Iterator[Change]:
     leaks = {(leak.split, leak.image_id): leak for leak in survey.leaks}
     left = 0
-    for split, lines in survey.splits.items():
-        source = split_path(survey.root, split)
+    for split, given in survey.folder.splits.items():
+        source, lines = given.path, given.lines
         file = survey.relative(source)
         dropped: dict[int, Change] = {}
         seen: set[str] = set()
@@ -123,10 +145,10 @@ def _repair_splits(survey: Survey, folder: Path, done: set[str]) -> Iterator[Cha
             yield Change(file, 0, "empty-split", "left out: no picture left")
         elif dropped:
             done.add(file)
-            texts = enumerate(source.read_text(encoding="utf-8-sig").splitlines(), 1)
+            texts = enumerate(read_text(source).splitlines(), 1)
             kept = "".join(f"{text}\n" for line, text in texts if line not in dropped)
             (folder / file).write_text(kept, encoding="utf-8")
-    if survey.splits and not left:
+    if survey.folder.splits and not left:
         raise ValueError(
             f"{survey.root}: expected a picture that can be trained on, got none in any split; "
             "look at the findings first"
@@ -142,7 +164,7 @@ def _why_drop(
     entry = survey.entries.get(image_id)
     if entry is None:
         return "missing-annotation", "no annotation"
-    if not entry.usable:
+    if not is_mendable(entry):
         return _why_unusable(entry), "its annotation or picture is of no use"
     if leak is None:
         return None
@@ -229,7 +251,7 @@ def repair_annotation(
     return root, changes + _repair_size(root, file, usable)
 
 
-def _write_object(node: ET.Element, item: VocObject, name: str, box: Box) -> None:
+def _write_object(node: ET.Element, item: LabeledObject, name: str, box: Box) -> None:
     """Write a repaired name and box into the node of an object; what is right is not touched."""
     texts = {"name": name} if name != item.name else {}
     if box != item.box_px:
@@ -241,7 +263,7 @@ def _write_object(node: ET.Element, item: VocObject, name: str, box: Box) -> Non
         found.text = text
 
 
-def _repair_box(item: VocObject, placement: Placement) -> tuple[str | None, str, Box | None]:
+def _repair_box(item: LabeledObject, placement: Placement) -> tuple[str | None, str, Box | None]:
     """(flaw, what is done about it, the box in pixels of the upright picture or None)."""
     flaw, box = clip_box(item.box_px, placement.drawn_wh)
     text = "removed"
@@ -270,7 +292,9 @@ def _repair_size(root: ET.Element, file: str, usable: Usable) -> list[Change]:
     old = by(annotation.size_wh) if annotation.size_wh else "none"
     kind, text = "missing-size", f"size {old} becomes {by(placement.size_wh)}"
     if annotation.size_wh:
-        kind = "size-mismatch" if placement.contradicted else "exif-turned"
+        kind = "size-scaled" if placement.scaled else "exif-turned"
+    if placement.scaled:
+        text += "; boxes scaled along"
     if placement.turn:
         text += "; boxes turned along"
     return [Change(file, annotation.size_line, kind, text)]
@@ -281,16 +305,3 @@ def _remove(root: ET.Element, node: ET.Element) -> None:
     if place and place == len(root) - 1:
         root[place - 1].tail = node.tail  # the indentation before the closing tag
     root.remove(node)
-
-
-def check_free(out: Path, source: Path) -> None:
-    """Raises: ValueError where `out` holds something already or lies inside `source`."""
-    if source.resolve() in (out.resolve(), *out.resolve().parents):
-        raise ValueError(
-            f"{out}: expected a place outside {source}, which stays as it is; choose another folder"
-        )
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ValueError(
-            f"{out}: expected a free place or an empty folder, got one that holds something; "
-            "choose another folder"
-        )

@@ -21,11 +21,11 @@ from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.draw import class_color
 from edge_runtime.media.images import read_image
+from train.data.annotation import Box
 from train.data.geometry import clip_box
 from train.data.lint.leaks import main_splits
 from train.data.lint.survey import Entry, Survey
 from train.data.targets import MATCH_IOU, best_anchor_iou
-from train.data.voc import Box
 from train.model.presets import PRESETS
 
 Color: TypeAlias = tuple[float, float, float]  # RGB in [0, 1]

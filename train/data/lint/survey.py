@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,22 +9,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from edge_runtime.media.images import read_image
-from train.data.geometry import Placement, find_placement, read_header
+from edge_runtime.media.images import read_header, read_image
+from train.data.annotation import Annotation
+from train.data.dataset import LabeledData, open_data
+from train.data.geometry import Placement, find_placement
+from train.data.labeled_folder import Item, LabeledFolder
 from train.data.lint.leaks import Leak, find_leaks
 from train.data.lint.spelling import find_misspelt
-from train.data.voc import (
-    MalformedXml,
-    VocAnnotation,
-    VocFlaw,
-    check_layout,
-    find_image,
-    label_lines,
-    picture_files,
-    scan_annotation,
-    split_lines,
-    split_names,
-)
+from train.data.splits.near import pixel_digest
 
 
 @dataclass(frozen=True)
@@ -42,28 +33,20 @@ class StoredImage:
 class Usable:
     """An annotation and its image, of an entry that can be trained on, and how they fit."""
 
-    annotation: VocAnnotation
+    annotation: Annotation
     image: StoredImage
     placement: Placement
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One annotation file and its image.
+class Entry(Item):
+    """One item of the folder with its decoded image.
 
-    annotation: None where the file is malformed, see `malformed`. flaws: of objects that are not
-    in the annotation. image_path: None where there is no image. image: None also where it cannot
-    be decoded, see `undecodable`.
+    image: None where there is none or it cannot be decoded, see `undecodable`.
     """
 
-    image_id: str
-    path: Path
-    annotation: VocAnnotation | None
-    malformed: MalformedXml | None
-    flaws: tuple[VocFlaw, ...]
-    image_path: Path | None
-    image: StoredImage | None
-    undecodable: str | None
+    image: StoredImage | None = None
+    undecodable: str | None = None
 
     @cached_property
     def usable(self) -> Usable | None:
@@ -84,16 +67,41 @@ class Entry:
 
 @dataclass
 class Survey:
-    """splits: name → line number → image id. labels: line number → name, None without labels.txt.
+    """A labelled folder, its splits and all its images, decoded once."""
 
-    unannotated: pictures that belong to no annotation.
-    """
-
-    root: Path
-    splits: dict[str, dict[int, str]]
-    labels: dict[int, str] | None
+    data: LabeledData
     entries: dict[str, Entry] = field(default_factory=dict)
-    unannotated: list[Path] = field(default_factory=list)
+
+    @property
+    def folder(self) -> LabeledFolder:
+        return self.data.folder
+
+    @property
+    def root(self) -> Path:
+        return self.folder.root
+
+    @cached_property
+    def splits(self) -> dict[str, dict[int, str]]:
+        """Name → line number → image id: the given ones as they are given, and those made."""
+        given = {name: split.lines for name, split in self.folder.splits.items()}
+        made = {name: dict(enumerate(ids, 1)) for name, ids in self.data.splits.items()}
+        return made if self.data.made else given
+
+    def split_file(self, split: str) -> str:
+        """The file or folder that gives a split; of a made one the root."""
+        given = self.folder.splits.get(split)
+        return self.relative(given.path if given else self.root)
+
+    def split_line(self, split: str, line: int) -> int:
+        """A line of `splits` as a finding's: 0 where no list gives the split."""
+        given = self.folder.splits.get(split)
+        return line if given and given.is_list else 0
+
+    @property
+    def labels(self) -> dict[int, str] | None:
+        """Number in the folder's list of classes → name; None without a list."""
+        classes = self.folder.classes
+        return None if classes is None else dict(enumerate(classes.names, 1))
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
@@ -103,15 +111,14 @@ class Survey:
         """The ids that a split names."""
         return {image_id for lines in self.splits.values() for image_id in lines.values()}
 
-    @cached_property
+    @property
     def class_counts(self) -> Counter[str]:
         """Objects of each class name, as written, over all annotations."""
-        objects = (r.annotation.objects for r in self.entries.values() if r.annotation)
-        return Counter(item.name for items in objects for item in items)
+        return self.folder.class_counts
 
     @property
     def listed(self) -> tuple[str, ...] | None:
-        """The names of labels.txt, each once; None where there is no name to go by."""
+        """The names of the folder's list, each once; None where there is no name to go by."""
         return tuple(dict.fromkeys((self.labels or {}).values())) or None
 
     @cached_property
@@ -136,42 +143,27 @@ class Survey:
 
 
 def survey_folder(root: str | Path) -> Survey:
-    """Read all splits, annotations and annotated pictures of a VOC folder; decodes every picture.
+    """Read a labelled folder and decode all its labelled images.
 
-    Raises: ValueError where it is no VOC folder. OSError where a file cannot be read.
+    Raises: ValueError where no format fits. OSError where a file cannot be read.
     """
-    root = Path(root)
-    check_layout(root)
-    splits = {split: split_lines(root, split) for split in split_names(root)}
-    survey = Survey(root, splits, label_lines(root))
-    paths = sorted((root / "Annotations").glob("*.xml"))
+    survey = Survey(open_data(root, write=False))
     images: dict[Path, StoredImage | str] = {}  # two annotations may name one file
-    for path in tqdm(paths, desc="checking", unit="picture", disable=None):
-        survey.entries[path.stem] = _read_entry(root, path, images)
-    survey.unannotated = [path for path in picture_files(root) if path not in images]
+    items = survey.folder.items.values()
+    for item in tqdm(items, desc="checking", unit="picture", disable=None):
+        survey.entries[item.image_id] = _decode(item, images)
     return survey
 
 
-def _read_entry(root: Path, path: Path, images: dict[Path, StoredImage | str]) -> Entry:
-    annotation: VocAnnotation | None = None
-    malformed: MalformedXml | None = None
-    flaws: list[VocFlaw] = []
-    try:
-        annotation, flaws = scan_annotation(path)
-    except MalformedXml as error:
-        malformed = error
-    try:
-        known = annotation or VocAnnotation(path, None, None, (), 1, 1)
-        image_path = find_image(root, path.stem, known)
-    except ValueError:
-        return Entry(path.stem, path, annotation, malformed, tuple(flaws), None, None, None)
-    if image_path not in images:
-        images[image_path] = _read_image(image_path)
-    found = images[image_path]
+def _decode(item: Item, images: dict[Path, StoredImage | str]) -> Entry:
+    path = item.image_path
+    if path is None:
+        return Entry(**vars(item))
+    if path not in images:
+        images[path] = _read_image(path)
+    found = images[path]
     image, undecodable = (None, found) if isinstance(found, str) else (found, None)
-    return Entry(
-        path.stem, path, annotation, malformed, tuple(flaws), image_path, image, undecodable
-    )
+    return Entry(**vars(item), image=image, undecodable=undecodable)
 
 
 def _read_image(path: Path) -> StoredImage | str:
@@ -181,6 +173,4 @@ def _read_image(path: Path) -> StoredImage | str:
         pixels = read_image(path)
     except ValueError as error:
         return str(error).removeprefix(f"{path}: ")
-    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
-    digest.update(repr(pixels.shape).encode())
-    return StoredImage(path, stored_wh, orientation, digest.hexdigest())
+    return StoredImage(path, stored_wh, orientation, pixel_digest(pixels))

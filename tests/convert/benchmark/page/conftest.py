@@ -9,7 +9,7 @@ from PIL import Image
 
 from convert.benchmark.run import run_benchmark
 from tests.tiny_model import CELL_BOX
-from train.data.voc import write_annotation
+from train.data.formats.voc import write_annotation
 
 
 @pytest.fixture(scope="module", name="models")

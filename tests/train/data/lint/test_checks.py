@@ -1,10 +1,28 @@
 from pathlib import Path
 
+import pytest
+
 from tests.downloads import downloaded
-from tests.train.data.damaged_voc import BOX, add, line_of, make_damaged
+from tests.train.data.damaged_voc import (
+    BOX,
+    GOOD_BOXES,
+    add,
+    line_of,
+    make_damaged,
+    tree_digest,
+)
+from train.data.dataset import load_voc
 from train.data.lint.checks import check_folder
 from train.data.lint.findings import KINDS
+from train.data.lint.repair import repair
+from train.data.lint.survey import survey_folder
 
+# Kinds that the damaged folder cannot have: of a list of classes, other formats, the whole set.
+ELSEWHERE = {
+    *("unknown-class", "unused-class", "bad-labels", "no-split", "malformed-labels"),
+    *("not-normalized", "unknown-image"),
+    *("normalized-boxes", "corner-size-boxes", "systematic-flaw"),
+}
 # Annotation, the text on the line of its flaw, kind, severity.
 ANNOTATION_FLAWS = [
     ("point", "<bndbox>", "no-area", "warning"),
@@ -16,7 +34,8 @@ ANNOTATION_FLAWS = [
     ("nameless", "<object>", "missing-tag", "error"),
     ("cornerless", "<bndbox>", "missing-tag", "error"),
     ("wide", "<xmax>wide", "bad-number", "error"),
-    ("small", "<size>", "size-mismatch", "warning"),
+    ("small", "<size>", "size-scaled", "note"),
+    ("squarish", "<size>", "size-mismatch", "error"),
     ("sizeless", "<size>", "missing-size", "note"),
     ("lost", "<annotation>", "missing-picture", "error"),
     ("torn", "</annotation>", "malformed-xml", "error"),
@@ -32,7 +51,7 @@ SPLIT_FLAWS = [
 PICTURE_FLAWS = [
     ("turned.jpg", "exif-turned", "note"),
     ("upside.jpg", "exif-ambiguous", "warning"),
-    ("cut.png", "undecodable-picture", "error"),
+    ("cut.png", "undecodable-picture", "warning"),
     ("lonely.png", "unannotated-picture", "note"),
     ("edge.png", "duplicate-picture", "note"),
 ]
@@ -65,8 +84,7 @@ def test_every_kind_of_damage_is_found_with_file_and_line(tmp_path):
     found = {(f.file, f.line, f.kind, f.severity) for f in findings}
     assert found == expected and len(findings) == len(expected)
     assert findings == sorted(findings)
-    labels_only = {"unknown-class", "unused-class", "bad-labels", "no-split"}
-    assert {f.kind for f in findings} == set(KINDS) - labels_only  # a new kind needs damage here
+    assert {f.kind for f in findings} == set(KINDS) - ELSEWHERE  # a new kind needs damage here
 
 
 def test_messages_name_what_is_wrong(tmp_path):
@@ -76,7 +94,8 @@ def test_messages_name_what_is_wrong(tmp_path):
     assert "box platelet (4, 2, 4, 2) has no area" in point and "xml:11: warning:" in point
     assert "training skips the box, --fix removes it" in point
     assert "outside the 40x20 picture" in said["outside", "box-outside"]
-    assert "says 80x40, but small.png is 40x20" in said["small", "size-mismatch"]
+    assert "says 80x40, but small.png is 40x20, of the same ratio" in said["small", "size-scaled"]
+    assert "says 40x30, but squarish.png is 40x20" in said["squarish", "size-mismatch"]
     assert (
         "orientation 6); the boxes were drawn on the picture as stored"
         in said["turned", "exif-turned"]
@@ -105,17 +124,57 @@ def test_labels_make_strangers_errors(tmp_path):
     ]
 
 
-def test_a_malformed_file_in_no_split_stops_training_only_without_labels(tmp_path):
+def test_a_malformed_file_in_no_split_does_not_stop_training(tmp_path):
     add(tmp_path, "a")
     add(tmp_path, "spare", splits=()).write_text("no XML")
-    assert [f.severity for f in check_folder(tmp_path)] == ["error"]
-    (tmp_path / "labels.txt").write_text("platelet\n")
-    assert [f.severity for f in check_folder(tmp_path)] == ["warning"]
+    assert [(f.kind, f.severity) for f in check_folder(tmp_path)] == [("malformed-xml", "warning")]
+    assert len(load_voc(tmp_path, "train")) == 1
 
 
-def test_a_set_without_a_split_file(tmp_path):
+def test_splits_that_the_folder_does_not_give_are_made_but_not_written(tmp_path):
+    for number in range(12):
+        add(tmp_path, f"p{number}", splits=())
+    before = tree_digest(tmp_path)
+    findings = check_folder(tmp_path)
+    assert [(f.kind, f.severity) for f in findings] == [("no-split", "note")]
+    assert tree_digest(tmp_path) == before
+
+
+def test_a_set_of_which_no_splits_can_be_made(tmp_path):
     add(tmp_path, "a", splits=())
-    assert [f.kind for f in check_folder(tmp_path)] == ["unused-annotation", "no-split"]
+    (finding,) = check_folder(tmp_path)
+    assert (finding.kind, finding.severity) == ("no-split", "error")
+    assert "too few" in finding.message
+
+
+FRACTIONS = (0.1, 0.1, 0.5, 0.5)
+CORNER_AND_SIZE = [(20, 2, 10, 8), (30, 10, 5, 6), (4, 3, 20, 10), (25, 5, 12, 4)]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "kind", "said"),
+    [
+        ([FRACTIONS] * 3, "normalized-boxes", "3 of 3 boxes lie below one pixel"),
+        (CORNER_AND_SIZE, "corner-size-boxes", "3 of 4 boxes have swapped corners"),
+        ([(50, 0, 60, 10)] * 2 + [(70, 0, 80, 9)], "systematic-flaw", "lie outside their pictures"),
+        ([(n, 2, n, 9) for n in range(9)], "systematic-flaw", "9 of 9 boxes have no area"),
+    ],
+)
+def test_most_boxes_wrong_in_one_way_are_one_finding(tmp_path, boxes, kind, said):
+    add(tmp_path / "set", "a", boxes)
+    findings = check_folder(tmp_path / "set")
+    assert [(f.kind, f.severity) for f in findings if f.kind != "no-split"] == [(kind, "error")]
+    assert said in findings[0].message
+    with pytest.raises(ValueError, match=said):
+        load_voc(tmp_path / "set", "train")
+    with pytest.raises(ValueError, match="--fix cannot tell"):
+        repair(survey_folder(tmp_path / "set"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_few_swapped_corners_are_slips(tmp_path):
+    add(tmp_path, "a", [(20, 10, 4, 2), *GOOD_BOXES])
+    assert [f.kind for f in check_folder(tmp_path)] == ["inverted-box"]
 
 
 def test_bccd():

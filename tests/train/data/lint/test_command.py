@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.train.data.damaged_voc import BOX, add, add_line, make_damaged
+from tests.train.data.damaged_voc import BOX, GOOD_BOXES, add, add_line, make_damaged
 from tests.train.data.voc_folder import edit
 from train.data.__main__ import main
 
@@ -29,7 +29,7 @@ def test_exit_status_and_output(tmp_path, capsys):
 
 
 def test_many_findings_of_a_kind_are_cut_short(tmp_path, capsys):
-    add(tmp_path, "a", [(n, 2, n, 2) for n in range(25)])
+    add(tmp_path, "a", [(n, 2, n, 2) for n in range(25)] + GOOD_BOXES)
     main(["check", str(tmp_path)])
     printed = capsys.readouterr().out
     assert printed.count("has no area") == 20 and "(5 not shown; --show 0)" in printed

@@ -5,6 +5,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_runtime.media.images import read_header
+from tests.edge_runtime.media.exif import (
+    ASCII,
+    ORIENTATION,
+    SIGNED_RATIONAL,
+    exif,
+    field,
+    oriented,
+    save_jpeg,
+)
 from tests.train.data.damaged_voc import (
     BOX,
     add,
@@ -16,10 +26,10 @@ from tests.train.data.damaged_voc import (
 )
 from train.data.__main__ import main
 from train.data.dataset import DataWarning, load_voc, read_image
+from train.data.formats.voc import read_annotation
 from train.data.lint.checks import check_folder
 from train.data.lint.repair import repair
 from train.data.lint.survey import survey_folder
-from train.data.voc import read_annotation
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +58,7 @@ def test_nothing_is_left_to_find_but_notes(repaired):
         ("Annotations/nameless.xml", "empty-picture"),
         ("Annotations/wide.xml", "empty-picture"),
         ("Annotations/spare.xml", "unused-annotation"),
+        ("JPEGImages/squarish.png", "unannotated-picture"),
         ("Annotations/copy.xml", "unused-annotation"),
         ("Annotations/twin.xml", "unused-annotation"),
         ("JPEGImages/lonely.png", "unannotated-picture"),
@@ -97,6 +108,26 @@ def test_turned_pictures_are_upright_with_their_boxes(repaired):
     turned = read_annotation(out / "Annotations/turned.xml")
     assert turned.size_wh == (20, 40)
     assert turned.objects[0].box_px == (10, 4, 18, 20)  # (4, 2, 20, 10), a quarter clockwise
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [oriented(6), field(0x011A, SIGNED_RATIONAL, 1, b"\xff\xff\xff\xff\0\0\0\0")],
+        [field(ORIENTATION, ASCII, 2, b"6\0")],
+    ],
+)
+def test_odd_exif_does_not_keep_a_picture_from_being_turned(tmp_path, fields):
+    root = tmp_path / "set"
+    path = add(root, "a", size=(20, 40))
+    picture_of(root, "a").unlink()
+    edit(path, "a.png", "a.jpg")
+    save_jpeg(root / "JPEGImages/a.jpg", exif(*fields))
+    changes = repair(survey_folder(root), tmp_path / "out")
+    assert "turned upright from EXIF orientation 6, coded again" in [c.change for c in changes]
+    assert read_header(tmp_path / "out/JPEGImages/a.jpg") == ((20, 40), 1)
+    upright = read_image(tmp_path / "out/JPEGImages/a.jpg").astype(int)
+    assert np.abs(upright - read_image(root / "JPEGImages/a.jpg")).mean() < 4
 
 
 def test_every_change_is_logged(repaired):

@@ -1,0 +1,30 @@
+"""`python -m train.data convert`: a labelled folder in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from train.atomic_folder import check_free
+from train.data.formats.registry import read_folder
+from train.data.formats.writers import WRITERS
+from train.data.formats.writers.selection import LOG_NAME
+
+
+def convert(root: Path, out: Path, to: str) -> str:
+    """Read a labelled folder in any format and write it into a new one.
+
+    Args:
+        to: a key of `WRITERS`.
+
+    Returns: what was recognised, written and not kept, for the screen.
+    Raises: ValueError where `root` cannot be read, `out` holds something, or nothing is of use.
+    OSError.
+    """
+    check_free(out, root)  # before the work, not after it
+    folder = read_folder(root)
+    kept = WRITERS[to](folder, out)
+    lines = [folder.describe(), *folder.notes, f"{out}: written as {to}, {kept.describe()}"]
+    if kept.not_kept:
+        losses = kept.describe_losses()
+        lines.append(f"not kept as it was: {losses}; each is listed in {out / LOG_NAME}")
+    return "\n".join(lines)

@@ -1,0 +1,136 @@
+"""JSON with lines: the arrays of a file's top-level object, each element with its line.
+
+The standard library's parser keeps no positions, so the top level is walked here and each element
+handed to it at a known offset. That is the parse, there is no second one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from train.data.annotation import MalformedLabels
+from train.data.formats.files import read_text
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class Element(NamedTuple):
+    """An element of an array and the line, from 1, on which it starts."""
+
+    line: int
+    value: Any
+
+
+def read_arrays(path: Path, keys: Collection[str]) -> dict[str, list[Element]]:
+    """The arrays under some keys of a file's top-level object; keys with something else are absent.
+
+    Raises: MalformedLabels, naming line and column, where the file is no JSON object or gives one
+    of the keys twice; ValueError for another encoding than UTF-8 and UTF-16. OSError.
+    """
+    walk = _Walk(path, read_text(path))
+    first: dict[str, int] = {}
+    found = {}
+    walk.expect("{")
+    closed = walk.skip("}")
+    while not closed:
+        line = walk.line()
+        if not walk.at_end() and walk.peek() != '"':
+            raise walk.malformed(f"expected a key in double quotes, got {walk.found()}")
+        key = walk.value()
+        if key in keys and key in first:
+            raise walk.malformed(
+                f"expected each key once, got {key!r} again (line {first[key]} has it)",
+                "merge the two lists",
+            )
+        first[key] = line
+        walk.expect(":")
+        if key in keys and walk.peek() == "[":
+            found[key] = walk.array()
+        else:
+            walk.value()
+        closed = walk.expect(",}") == "}"
+    if not walk.at_end():
+        raise walk.malformed(f"expected nothing behind the last '}}', got {walk.found()}")
+    return found
+
+
+class _Walk:
+    """A place in a text that only moves forward."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path, self.text = path, text
+        self._at = 0
+        self._line, self._counted = 1, 0
+        self._decoder = json.JSONDecoder()
+
+    def peek(self) -> str:
+        """The next character that is no white space; "" at the end."""
+        space = _SPACE.match(self.text, self._at)
+        self._at = space.end() if space else self._at
+        return self.text[self._at : self._at + 1]
+
+    def at_end(self) -> bool:
+        return self.peek() == ""
+
+    def skip(self, character: str) -> bool:
+        """Whether the next character was this one, which is then behind."""
+        if self.peek() != character:
+            return False
+        self._at += 1
+        return True
+
+    def expect(self, characters: str) -> str:
+        found = self.peek()
+        if not found or found not in characters:
+            wanted = " or ".join(repr(character) for character in characters)
+            raise self.malformed(f"expected {wanted}, got {self.found()}")
+        self._at += 1
+        return found
+
+    def line(self) -> int:
+        """Of the next character that is no white space."""
+        self.peek()
+        self._line += self.text.count("\n", self._counted, self._at)
+        self._counted = self._at
+        return self._line
+
+    def array(self) -> list[Element]:
+        self.expect("[")
+        elements: list[Element] = []
+        closed = self.skip("]")
+        while not closed:
+            elements.append(Element(self.line(), self.value()))
+            closed = self.expect(",]") == "]"
+        return elements
+
+    def value(self) -> Any:
+        self.peek()
+        try:
+            value, self._at = self._decoder.raw_decode(self.text, self._at)
+        except json.JSONDecodeError as error:
+            self._at = error.pos
+            raise self.malformed(f"expected JSON, got: {error.msg}") from error
+        except RecursionError as error:
+            raise self.malformed("expected lists nested less deep, got too deep ones") from error
+        except ValueError as error:  # a whole number of thousands of digits
+            raise self.malformed(f"expected usual numbers, got: {error}") from error
+        return value
+
+    def found(self) -> str:
+        """What comes next, for a message."""
+        text = self.text[self._at : self._at + 20].split("\n")[0]
+        return repr(text) if text else "the end of the file"
+
+    def malformed(self, reason: str, cure: str = "") -> MalformedLabels:
+        """The error for the place reached so far."""
+        at = min(self._at, len(self.text))
+        line = self.text.count("\n", 0, at) + 1
+        column = at - (self.text.rfind("\n", 0, at) + 1) + 1
+        cure = cure or "is it complete? export or copy it again, or correct it"
+        return MalformedLabels(
+            f"{self.path}, line {line}, column {column}", line, f"{reason}; {cure}"
+        )

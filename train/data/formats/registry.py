@@ -1,0 +1,112 @@
+"""Registry of formats: which one a folder is in, and the folder read.
+
+The form that most people have comes first where two fit alike.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from train.data.formats import coco, csv_table, voc, yolo
+from train.data.formats.base import Format, Recognized
+from train.data.formats.files import FolderFiles, split_of
+from train.data.labeled_folder import LabeledFolder
+
+FORMATS: tuple[Format, ...] = (coco.FORMAT, voc.FORMAT, yolo.FORMAT, csv_table.FORMAT)
+# Files that stand once in a data set, in its root or the folder that is named.
+_MARKS = ("_annotations.coco.json", "data.yaml", "data.yml", "obj.names", "_darknet.labels")
+_LABEL_SUFFIXES = (".xml", ".txt", ".json", ".csv")
+_LAYOUT_PARTS = frozenset(("imagesets", "annotations"))
+
+
+def read_folder(root: str | Path) -> LabeledFolder:
+    """Recognise a folder of labelled pictures and read all of it, without stopping at a flaw.
+
+    Args:
+        root: the folder, or its data.yaml.
+
+    Raises: ValueError, saying what the folder holds, where no format fits, or where it holds
+        several data sets. OSError where a file cannot be read.
+    """
+    root = Path(root)
+    if root.suffix.lower() in (".yaml", ".yml") and root.is_file():
+        root = root.parent
+    files = FolderFiles(root)
+    _check_one_set(files)
+    found: list[tuple[Format, Recognized]] = []
+    for each in FORMATS:
+        recognized = each.recognize(files)
+        if recognized is not None:
+            found.append((each, recognized))
+    if not found:
+        raise ValueError(_unknown(files))
+    chosen = max(found, key=lambda pair: pair[1].labels)  # of equals the first
+    folder = chosen[1].read()
+    aside = [
+        f"{root}: labels in the format {other.name} ({recognized.labels} of them) are left aside, "
+        f"since {chosen[0].name} has {chosen[1].labels}"
+        for other, recognized in found
+        if other is not chosen[0]
+    ]
+    return replace(folder, notes=(*folder.notes, *aside))
+
+
+def _check_one_set(files: FolderFiles) -> None:
+    """Raises: ValueError where folders beside each other are data sets of their own."""
+    roots = set()
+    for path in files.paths:
+        parts = files.parts(path)
+        lower = [part.lower() for part in parts]
+        if "imagesets" in lower:
+            roots.add(parts[: lower.index("imagesets")])
+        elif path.name in _MARKS or path.name.startswith("instances_"):
+            while parts and (split_of(parts[-1:]) or parts[-1].lower() in _LAYOUT_PARTS):
+                parts = parts[:-1]
+            roots.add(parts)
+    outer = {root for root in roots if not any(root[: len(o)] == o for o in roots if o != root)}
+    if len(outer) > 1:
+        names = ", ".join(sorted("/".join(root) for root in outer))
+        raise ValueError(
+            f"{files.root}: expected one data set, got {len(outer)}: {names}; name one of them"
+        )
+
+
+def _unknown(files: FolderFiles) -> str:
+    """What a folder holds that no format fits, and what is expected."""
+    counts = {
+        "pictures": len(files.images),
+        **{f"{end} files": len(files.with_suffix(end)) for end in _LABEL_SUFFIXES},
+    }
+    held = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no such file"
+    cure = "export the labels in one of these forms, or point to the folder that holds them"
+    other = _other_tool(files)
+    if other:
+        cure = f"the JSON files look like {other}'s own; export them as COCO, VOC or YOLO"
+    return (
+        f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt or a CSV "
+        f"table, got {held}; {cure}"
+    )
+
+
+def _other_tool(files: FolderFiles) -> str | None:
+    """The labelling tool whose own JSON the folder holds, if it is known."""
+    for path in files.with_suffix(".json")[:3]:
+        try:
+            content = json.loads(path.read_bytes()[:20_000_000])
+        except (ValueError, RecursionError):
+            continue
+        sample = content[0] if isinstance(content, list) and content else content
+        if not isinstance(sample, dict):
+            continue
+        for tool, keys in (
+            ("LabelMe", {"shapes"}),
+            ("VIA", {"_via_img_metadata"}),
+            ("CreateML", {"image", "annotations"}),
+            ("Label Studio", {"annotations", "data"}),
+            ("Supervisely", {"objects", "size"}),
+        ):
+            if keys <= set(sample):
+                return tool
+    return None

@@ -1,0 +1,343 @@
+"""PASCAL VOC: annotation files read and written, and folders of them in every common layout.
+
+The XML files may lie in Annotations/ (or annots/, labels/, xmls/ ...), with the pictures in
+JPEGImages/ (or images/ ...), beside the pictures, in folders of splits (train/ valid/ test/) or in
+sub-folders that are part of the ids. Lists of splits are ImageSets/Main/*.txt, or train.txt and so
+on in ImageSets/, beside or above the XML files.
+"""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET  # builds and writes only; defusedxml reads
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser, parse
+
+from train.data.annotation import Annotation, Flaw, LabeledObject, MalformedLabels
+from train.data.formats.base import Format, Recognized
+from train.data.formats.files import (
+    SPLIT_NAMES,
+    FolderFiles,
+    clean_name,
+    plain_id,
+    read_text,
+    unique_ids,
+)
+from train.data.labeled_folder import ClassList, GivenSplit, Item, LabeledFolder
+
+LAYOUT = ("Annotations", "JPEGImages", "ImageSets/Main")  # the standard one
+_SNIFFED_BYTES = 2048
+
+
+class _LineBuilder(ET.TreeBuilder):
+    """Notes the line on which each element starts; keeps comments, for a tree written back."""
+
+    def __init__(self) -> None:
+        super().__init__(insert_comments=True)
+        self.lines: dict[ET.Element, int] = {}
+        self.expat: Any = None  # the parser, once there is one
+
+    def start(self, tag: str, attributes: dict[str, str]) -> ET.Element:
+        element = super().start(tag, attributes)
+        self.lines[element] = self.expat.CurrentLineNumber
+        return element
+
+
+def read_tree(path: Path) -> tuple[ET.Element, dict[ET.Element, int]]:
+    """The root of an annotation file and the line, from 1, of each of its elements.
+
+    Raises: MalformedLabels where it is no well-formed XML, declares entities or has another root
+    than <annotation>. OSError where it cannot be read.
+    """
+    builder = _LineBuilder()
+    parser = DefusedXMLParser(target=builder, forbid_dtd=True)
+    builder.expat = parser.parser
+    try:
+        root = parse(path, parser=parser).getroot()
+    except ET.ParseError as error:
+        line, _ = error.position
+        reason = f"expected well-formed XML, got {error}; repair or remove the file"
+        raise MalformedLabels(f"{path}, line {line}", line, reason) from error
+    except DefusedXmlException as error:
+        reason = (
+            f"expected plain XML, got a DTD or entities ({type(error).__name__}); "
+            "remove the <!DOCTYPE> part"
+        )
+        raise MalformedLabels(str(path), parser.parser.CurrentLineNumber, reason) from error
+    except (LookupError, ValueError) as error:  # an encoding that Python or expat does not know
+        reason = f"expected XML in a known encoding, got {error}; save it as UTF-8"
+        raise MalformedLabels(str(path), 1, reason) from error
+    if root.tag != "annotation":
+        reason = (
+            f"expected a VOC file with the root tag <annotation>, got <{root.tag}>; "
+            "export the labels as PASCAL VOC"
+        )
+        raise MalformedLabels(str(path), builder.lines[root], reason)
+    return root, builder.lines
+
+
+def read_annotation(path: str | Path) -> Annotation:
+    """Parse one annotation file; boxes are as written, not clipped and not checked for area.
+
+    Raises: ValueError naming the file where it is no well-formed XML (with the line), declares
+    entities, or lacks a tag that a box needs (with the tag). OSError where it cannot be read.
+    """
+    annotation, flaws = scan_annotation(path)
+    for flaw in flaws:
+        raise ValueError(f"{path}: {flaw.message}")
+    return annotation
+
+
+def scan_annotation(path: str | Path) -> tuple[Annotation, list[Flaw]]:
+    """As `read_annotation`, but objects that cannot be used are left out and their flaws listed.
+
+    Raises: MalformedLabels (a ValueError) where the file as a whole is of no use. OSError.
+    """
+    path = Path(path)
+    root, lines = read_tree(path)
+    objects: list[LabeledObject] = []
+    flaws: list[Flaw] = []
+    for number, node in enumerate(root.findall("object"), 1):
+        found = _read_object(number, node, lines)
+        if isinstance(found, LabeledObject):
+            objects.append(found)
+        else:
+            flaws += found
+    filename = (root.findtext("filename") or "").strip() or None
+    size = root.find("size")
+    size_line = lines[root if size is None else size]
+    annotation = Annotation(path, filename, _size(root), tuple(objects), lines[root], size_line)
+    return annotation, flaws
+
+
+def _size(root: ET.Element) -> tuple[int, int] | None:
+    try:
+        width, height = (
+            int(float(root.findtext(f"size/{tag}", ""))) for tag in ("width", "height")
+        )
+    except (ValueError, OverflowError):
+        return None  # the picture itself knows better, so a bad tag is no reason to stop
+    return (width, height) if width > 0 and height > 0 else None
+
+
+def _read_object(
+    number: int, node: ET.Element, lines: dict[ET.Element, int]
+) -> LabeledObject | list[Flaw]:
+    flaws: list[Flaw] = []
+    name_node, box_node = node.find("name"), node.find("bndbox")
+    name = clean_name(node.findtext("name") or "")
+    if not name:
+        line = lines[node if name_node is None else name_node]
+        message = f"object {number} has no <name>; give the box a class"
+        flaws.append(Flaw("missing-tag", line, message, number))
+    corners: list[float] = []
+    if box_node is None:
+        message = f"object {number} has no <bndbox>; add it or remove the object"
+        flaws.append(Flaw("missing-tag", lines[node], message, number))
+    else:
+        for tag in ("xmin", "ymin", "xmax", "ymax"):
+            corner = _corner(number, box_node, tag, lines)
+            if isinstance(corner, Flaw):
+                flaws.append(corner)
+            else:
+                corners.append(corner)
+    if flaws or name_node is None or box_node is None:
+        return flaws
+    x_min, y_min, x_max, y_max = corners
+    difficult = (node.findtext("difficult") or "0").strip().lower() in ("1", "true")
+    box_px = x_min, y_min, x_max, y_max
+    return LabeledObject(name, box_px, difficult, number, lines[name_node], lines[box_node])
+
+
+def _corner(
+    number: int, box_node: ET.Element, tag: str, lines: dict[ET.Element, int]
+) -> float | Flaw:
+    node = box_node.find(tag)
+    if node is None:
+        message = f"object {number} has no <{tag}> in a <bndbox>; add it or remove the object"
+        return Flaw("missing-tag", lines[box_node], message, number)
+    text = (node.text or "").strip()
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isfinite(value):
+        return value
+    message = (
+        f"object {number} expected a number of pixels in <{tag}>, got {text!r}; "
+        "correct it or remove the object"
+    )
+    return Flaw("bad-number", lines[node], message, number)
+
+
+def write_annotation(
+    path: str | Path,
+    image_name: str,
+    width: int,
+    height: int,
+    boxes_px: np.ndarray,
+    names: Sequence[str],
+) -> None:
+    """Write one annotation file that `read_annotation` reads back.
+
+    boxes_px: (N, 4) xyxy corners in pixels, whole numbers are written as such. names: N classes.
+
+    Raises: ValueError where boxes and names differ in number.
+    """
+    boxes_px = np.asarray(boxes_px).reshape(-1, 4)
+    if len(boxes_px) != len(names):
+        raise ValueError(
+            f"expected one class name a box, got {len(boxes_px)} boxes and {len(names)} names; "
+            "pass sequences of equal length"
+        )
+    root = ET.Element("annotation")
+    ET.SubElement(root, "filename").text = image_name
+    size = ET.SubElement(root, "size")
+    for tag, value in (("width", width), ("height", height), ("depth", 3)):
+        ET.SubElement(size, tag).text = str(value)
+    for box, name in zip(boxes_px.tolist(), names, strict=True):
+        node = ET.SubElement(root, "object")
+        ET.SubElement(node, "name").text = name
+        ET.SubElement(node, "difficult").text = "0"
+        bndbox = ET.SubElement(node, "bndbox")
+        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
+            ET.SubElement(bndbox, tag).text = corner_text(value)
+    ET.indent(root)
+    write_tree(root, path)
+
+
+def corner_text(value: float) -> str:
+    """A number of pixels as it is written: whole ones without a point."""
+    return f"{value:.12g}"
+
+
+def write_tree(root: ET.Element, path: str | Path) -> None:
+    """Write an annotation's tree as it is, in UTF-8."""
+    ET.ElementTree(root).write(path, encoding="utf-8")
+
+
+def make_layout(root: Path) -> None:
+    """Make the empty folders of the standard layout."""
+    for name in LAYOUT:
+        (root / name).mkdir(parents=True)
+
+
+def has_standard_layout(folder: LabeledFolder) -> bool:
+    """Whether a labelled folder is VOC in its standard layout."""
+    return folder.format == FORMAT.name and all((folder.root / name).is_dir() for name in LAYOUT)
+
+
+def recognize(files: FolderFiles) -> Recognized | None:
+    """VOC where there are XML files that begin as an annotation does."""
+    labels = _label_files(files)
+    return Recognized(len(labels), lambda: _read_folder(files, labels)) if labels else None
+
+
+def _label_files(files: FolderFiles) -> list[Path]:
+    """The XML files of all folders that hold an annotation; the malformed ones are named later."""
+    by_folder: dict[Path, list[Path]] = {}
+    for path in files.with_suffix(".xml"):
+        by_folder.setdefault(path.parent, []).append(path)
+    return [
+        path for paths in by_folder.values() if any(map(_is_annotation, paths)) for path in paths
+    ]
+
+
+def _is_annotation(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(_SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 as well
+    return b"<annotation" in start
+
+
+def _read_folder(files: FolderFiles, labels: Sequence[Path]) -> LabeledFolder:
+    ids = unique_ids([files.relative(path) for path in labels])
+    items = {
+        image_id: _read_item(files, image_id, path)
+        for image_id, path in sorted(zip(ids, labels, strict=True))
+    }
+    splits = _listed_splits(files, labels, items) or _folder_splits(files, items)
+    used = {item.image_path for item in items.values()}
+    return LabeledFolder(
+        root=files.root,
+        format=FORMAT.name,
+        layout=f"XML files in {files.describe_folders(labels)}",
+        items=items,
+        splits=splits,
+        classes=_read_classes(files.root),
+        unannotated=tuple(path for path in files.images if path not in used),
+    )
+
+
+def _read_item(files: FolderFiles, image_id: str, path: Path) -> Item:
+    annotation: Annotation | None = None
+    malformed: MalformedLabels | None = None
+    flaws: list[Flaw] = []
+    try:
+        annotation, flaws = scan_annotation(path)
+    except MalformedLabels as error:
+        malformed = error
+    image, problem = files.find_image(path, annotation.filename if annotation else None)
+    return Item(image_id, path, annotation, image, tuple(flaws), malformed, problem)
+
+
+def _listed_splits(
+    files: FolderFiles, labels: Sequence[Path], items: dict[str, Item]
+) -> dict[str, GivenSplit]:
+    """The splits of list files. Raises: ValueError for one in another encoding."""
+    known = {plain_id(files.relative(item.path)): image_id for image_id, item in items.items()}
+    known |= {image_id: image_id for image_id in items}
+    splits: dict[str, GivenSplit] = {}
+    for path in _list_files(files, labels):
+        name = SPLIT_NAMES.get(path.stem.lower(), path.stem)
+        lines = enumerate(read_text(path).splitlines(), 1)
+        found = {number: _listed_id(line.strip(), known) for number, line in lines if line.strip()}
+        splits.setdefault(name, GivenSplit(path, found, is_list=True))
+    return splits
+
+
+def _list_files(files: FolderFiles, labels: Iterable[Path]) -> list[Path]:
+    """All lists of ImageSets/Main, else those of ImageSets, else train.txt and so on elsewhere."""
+    lists = files.with_suffix(".txt")
+    for ending in (("ImageSets", "Main"), ("ImageSets",)):
+        found = [path for path in lists if path.parent.parts[-len(ending) :] == ending]
+        if found:
+            return found
+    places = {files.root} | {path.parent for path in labels} | {p.parent.parent for p in labels}
+    places |= {place / name for place in places for name in ("splits", "ImageSets")}
+    names = {*SPLIT_NAMES, "trainval"}
+    return [path for path in lists if path.parent in places and path.stem.lower() in names]
+
+
+def _listed_id(line: str, known: dict[str, str]) -> str:
+    """The id in a line: the whole line where it is one, since names may hold spaces, else its
+    first word: VOC's own per-class files follow the id with 1, 0 or -1. With suffix or without.
+    """
+    for text in (line, line.split()[0]):
+        for image_id in (text, plain_id(text)):
+            if image_id in known:
+                return known[image_id]
+    return plain_id(line if len(line.split()) == 1 else line.split()[0])
+
+
+def _folder_splits(files: FolderFiles, items: dict[str, Item]) -> dict[str, GivenSplit]:
+    """The splits of folders: train/ valid/ test/ or images/train and so on; {} without any."""
+    return files.folder_splits((image_id, item.path) for image_id, item in items.items())
+
+
+def _read_classes(root: Path) -> ClassList | None:
+    """The class names in labels.txt, a name a line; None without the file."""
+    path = root / "labels.txt"
+    if not path.is_file():
+        return None
+    lines = enumerate(read_text(path).splitlines(), 1)
+    return ClassList(
+        path, tuple((n, clean_name(line)) for n, line in lines if line.strip()), binding=True
+    )
+
+
+FORMAT = Format("PASCAL VOC", recognize)
