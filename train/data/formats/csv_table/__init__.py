@@ -35,8 +35,10 @@ def _count_pictures(files: FolderFiles, path: Path, columns: Columns) -> int:
     """Pictures of a table, those that are here if any are; of a long one an estimate."""
     names, read = set(), 0
     try:
-        for _, line in islice(read_lines(path), _COUNTED_ROWS):
+        for number, line in islice(read_lines(path), _COUNTED_ROWS):
             read += len(line.encode()) + 1
+            if number == columns.header_line:
+                continue
             try:
                 names.add(parse_row(line, columns.delimiter)[columns.image])
             except (csv.Error, IndexError):
