@@ -17,7 +17,7 @@ def add_model_and_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", type=Path, metavar="MODEL", help=".keras file of `python -m train`"
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder in PASCAL VOC layout")
+    parser.add_argument("--data", type=Path, required=True, help="folder of labeled pictures")
 
 
 def add_calibration_draw(parser: argparse.ArgumentParser) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.media.images import read_image
+from edge_runtime.media.images import read_header, read_image
 from train.data.annotation import check_class_names
 from train.data.formats.files import SPLIT_NAMES
 from train.data.formats.registry import read_folder
-from train.data.geometry import DataWarning, at_line, place_boxes, plain_warnings
+from train.data.geometry import DataWarning, at_line, place_boxes, plain_warnings, warn
 from train.data.labeled_folder import Item, LabeledFolder
 from train.data.splits import SplitItem, settle_splits
 from train.data.systematic import find_systematic
@@ -103,19 +103,24 @@ class LabeledData:
         """In the order of the folder's list of classes, else all names found, sorted.
 
         Over the whole folder, so that every split numbers its classes alike.
+
+        Raises: ValueError where there is none, or the list names one twice.
         """
         folder = self.folder
-        if folder.classes is not None:
-            return check_class_names(folder.classes.names, str(folder.classes.path))
-        found = (item.annotation.objects for item in folder.items.values() if item.annotation)
-        names = sorted({each.name for objects in found for each in objects})
-        return check_class_names(names, str(folder.root))
+        found = {name for name, count in folder.class_counts.items() if count}
+        if folder.classes is None:
+            return check_class_names(sorted(found), f"{folder.root}: classes of the boxes")
+        names = folder.classes.names
+        if not folder.classes.binding:
+            names = tuple(name for name in names if name in found)
+        return check_class_names(names, str(folder.classes.path))
 
     def load(self, split: str, class_names: Sequence[str] | None = None) -> VocDataset:
         """One split; pictures stay on disk, see `read_image`.
 
         Box numbers are corners in pixels (x / width, with no +1). Boxes without an area or wholly
-        outside the picture are skipped, others clipped to it, each with a DataWarning.
+        outside the picture are skipped, others clipped to it, and files that are no pictures are
+        left out, each with a DataWarning.
 
         Args:
             split: "val", "valid" and "validation" are one.
@@ -133,7 +138,12 @@ class LabeledData:
         if flaw is not None:
             raise ValueError(f"{self.folder.root}: {flaw.message}")
         names = self.class_names if class_names is None else check_class_names(class_names)
-        examples = [_to_example(item, names) for item in items]
+        examples = [example for item in items if (example := _to_example(item, names))]
+        if not examples:
+            raise ValueError(
+                f"{self.folder.root}: expected pictures in the split {split!r}, got none of its "
+                f"{len(items)} that can be read; look at the warnings"
+            )
         return VocDataset(self.folder.root, split, names, examples)
 
     def _items(self, split: str) -> list[Item]:
@@ -229,7 +239,8 @@ def _check(item: Item) -> None:
         raise ValueError(f"{item.path}{at_line(line)}: {item.image_problem}")
 
 
-def _to_example(item: Item, class_names: tuple[str, ...]) -> Example:
+def _to_example(item: Item, class_names: tuple[str, ...]) -> Example | None:
+    """None, with a DataWarning, where the picture cannot be read."""
     annotation = item.annotation
     assert annotation is not None and item.image_path is not None  # see _check
     for each in annotation.objects:
@@ -238,7 +249,12 @@ def _to_example(item: Item, class_names: tuple[str, ...]) -> Example:
                 f"{item.path}{at_line(each.name_line)}: got the class {each.name!r}, expected one "
                 f"of {', '.join(class_names)}; correct the name or the list of classes"
             )
-    (width, height), boxes, kept = place_boxes(annotation, item.image_path)
+    try:
+        header = read_header(item.image_path)
+    except ValueError as error:
+        warn(f"{error}; left out")
+        return None
+    (width, height), boxes, kept = place_boxes(annotation, item.image_path, *header)
     return Example(
         item.image_path,
         width,

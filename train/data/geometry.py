@@ -17,7 +17,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from edge_runtime.media.images import read_header
 from train.data.annotation import Annotation, Box, LabeledObject
 
 
@@ -154,16 +153,19 @@ def by(size_wh: tuple[int, int]) -> str:
 
 
 def place_boxes(
-    annotation: Annotation, image_path: Path
+    annotation: Annotation, image_path: Path, stored_wh: tuple[int, int], orientation: int
 ) -> tuple[tuple[int, int], np.ndarray, list[LabeledObject]]:
     """The upright picture's (width, height), its boxes and the objects that they belong to.
 
     boxes: (N, 4) float32 xyxy in [0, 1]. Objects without an area or outside the picture are
     skipped and others clipped to it, each with a DataWarning.
 
-    Raises: as `read_image`; ValueError where the annotation's size contradicts the picture.
+    Args:
+        stored_wh, orientation: of the picture, as `read_header` gives them.
+
+    Raises: ValueError where the annotation's size contradicts the picture.
     """
-    placement = find_placement(annotation.size_wh, *read_header(image_path))
+    placement = find_placement(annotation.size_wh, stored_wh, orientation)
     if placement.contradicted and annotation.size_wh:
         raise ValueError(
             f"{annotation.path}{at_line(annotation.size_line)}: the boxes were drawn on a picture "
@@ -175,12 +177,13 @@ def place_boxes(
         flaw, box_px = clip_box(item.box_px, placement.drawn_wh)
         if flaw:
             said = describe_box(item, flaw, placement.drawn_wh)
-            _warn(f"{annotation.path}: {said}; {'clipped' if box_px else 'skipped'}")
+            warn(f"{annotation.path}: {said}; {'clipped' if box_px else 'skipped'}")
         if box_px:
             boxes.append(placement.fractions(box_px))
             kept.append(item)
     return placement.size_wh, np.array(boxes, np.float32).reshape(-1, 4), kept
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
+    """A DataWarning."""
     warnings.warn(message, DataWarning, stacklevel=2)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from train.data.annotation import Annotation, Flaw, MalformedLabels
@@ -55,10 +57,13 @@ class ClassList:
     Attributes:
         path: the file that gives them.
         lines: (line, name) of each, in order; line 0 where it is not known.
+        binding: whether the list was written for this set: then a class without a box is a flaw.
+            Of lists that come with a tool or a larger set, only classes with boxes are taken.
     """
 
     path: Path
     lines: tuple[tuple[int, str], ...]
+    binding: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,11 +97,17 @@ class LabeledFolder:
     unannotated: tuple[Path, ...] = ()
     flaws: tuple[tuple[Path, Flaw], ...] = ()
     notes: tuple[str, ...] = ()
-    background: bool = field(default=False)
+    background: bool = False
+
+    @cached_property
+    def class_counts(self) -> Counter[str]:
+        """Objects of each class name, as written, over all annotations."""
+        found = (item.annotation.objects for item in self.items.values() if item.annotation)
+        return Counter(each.name for objects in found for each in objects)
 
     def describe(self) -> str:
         """One line: what was recognised, and how much of it."""
-        boxes = sum(len(item.annotation.objects) for item in self.items.values() if item.annotation)
+        boxes = self.class_counts.total()
         splits = ", ".join(f"{name} {len(split.lines)}" for name, split in self.splits.items())
         return (
             f"{self.root}: {self.format}, {self.layout}; {len(self.items)} pictures, "

@@ -9,7 +9,7 @@ from edge_runtime import Detections
 from edge_runtime.exports.base import Job, Picture
 from edge_runtime.exports.coco import CocoWriter
 from edge_runtime.exports.voc import VocWriter
-from train.data.voc import read_annotation
+from train.data.formats.voc import read_annotation
 
 PIXELS = np.zeros((50, 100, 3), np.uint8)
 FOUND = Detections(np.array([[10, 5, 60.5, 30], [-4, 40, 20, 60]]), [0.75, 0.5], [1, 0], ("a", "b"))

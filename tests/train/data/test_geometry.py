@@ -92,8 +92,12 @@ def test_an_undecodable_picture_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture"):
         read_image(picture)
     picture.write_text("no picture")
-    with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture \(not of a known"):
+    unreadable = r"a\.png cannot be read as a picture \(not of a known.*; left out"
+    with pytest.warns(DataWarning, match=unreadable), pytest.raises(ValueError, match="none of"):
         load_voc(tmp_path, "train")
+    make_voc(tmp_path, stem="b")
+    with pytest.warns(DataWarning, match=unreadable):
+        assert [example.image_id for example in load_voc(tmp_path, "train")] == ["b"]
 
 
 def test_commands_show_a_warning_as_one_line(monkeypatch):
@@ -110,7 +114,8 @@ def test_sixteen_bit_pictures_are_refused_not_turned_white(tmp_path):
     Image.fromarray(ramp).save(path, format="PNG")
     with pytest.raises(ValueError, match=rf"{path.name}.*8 bits a channel expected"):
         read_image(path)
-    with pytest.raises(ValueError, match=rf"{path.name}.*8 bits a channel expected"):
+    make_voc(tmp_path, stem="b")
+    with pytest.warns(DataWarning, match=rf"{path.name}.*8 bits a channel expected"):
         load_voc(tmp_path, "train")
 
 

@@ -335,7 +335,9 @@ def _read_classes(root: Path) -> ClassList | None:
     if not path.is_file():
         return None
     lines = enumerate(read_text(path).splitlines(), 1)
-    return ClassList(path, tuple((n, clean_name(line)) for n, line in lines if line.strip()))
+    return ClassList(
+        path, tuple((n, clean_name(line)) for n, line in lines if line.strip()), binding=True
+    )
 
 
 FORMAT = Format("PASCAL VOC", recognize)

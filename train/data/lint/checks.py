@@ -152,7 +152,7 @@ def _check_entry(survey: Survey, entry: Entry) -> Iterator[Finding]:
         yield _harmful(survey, entry, "missing-picture", file, entry.line, entry.image_problem)
     elif entry.undecodable:
         image = survey.relative(entry.image_path)
-        yield _harmful(survey, entry, "undecodable-picture", image, 0, entry.undecodable)
+        yield make_finding("undecodable-picture", image, 0, entry.undecodable)
     elif entry.usable:
         if not entry.usable.annotation.objects and not entry.flaws:
             yield make_finding("empty-picture", file, entry.line, "has no object")

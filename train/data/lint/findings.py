@@ -29,7 +29,7 @@ KINDS = {
     "malformed-labels": Kind("error", "refuses the file", _DROP),
     "missing-picture": Kind("error", "refuses the split", _DROP),
     "undecodable-picture": Kind(
-        "error", "stops at the picture", "drops the id, leaves both files out"
+        "warning", "leaves the picture out", "drops the id, leaves both files out"
     ),
     "missing-annotation": Kind("error", "refuses the split", "drops the id from the splits"),
     "unannotated-picture": Kind("note", "ignores it", _NOTHING),

@@ -111,11 +111,10 @@ class Survey:
         """The ids that a split names."""
         return {image_id for lines in self.splits.values() for image_id in lines.values()}
 
-    @cached_property
+    @property
     def class_counts(self) -> Counter[str]:
         """Objects of each class name, as written, over all annotations."""
-        objects = (r.annotation.objects for r in self.entries.values() if r.annotation)
-        return Counter(item.name for items in objects for item in items)
+        return self.folder.class_counts
 
     @property
     def listed(self) -> tuple[str, ...] | None:

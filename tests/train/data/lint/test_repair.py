@@ -58,6 +58,7 @@ def test_nothing_is_left_to_find_but_notes(repaired):
         ("Annotations/nameless.xml", "empty-picture"),
         ("Annotations/wide.xml", "empty-picture"),
         ("Annotations/spare.xml", "unused-annotation"),
+        ("JPEGImages/squarish.png", "unannotated-picture"),
         ("Annotations/copy.xml", "unused-annotation"),
         ("Annotations/twin.xml", "unused-annotation"),
         ("JPEGImages/lonely.png", "unannotated-picture"),

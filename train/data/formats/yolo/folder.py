@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge_runtime.media.images import read_header
 from train.data.annotation import Annotation, MalformedLabels
 from train.data.formats.files import FolderFiles, plain_id, unique_ids
 from train.data.formats.yolo.classes import NumberedNames, find_names
@@ -13,7 +14,6 @@ from train.data.formats.yolo.labels import Forms, read_label_file
 from train.data.formats.yolo.pairs import Pairs, pair_labels
 from train.data.formats.yolo.places import Places
 from train.data.formats.yolo.splits import find_splits
-from train.data.geometry import read_header
 from train.data.labeled_folder import Item, LabeledFolder
 
 

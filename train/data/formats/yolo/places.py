@@ -20,7 +20,8 @@ class Places:
                 self._exact[folders[:end]] = files.root.joinpath(*folders[:end])
         for path in files.paths:
             if path.suffix.lower() not in IMAGE_SUFFIXES:
-                self._exact[*files.parts(path), path.name] = path
+                whole = (*files.parts(path), path.name)
+                self._exact[whole] = path
         self._alike: dict[tuple[str, ...], Path] = {}
         for parts, path in self._exact.items():
             self._alike.setdefault(_alike(parts), path)

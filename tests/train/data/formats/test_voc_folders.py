@@ -1,0 +1,201 @@
+"""PASCAL VOC folders in the layouts that people have."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.downloads import failed_inputs
+from train.data.dataset import load_voc, open_data, read_image
+from train.data.formats.registry import read_folder
+from train.data.formats.voc import write_annotation
+from train.data.lint.checks import check_folder
+
+BOX = (4, 2, 20, 10)
+SIZE = (40, 20)
+
+
+def add(root, xml, picture, names=("cat",), filename=None, form=None):
+    """A picture of noise of its own and its annotation, each at a path below the root."""
+    for path in (root / xml, root / picture):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    seed = int.from_bytes(picture.encode()[-24:], "big")
+    pixels = np.random.default_rng(seed).integers(0, 256, (*SIZE[::-1], 3), np.uint8)
+    Image.fromarray(pixels).save(root / picture, format=form)
+    boxes = np.array([BOX] * len(names))
+    write_annotation(root / xml, filename or picture.rsplit("/", 1)[-1], *SIZE, boxes, names)
+    return root / picture
+
+
+LAYOUTS = [
+    ("Annotations/{}.xml", "JPEGImages/{}.jpg", "{}"),
+    ("annots/{}.xml", "images/{}.jpg", "{}"),
+    ("labels/{}.xml", "images/{}.png", "{}"),
+    ("{}.xml", "{}.jpg", "{}"),
+    ("xmls/{}.xml", "{}.jpg", "{}"),
+    ("Annotations/cam1/{}.xml", "JPEGImages/cam1/{}.jpg", "cam1/{}"),
+    ("day 1/{}.xml", "day 1/{}.jpg", "day 1/{}"),
+    ("VOC2012/Annotations/{}.xml", "VOC2012/JPEGImages/{}.jpg", "{}"),
+]
+
+
+@pytest.mark.parametrize(("xml", "picture", "image_id"), LAYOUTS)
+def test_a_layout_is_recognized(tmp_path, xml, picture, image_id):
+    for stem in ("a", "b.v2"):
+        add(tmp_path, xml.format(stem), picture.format(stem))
+    folder = read_folder(tmp_path)
+    assert (folder.format, folder.splits, folder.unannotated) == ("PASCAL VOC", {}, ())
+    assert {i: item.image_path for i, item in folder.items.items()} == {
+        image_id.format(stem): tmp_path / picture.format(stem) for stem in ("a", "b.v2")
+    }
+    assert "2 pictures, 2 boxes; no splits" in folder.describe()
+
+
+@pytest.mark.parametrize("names", [("train", "valid", "test"), ("Train", "validation", "TEST")])
+@pytest.mark.parametrize("inside", ["", "images/"])
+def test_folders_of_splits(tmp_path, names, inside):
+    for name in names:
+        add(tmp_path, f"{name}/{inside}{name}1.xml", f"{name}/{inside}{name}1.jpg")
+        add(tmp_path, f"{name}/{inside}same.xml", f"{name}/{inside}same.jpg")
+    data = open_data(tmp_path)
+    assert not data.made and not (tmp_path / "splits.json").exists()
+    train, val, test = names
+    # one name in every split: the whole path tells them apart
+    assert data.splits == {
+        "train": (f"{train}/{inside}same", f"{train}1"),
+        "val": (f"{val}/{inside}same", f"{val}1"),
+        "test": (f"{test}/{inside}same", f"{test}1"),
+    }
+    assert data.load("valid").box_count == data.load("val").box_count == 2
+
+
+@pytest.mark.parametrize(
+    "place", ["ImageSets/Main/{}.txt", "ImageSets/{}.txt", "{}.txt", "Annotations/{}.txt"]
+)
+@pytest.mark.parametrize("line", ["{}", "{}.jpg", "{}.xml", "./JPEGImages/{}.jpg", "{} 1", "{}\r"])
+def test_lists_of_splits(tmp_path, place, line):
+    for stem in "abc":
+        add(tmp_path, f"Annotations/{stem}.xml", f"JPEGImages/{stem}.jpg")
+    for name, stem in (("train", "a"), ("valid", "b"), ("test", "c")):
+        path = tmp_path / place.format(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"\n{line.format(stem)}\n", newline="")
+    assert open_data(tmp_path).splits == {"test": ("c",), "train": ("a",), "val": ("b",)}
+
+
+def test_lists_name_sub_folders(tmp_path):
+    add(tmp_path, "Annotations/cam1/a.xml", "JPEGImages/cam1/a.jpg")
+    add(tmp_path, "Annotations/cam2/a.xml", "JPEGImages/cam2/a.jpg")
+    (tmp_path / "ImageSets/Main").mkdir(parents=True)
+    (tmp_path / "ImageSets/Main/test.txt").write_text("cam2/a\ncam1/a\n")
+    examples = load_voc(tmp_path, "test").examples
+    assert [e.image_path.parent.name for e in examples] == ["cam2", "cam1"]
+    assert [f.kind for f in check_folder(tmp_path)] == []
+
+
+def test_of_two_pictures_of_one_stem_the_named_one_counts(tmp_path):
+    named = add(tmp_path, "Annotations/a.xml", "JPEGImages/a.png")
+    other = add(tmp_path, "Annotations/b.xml", "JPEGImages/b.jpg")
+    other.rename(other.with_name("a.jpg"))
+    (tmp_path / "Annotations/b.xml").unlink()
+    folder = read_folder(tmp_path)
+    assert folder.items["a"].image_path == named
+    assert folder.unannotated == (other.with_name("a.jpg"),)
+    write_annotation(tmp_path / "Annotations/a.xml", "c.jpg", *SIZE, np.array([BOX]), ["cat"])
+    item = read_folder(tmp_path).items["a"]
+    assert item.image_path is None
+    assert "JPEGImages/a.jpg and JPEGImages/a.png fit both" in item.image_problem
+    with pytest.raises(ValueError, match=r"a\.xml, line 1: .*fit both; rename one of them"):
+        load_listed(tmp_path, "a")
+
+
+def load_listed(root, *ids):
+    """The pictures of a split that a list file gives."""
+    main = root / "ImageSets/Main"
+    main.mkdir(parents=True)
+    (main / "test.txt").write_text("".join(f"{each}\n" for each in ids))
+    return load_voc(root, "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("a.Jpg", "JPEG"),
+        ("a.WEBP", "WEBP"),
+        ("a.jfif", "JPEG"),
+        ("a.tif", "TIFF"),
+        ("a.BMP", "BMP"),
+    ],
+)
+def test_suffixes_of_pictures(tmp_path, name, form):
+    picture = add(tmp_path, "Annotations/a.xml", f"JPEGImages/{name}", form=form)
+    (example,) = load_listed(tmp_path, "a")
+    assert example.image_path == picture
+    assert read_image(picture).shape == (20, 40, 3)
+
+
+def test_class_names_and_files_in_either_form_of_unicode_are_one(tmp_path):
+    composed = unicodedata.normalize("NFC", "größe")
+    decomposed = unicodedata.normalize("NFD", composed)
+    add(tmp_path, "Annotations/a.xml", "JPEGImages/a.jpg", [composed, decomposed])
+    add(tmp_path, f"Annotations/{decomposed}.xml", f"JPEGImages/{composed}.jpg", [composed])
+    dataset = load_listed(tmp_path, "a", composed)
+    assert dataset.class_names == (composed,)
+    assert dataset.box_count == 3
+
+
+def test_macos_attribute_files_are_no_files_of_the_set(tmp_path):
+    add(tmp_path, "Annotations/a.xml", "JPEGImages/a.jpg")
+    load_listed(tmp_path, "a")
+    for name in ("Annotations/._a.xml", "JPEGImages/._a.jpg", "ImageSets/Main/._test.txt"):
+        (tmp_path / name).write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX/b.xml").write_text("<annotation/>")
+    assert check_folder(tmp_path) == []
+    assert list(read_folder(tmp_path).splits) == ["test"]
+
+
+def test_lists_in_other_encodings(tmp_path):
+    add(tmp_path, "Annotations/ä.xml", "JPEGImages/ä.jpg")
+    load_listed(tmp_path, "ä")
+    path = tmp_path / "ImageSets/Main/test.txt"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text("ä\n", encoding=encoding)
+        assert [e.image_id for e in load_voc(tmp_path, "test")] == ["ä"]
+    path.write_text("\nä\n", encoding="latin-1")
+    with pytest.raises(ValueError, match=r"test\.txt, line 2: .*UTF-8, got the byte 0xe4; save it"):
+        load_voc(tmp_path, "test")
+
+
+def test_another_xml_is_no_annotation(tmp_path):
+    add(tmp_path, "Annotations/a.xml", "JPEGImages/a.jpg")
+    (tmp_path / "pom.xml").write_text("<project/>")
+    assert list(read_folder(tmp_path).items) == ["a"]
+
+
+def test_a_folder_of_something_else_is_said_to_be_so(tmp_path):
+    Image.new("RGB", SIZE).save(tmp_path / "a.png")
+    (tmp_path / "a.json").write_text('{"version": "5.0", "shapes": [], "imagePath": "a.png"}')
+    with pytest.raises(
+        ValueError, match=r"got 1 pictures, 1 \.json files; .*look like LabelMe's own"
+    ):
+        read_folder(tmp_path)
+    with pytest.raises(ValueError, match="expected a folder of labelled pictures, got a file"):
+        read_folder(tmp_path / "a.png")
+
+
+def test_inputs_that_failed():
+    """The right values are in each folder's expected.txt."""
+    cases = failed_inputs("data")
+    for name in ("apple_double_split", "cvat_subfolder", "suffix_mixed", "utf16_split"):
+        assert check_folder(cases / name) == [], name
+        dataset = load_voc(cases / name, "train")
+        assert (len(dataset), dataset.class_names) == (4, ("green", "red")), name
+    by_id = {e.image_id: e for e in load_voc(cases / "dup_stem", "train")}
+    assert by_id["p003"].image_path.name == "p003.png"
+    for name, kind in (("normalised", "normalized-boxes"), ("xywh", "corner-size-boxes")):
+        assert [(f.kind, f.severity) for f in check_folder(cases / name)] == [(kind, "error")]
+    first = next(e for e in load_voc(cases / "resized_up", "train") if e.image_id == "p000")
+    expected = [32 / 200, 30 / 150, 83 / 200, 81 / 150]
+    assert any(np.allclose(box, expected, atol=1e-6) for box in first.boxes)
