@@ -145,12 +145,15 @@ class FolderFiles:
         folders = {self.parts(path) for path in self.images}
         return {_folder_key(part) for parts in folders for part in parts}
 
-    def find_path(self, text: str, origin: Path) -> tuple[Path | None, str]:
+    def find_path(
+        self, text: str, origin: Path, split: str | None = None
+    ) -> tuple[Path | None, str]:
         """The picture that a list or table names by a path, perhaps one of another machine.
 
         It has the name and the longest end of the path in common with it; of several the nearest
         to `origin`, the list, counts. A path that goes through another folder of this set, or
-        another split, is another picture's. Without a picture's suffix the stem counts.
+        another split than its own or `split`, is another picture's. Without a picture's suffix
+        the stem counts.
 
         Returns: (None, why) where none or more than one fits.
         """
@@ -158,7 +161,8 @@ class FolderFiles:
         candidates = self._by_name.get(_key(name), [])
         if not candidates and PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES:
             candidates = self._by_stem.get(_key(name), [])
-        wanted, split = [_folder_key(part) for part in folders], split_of(folders[::-1])
+        wanted = [_folder_key(part) for part in folders]
+        split = split_of(folders[::-1]) or split
         ranked = defaultdict(list)
         for path in candidates:
             own = [_folder_key(part) for part in self.parts(path)]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 
 _SHOWN = 40  # a broken file may hold a line of megabytes
-# Tools that round, or clip to the picture's last pixel, leave fractions a little above 1.
-MOST_FRACTION = 1.05
 
 
 def finite_number(text: str) -> float | None:

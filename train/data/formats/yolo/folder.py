@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge_runtime.media.images import read_header
 from train.data.annotation import Annotation, MalformedLabels
 from train.data.formats.files import FolderFiles, plain_id, unique_ids
+from train.data.formats.fractions import upright_size
 from train.data.formats.yolo.classes import NumberedNames, find_names
 from train.data.formats.yolo.config import Config, config_paths, read_config
 from train.data.formats.yolo.labels import Forms, read_label_file
@@ -116,15 +116,6 @@ class _Reader:
         # Fractions of a picture of unknown size are no boxes.
         annotation = Annotation(label, None, size_wh, tuple(objects if size_wh else ()), 1, 1)
         return Item(image_id, label, annotation, image, tuple(flaws), image_problem=problem)
-
-
-def upright_size(image: Path) -> tuple[int, int] | None:
-    """(width, height) of a picture turned upright; None where it cannot be opened."""
-    try:
-        size_wh, orientation = read_header(image)
-    except (ValueError, OSError):
-        return None  # whoever reads its pixels says why
-    return size_wh[::-1] if 5 <= orientation <= 8 else size_wh
 
 
 _FORM_NOTES = {

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from train.data.annotation import Box, Flaw, LabeledObject
 from train.data.formats.files import read_lines
-from train.data.formats.numbers import MOST_FRACTION, finite_number, shown
+from train.data.formats.fractions import MOST_FRACTION, to_pixels
+from train.data.formats.numbers import finite_number, shown
 from train.data.formats.yolo.classes import NumberedNames
 
 _CURE = "correct it or remove the line"
@@ -48,21 +49,9 @@ def read_label_file(
         name, form, box = found
         if forms and form:
             forms.add(form, f"{path}, line {line}")
-        box_px = _pixels(box, size_wh)
+        box_px = to_pixels(box, size_wh)
         objects.append(LabeledObject(name, box_px, False, number, line, line))
     return objects, flaws
-
-
-def _pixels(box: Box, size_wh: tuple[int, int]) -> Box:
-    # Rounded, or half of a width that is no binary fraction puts a box over the edge.
-    width, height = size_wh
-    x_min, y_min, x_max, y_max = box
-    return (
-        round(x_min * width, 6),
-        round(y_min * height, 6),
-        round(x_max * width, 6),
-        round(y_max * height, 6),
-    )
 
 
 def _read_line(

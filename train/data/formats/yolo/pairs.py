@@ -16,7 +16,8 @@ from train.data.formats.files import (
     plain_id,
     split_of,
 )
-from train.data.formats.numbers import MOST_FRACTION, finite_number
+from train.data.formats.fractions import MOST_FRACTION
+from train.data.formats.numbers import finite_number
 
 _SNIFFED_BYTES = 4096
 _LABEL_FOLDER = re.compile(r"labels?\b.*|labels?[_-].*|obj_\w+_data")

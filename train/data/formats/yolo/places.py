@@ -20,8 +20,8 @@ class Places:
                 self._exact[folders[:end]] = files.root.joinpath(*folders[:end])
         for path in files.paths:
             if path.suffix.lower() not in IMAGE_SUFFIXES:
-                whole = (*files.parts(path), path.name)
-                self._exact[whole] = path
+                place = (*files.parts(path), path.name)
+                self._exact[place] = path
         self._alike: dict[tuple[str, ...], Path] = {}
         for parts, path in self._exact.items():
             self._alike.setdefault(_alike(parts), path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from train.data.formats.files import FolderFiles, plain_id, read_lines, split_of
+from train.data.formats.files import FolderFiles, plain_id, read_lines
+from train.data.formats.folder_splits import folder_splits
 from train.data.formats.yolo.config import Config
 from train.data.formats.yolo.pairs import sniff, split_word
 from train.data.formats.yolo.places import Places, find_source
@@ -95,23 +96,3 @@ def _list_splits(
         for other in others:
             notes.append(f"{other}: a second list of the split {split}; took {path}")
     return splits
-
-
-def folder_splits(files: FolderFiles, ids: dict[Path, str]) -> dict[str, GivenSplit]:
-    """Splits of pictures that lie in folders such as train/images or images/val.
-
-    ids: picture → image id; pictures that are not in it are in no split.
-    """
-    members: dict[str, list[str]] = defaultdict(list)
-    folders: dict[str, Path] = {}
-    for image, image_id in sorted(ids.items()):
-        parts = files.parts(image)
-        split = split_of(parts)
-        if split:
-            depth = next(at for at, part in enumerate(parts, 1) if split_of([part]))
-            folders.setdefault(split, files.root.joinpath(*parts[:depth]))
-            members[split].append(image_id)
-    return {
-        split: GivenSplit(folders[split], dict(enumerate(image_ids, 1)))
-        for split, image_ids in members.items()
-    }
