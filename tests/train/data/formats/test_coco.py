@@ -15,6 +15,7 @@ from tests.train.data.formats.coco_folder import (
     image,
     write_coco,
 )
+from train.data.__main__ import main
 from train.data.annotation import MalformedLabels
 from train.data.formats.coco import FORMAT
 from train.data.formats.files import FolderFiles
@@ -353,8 +354,8 @@ def test_a_bad_annotation_is_a_flaw_of_its_picture(tmp_path, row, kind, message)
     [
         (box(1, 8), "unknown-image", 'among "images", got 8'),
         (box(1, True), "unknown-image", "got True"),
-        ({"id": 1, "bbox": BOX}, "missing-tag", 'an "image_id"'),
-        ("text", "missing-tag", "an \"image_id\", got 'text'"),
+        ({"id": 1, "bbox": BOX}, "unknown-image", 'an "image_id"'),
+        ("text", "unknown-image", "an \"image_id\", got 'text'"),
     ],
 )
 def test_an_annotation_of_no_image(tmp_path, row, kind, message):
@@ -363,6 +364,24 @@ def test_an_annotation_of_no_image(tmp_path, row, kind, message):
     assert (path.name, flaw.kind, flaw.line) == ("annotations.json", kind, 7)
     assert message in flaw.message
     assert len(folder.items["a"].annotation.objects) == 1
+
+
+def test_the_check_knows_every_kind_of_flaw(tmp_path, capsys):
+    annotations = [box(0, 7), box(1, 9), box(2, 7, 9), box(3, 7, 1, [1]), {"image_id": 7}]
+    categories = [*CAT_AND_DOG, {"id": 2, "name": "x"}]
+    one_picture(tmp_path, annotations, [image(7, "a.png"), image(7, "a.png"), {}], categories)
+    assert main(["check", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    for line, kind in (
+        (4, "duplicate-image"),
+        (5, "unknown-image"),
+        (9, "unknown-image"),
+        (10, "unknown-class"),
+        (11, "bad-number"),
+        (12, "missing-tag"),
+        (17, "bad-labels"),
+    ):
+        assert re.search(rf"annotations\.json:{line}: .*\[{kind};", printed), (line, kind)
 
 
 @pytest.mark.parametrize(
@@ -381,7 +400,7 @@ def test_an_annotation_of_no_image(tmp_path, row, kind, message):
 )
 def test_an_image_without_id_or_name(tmp_path, row):
     folder = one_picture(tmp_path, [box(0, 7)], [image(7, "a.png"), row])
-    assert folder_flaws(folder) == [("missing-tag", 4)] and list(folder.items) == ["a"]
+    assert folder_flaws(folder) == [("unknown-image", 4)] and list(folder.items) == ["a"]
 
 
 def test_ids_may_be_texts_and_numbers_alike(tmp_path):

@@ -28,12 +28,12 @@ def item(path, *objects, size=(40, 20), flaws=()):
     return Item(path.stem, label, annotation, path, flaws)
 
 
-def folder_of(root, items, splits=None, classes=None, **more):
+def folder_of(root, items, splits=None, classes=None, binding=True, **more):
     given = {
         name: GivenSplit(root / f"{name}.txt", dict(enumerate(ids, 1)), is_list=True)
         for name, ids in (splits or {}).items()
     }
-    lines = classes and ClassList(root / "labels.txt", tuple(enumerate(classes, 1)))
+    lines = classes and ClassList(root / "labels.txt", tuple(enumerate(classes, 1)), binding)
     items = {one.image_id: one for one in items}
     return LabeledFolder(root, "PASCAL VOC", "by hand", items, given, lines, **more)
 
@@ -213,6 +213,16 @@ def test_odd_class_names_sub_folders_and_suffixes_survive(tmp_path, to):
     back = read_folder(out)
     assert content(back) == content(folder)
     assert back.items["b"].image_path.suffix == ".webp"
+
+
+def test_of_a_list_that_came_with_a_tool_only_classes_with_boxes_are_written(tmp_path):
+    root = tmp_path / "in"
+    items = [item(add_picture(root / "a.png"), labelled("cat", (4, 2, 20, 10)))]
+    _, out = write(folder_of(root, items, classes=["dog", "cat"]), "voc")
+    assert (out / "labels.txt").read_text() == "dog\ncat\n"
+    folder = folder_of(root, items, classes=["dog", "cat"], binding=False)
+    WRITERS["voc"](folder, tmp_path / "loose")
+    assert (tmp_path / "loose/labels.txt").read_text() == "cat\n"
 
 
 @pytest.mark.parametrize("to", ["voc", "coco", "yolo"])
