@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = check.add_argument
-    add("data", type=Path, metavar="DIR", help="folder of labelled pictures in any of the formats; it is not changed")
+    add("data", type=Path, metavar="DIR", help="folder of labelled pictures; it is not changed")
     add("--fix", type=Path, metavar="OUT", help="write a repaired copy, with a log of all changes")
     add("--report", type=Path, metavar="FILE", help="draw classes, box sizes and samples (.png)")
     add("--preset", choices=sorted(PRESETS), default="fpnlite", help="whose anchors --report shows")
