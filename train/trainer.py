@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import keras
 
@@ -181,14 +184,42 @@ def _fit(
             callbacks=callbacks if first else [],
             verbose=bar if first else 0,
         )
-    except Exception as error:
-        if batches.failure is None:
+    except BaseException as error:
+        batches.close()
+        _release(error)
+        if batches.failure is None or not isinstance(error, Exception):
             raise
         # An OSError: of a ValueError several hosts would say that one of them was lost.
         cure = advise(job.files.state, "mend the data", first)
         raise OSError(f"{batches.failure}; {cure}") from error
-    finally:
-        batches.close()
+    batches.close()
+
+
+def _release(error: BaseException) -> None:
+    """Give up what the ended calls of an error hold: TensorFlow's iterator over the batches.
+
+    The iterator's end waits for its thread and calls back into Python. Where it comes only with
+    that of the interpreter, no call is answered, and the process hangs after its last word.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            _clear(frame)
+        link = link.__cause__ or link.__context__
+    gc.collect()  # errors and frames hold each other
+
+
+def _clear(frame: FrameType | None) -> None:
+    """Drop the variables of a frame and its callers, up to those that still run.
+
+    By way of the callers, since Keras takes its own frames out of a traceback.
+    """
+    while frame is not None:
+        try:
+            frame.clear()
+        except RuntimeError:
+            return
+        frame = frame.f_back
 
 
 def _finish(checkpoint: BestCheckpoint, files: TrainingFiles, cluster: Cluster) -> list[Row]:
