@@ -33,7 +33,7 @@ from convert.variants import CALIBRATED_HERE, VARIANTS, check_installed
 from edge_runtime.arguments import whole_number
 from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.spec import DetectorSpec, read_spec
-from train.data.dataset import load_voc, plain_warnings
+from train.data.dataset import open_data, plain_warnings
 from train.data.decoding import drop_undecodable
 from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import read_training
@@ -129,9 +129,11 @@ def _calibration(
             f"the benchmark must not see calibration pictures, got split '{args.split}' for both; "
             "change --split or --calibration-split"
         )
-    dataset = load_voc(args.data, args.calibration_split, spec.class_names)
+    data = open_data(args.data)
+    print(*data.notes, sep="\n")
+    dataset = data.load(args.calibration_split, spec.class_names)
     # The benchmark's, found wanting early.
-    drop_undecodable(load_voc(args.data, args.split, spec.class_names))
+    drop_undecodable(data.load(args.split, spec.class_names))
     examples = calibration_data.draw(dataset, args.calibration_images, args.seed)
     record = calibration_data.describe_calibration(
         spec, dataset, examples, args.seed, CALIBRATED_HERE

@@ -28,7 +28,7 @@ def test_this_projects_tests():
         ("import edge_runtime.detector.boxes", True),
         ("import json", False),  # not about the runtime
         ("import edge_runtime\nimport keras", False),
-        ("import edge_runtime\ndef test():\n    from train.data import load_voc", False),
+        ("import edge_runtime\ndef test():\n    from train.data import load_dataset", False),
         ("import edge_runtime\nfrom tests.helper import x", False),
         ("import edge_runtime\nfrom tests import helper", False),
         ("import edge_runtime\nfrom tests.lazy import x", True),  # never called there

@@ -15,7 +15,7 @@ from edge_runtime.detector.boxes import iou
 from edge_runtime.detector.calibration_record import read_calibration
 from edge_runtime.detector.postprocess import decode_outputs
 from edge_runtime.detector.preprocess import preprocess
-from train.data.dataset import load_voc, read_image
+from train.data.dataset import load_dataset, read_image
 from train.digits.__main__ import write_digits
 from train.quantization.learnt_ranges import read_ranges
 
@@ -31,7 +31,7 @@ def scenes(tmp_path_factory):
     """The first scenes of the test split: a scene depends on seed, split and number only."""
     root = tmp_path_factory.mktemp("data") / "digits"
     write_digits(root, {"test": 12}, workers=1)
-    return load_voc(root, "test").examples
+    return load_dataset(root, "test").examples
 
 
 @pytest.fixture(scope="module")

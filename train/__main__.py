@@ -1,4 +1,4 @@
-"""Train a detector on a PASCAL VOC folder.
+"""Train a detector on a folder of labelled pictures.
 
 python -m train --data build/data/digits --out build/digits.keras --preset digits
 """
@@ -22,11 +22,11 @@ from train.settings import add_setting_flags, setting_values
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m train",
-        description="Train a MobileNetV2-SSD on a PASCAL VOC folder.",
+        description="Train a MobileNetV2-SSD on a folder of labelled pictures.",
         allow_abbrev=False,  # --qa would not find the defaults of --qat
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, required=True, help="VOC folder with train and val")
+    parser.add_argument("--data", type=Path, required=True, help="folder of labelled pictures")
     parser.add_argument("--out", type=Path, required=True, help="the .keras file to write")
     add_initial_flags(parser)
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")

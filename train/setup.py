@@ -12,7 +12,8 @@ import keras
 from edge_runtime.detector.spec import DetectorSpec
 from train.anchors.levels import load_levels
 from train.config import TrainConfig
-from train.data.dataset import VocDataset
+from train.data.dataset import DetectionDataset
+from train.data.readiness import Splits
 from train.model.backbone import freeze
 from train.model.presets import PRESETS
 from train.model.ssd import build_ssd
@@ -20,7 +21,6 @@ from train.quantization.qat import make_int8_views, read_float_spec
 from train.training.distributed import Cluster, share_weights
 from train.training.initial_weights import Initial
 from train.training.model_views import ModelViews
-from train.training.splits import Splits
 
 
 def make_spec(config: TrainConfig, class_names: tuple[str, ...], initial: Initial) -> DetectorSpec:
@@ -39,7 +39,7 @@ def build_views(
     config: TrainConfig,
     spec: DetectorSpec,
     initial: Initial,
-    training: VocDataset,
+    training: DetectionDataset,
     cluster: Cluster,
     fresh: bool,
 ) -> ModelViews:
@@ -91,7 +91,7 @@ def _describe_data(splits: Splits) -> dict[str, Any]:
     return parts
 
 
-def _fingerprint(dataset: VocDataset) -> str:
+def _fingerprint(dataset: DetectionDataset) -> str:
     """Of the images' names, in order, and their boxes; the pixels are not looked at."""
     digest = hashlib.sha256()
     for example in dataset:

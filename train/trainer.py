@@ -18,7 +18,8 @@ from train.anchors.coverage import unreachable_classes
 from train.config import TrainConfig
 from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
-from train.data.dataset import VocDataset
+from train.data.dataset import DetectionDataset, open_data
+from train.data.readiness import Splits, load_splits
 from train.model.batch_norm import with_fused_batch_norm
 from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
 from train.model.ssd import multiply_adds
@@ -38,7 +39,6 @@ from train.training.logs import EventLog, Row, check_installed, open_writer
 from train.training.model_views import ModelViews
 from train.training.optimizer import build_optimizer
 from train.training.provenance import describe_training
-from train.training.splits import Splits, load_splits
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def train(
     command: str = "",
     cluster: Cluster = SINGLE,
 ) -> list[Row]:
-    """Train a detector on one split of a VOC folder, keep the best by AP on another.
+    """Train a detector on one split of a labelled folder, keep the best by AP on another.
 
     Beside `out` (a .keras file) stand a CSV log, pictures of the curves and of what the best model
     finds, and, until the training has ended, the state from which `resume` goes on.
@@ -82,7 +82,10 @@ def train(
     """
     files = TrainingFiles(out)
     with cluster.barrier():
-        splits = load_splits(data, config.train_split, config.val_split)
+        opened = open_data(data)
+        if cluster.first:
+            print(*opened.notes, sep="\n")
+        splits = load_splits(opened, config.train_split, config.val_split)
         spec = make_spec(config, splits.training.class_names, initial)
         recipe = describe_recipe(config, spec, initial, splits)
         distribution = _distribution(config)
@@ -246,7 +249,10 @@ def _compile(
 
 
 def _describe(
-    model: keras.Model, spec: DetectorSpec, training: VocDataset, validating: VocDataset | None
+    model: keras.Model,
+    spec: DetectorSpec,
+    training: DetectionDataset,
+    validating: DetectionDataset | None,
 ) -> None:
     height, width = spec.input_hw
     print(

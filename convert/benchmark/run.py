@@ -29,7 +29,7 @@ from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.latency import measure
 from edge_runtime.detector.spec import read_member
 from edge_runtime.system.machine import describe_machine
-from train.data.dataset import Example, VocDataset, load_voc, read_image
+from train.data.dataset import DetectionDataset, Example, load_dataset, read_image
 from train.data.decoding import drop_undecodable
 from train.evaluation.coco import Accuracy, PictureDetections, evaluate
 from train.training.provenance import read_training
@@ -118,9 +118,11 @@ def run_benchmark(
     return Comparison(report, matches)
 
 
-def _load(data: Path, split: str, class_names: tuple[str, ...], limit: int | None) -> VocDataset:
+def _load(
+    data: Path, split: str, class_names: tuple[str, ...], limit: int | None
+) -> DetectionDataset:
     """The first pictures of a split, without those that would end the run half-way."""
-    dataset = load_voc(data, split, class_names)
+    dataset = load_dataset(data, split, class_names)
     return drop_undecodable(replace(dataset, examples=dataset.examples[:limit]))
 
 
@@ -238,7 +240,7 @@ def _rank(model: ModelRow) -> int:
     return names.index(model.variant) if model.variant in names else len(names)
 
 
-def _describe_data(dataset: VocDataset, examples: Sequence[Example]) -> DataSummary:
+def _describe_data(dataset: DetectionDataset, examples: Sequence[Example]) -> DataSummary:
     return DataSummary(
         root=Path(dataset.root).resolve().name,
         split=dataset.split,

@@ -33,7 +33,7 @@ from edge_runtime.arguments import whole_number
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
 from edge_runtime.system.machine import describe_machine
-from train.data.dataset import VocDataset, load_voc, plain_warnings
+from train.data.dataset import DetectionDataset, open_data, plain_warnings
 from train.data.decoding import drop_undecodable
 from train.quantization.learnt_ranges import parse_ranges, read_ranges
 
@@ -62,19 +62,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _datasets(args: argparse.Namespace, spec: DetectorSpec) -> tuple[VocDataset, VocDataset]:
+def _datasets(
+    args: argparse.Namespace, spec: DetectorSpec
+) -> tuple[DetectionDataset, DetectionDataset]:
     """To calibrate on and to measure on; refuses unsuitable data."""
-    calibration = load_voc(args.data, args.calibration_split, spec.class_names)
+    data = open_data(args.data)
+    print(*data.notes, sep="\n")
+    calibration = data.load(args.calibration_split, spec.class_names)
     split = args.split
     if split is None:
         # Advice that is followed must not be tuned on the pictures that the benchmark reports.
-        split = "val" if (args.data / "ImageSets/Main/val.txt").is_file() else "test"
+        split = "val" if "val" in data.splits else "test"
     if split == args.calibration_split:
         raise ValueError(
             f"pictures that calibration has not seen expected, got split '{split}' for both; "
             "change --split or --calibration-split"
         )
-    dataset = drop_undecodable(load_voc(args.data, split, spec.class_names))
+    dataset = drop_undecodable(data.load(split, spec.class_names))
     if len(dataset) < MIN_PICTURES:
         raise ValueError(
             f"at least {MIN_PICTURES} pictures to measure on expected, split '{split}' has "

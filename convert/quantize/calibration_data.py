@@ -12,7 +12,7 @@ from convert.arguments import MIN_IMAGES
 from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.preprocess import resize
 from edge_runtime.detector.spec import DetectorSpec
-from train.data.dataset import DataWarning, Example, VocDataset, read_image
+from train.data.dataset import DataWarning, DetectionDataset, Example, read_image
 from train.data.decoding import drop_undecodable
 
 # Of each class at least these, as far as the split has them, before chance decides: a rare class
@@ -20,7 +20,7 @@ from train.data.decoding import drop_undecodable
 IMAGES_PER_CLASS = 5
 
 
-def draw(dataset: VocDataset, count: int, seed: int) -> list[Example]:
+def draw(dataset: DetectionDataset, count: int, seed: int) -> list[Example]:
     """As `choose`, of pictures that can be decoded; what cannot is named by a DataWarning.
 
     Only what is drawn is decoded: a split may have far more.
@@ -37,7 +37,7 @@ def draw(dataset: VocDataset, count: int, seed: int) -> list[Example]:
         dataset = replace(dataset, examples=[e for e in dataset if e.image_id not in bad])
 
 
-def choose(dataset: VocDataset, count: int, seed: int) -> list[Example]:
+def choose(dataset: DetectionDataset, count: int, seed: int) -> list[Example]:
     """Draw `count` examples, all where there are no more, the same for the same seed.
 
     Of every class some are among them, as far as the split has them and `count` allows.
@@ -59,7 +59,7 @@ def choose(dataset: VocDataset, count: int, seed: int) -> list[Example]:
     return [dataset.examples[index] for index in sorted(chosen | set(fill))]
 
 
-def _warn_of_gaps(dataset: VocDataset, examples: Sequence[Example], count: int) -> None:
+def _warn_of_gaps(dataset: DetectionDataset, examples: Sequence[Example], count: int) -> None:
     """DataWarnings of what ranges measured on these examples may clip."""
     if len(examples) < MIN_IMAGES:
         cure = "raise --calibration-images"
@@ -111,7 +111,11 @@ def load_frames(examples: Sequence[Example], spec: DetectorSpec) -> list[np.ndar
 
 
 def describe_calibration(
-    spec: DetectorSpec, dataset: VocDataset, examples: Sequence[Example], seed: int, method: str
+    spec: DetectorSpec,
+    dataset: DetectionDataset,
+    examples: Sequence[Example],
+    seed: int,
+    method: str,
 ) -> CalibrationRecord:
     """The record for `calibration.json` beside the spec in an int8 file.
 

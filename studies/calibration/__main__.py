@@ -26,7 +26,7 @@ from edge_runtime.arguments import whole_number
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from edge_runtime.system.machine import describe_machine
 from studies.calibration.report import COUNTS, USUAL, StudyReport, draw_study, format_study
-from train.data.dataset import VocDataset, load_voc, plain_warnings
+from train.data.dataset import DetectionDataset, open_data, plain_warnings
 from train.data.decoding import drop_undecodable
 
 
@@ -45,13 +45,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _prepare(args: argparse.Namespace) -> tuple[DetectorSpec, list[np.ndarray], VocDataset]:
+def _prepare(args: argparse.Namespace) -> tuple[DetectorSpec, list[np.ndarray], DetectionDataset]:
     """Spec, calibration frames in random order, and what AP is measured on."""
     spec = read_spec(args.model)
     if args.calibration_split == args.split:
         raise ValueError(f"two splits expected, got '{args.split}' for both; change --split")
-    source = load_voc(args.data, args.calibration_split, spec.class_names)
-    dataset = load_voc(args.data, args.split, spec.class_names)
+    data = open_data(args.data)
+    print(*data.notes, sep="\n")
+    source = data.load(args.calibration_split, spec.class_names)
+    dataset = data.load(args.split, spec.class_names)
     dataset = drop_undecodable(replace(dataset, examples=dataset.examples[: args.limit]))
     check_writable(args.out / "calibration.json")
     count = max(count for count in (*COUNTS, USUAL, len(source)) if count <= len(source))

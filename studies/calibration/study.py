@@ -15,7 +15,7 @@ from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from studies.calibration.methods import METHODS, Observed, observe_all
 from studies.calibration.report import COUNTS, USUAL, Row
-from train.data.dataset import VocDataset
+from train.data.dataset import DetectionDataset
 from train.evaluation.coco import evaluate
 from train.quantization.simulated_net import Quantization, build_int8_net
 from train.training.callbacks import detect_all
@@ -25,7 +25,7 @@ SCORED = 24  # pictures whose scores are compared
 
 
 def run_study(
-    model: keras.Model, spec: DetectorSpec, frames: Sequence[np.ndarray], dataset: VocDataset
+    model: keras.Model, spec: DetectorSpec, frames: Sequence[np.ndarray], dataset: DetectionDataset
 ) -> list[Row]:
     """A row for every number of pictures and every method, the float net's first.
 
@@ -73,7 +73,7 @@ def _int8_net(
 class _AgainstFloat:
     """Measures nets against the float one on the same pictures."""
 
-    def __init__(self, model: keras.Model, spec: DetectorSpec, dataset: VocDataset) -> None:
+    def __init__(self, model: keras.Model, spec: DetectorSpec, dataset: DetectionDataset) -> None:
         self.spec, self.dataset = spec, dataset
         self.reference = self._scores(model)
 

@@ -12,7 +12,7 @@ from edge_runtime.media.images import read_image
 from tests.train.runs import run, stopped_after_an_epoch
 from train import trainer as loop
 from train.data import batches
-from train.data.dataset import DataWarning, load_voc
+from train.data.dataset import DataWarning, load_dataset
 from train.digits.__main__ import write_digits
 from train.model.presets import PRESETS
 from train.training import callbacks
@@ -38,7 +38,7 @@ def truncate(root, image_id):
 def test_a_copy_of_which_much_cannot_be_decoded_is_refused_at_once(copied, capsys):
     root, out = copied
     for split, number in (("train", 3), ("val", 2)):
-        image_id = load_voc(root, split)[number].image_id
+        image_id = load_dataset(root, split)[number].image_id
         truncate(root, image_id)
         assert run(root, out, "--epochs=1") == 2
         captured = capsys.readouterr()
@@ -53,7 +53,7 @@ def test_a_bad_picture_is_left_out_and_an_interrupted_training_goes_on(tmp_path,
     write_digits(root, {"train": 12, "val": 4}, workers=1)
     with stopped_after_an_epoch(monkeypatch):
         assert run(root, out, "--epochs=3") == 130
-    truncate(root, load_voc(root, "train")[3].image_id)
+    truncate(root, load_dataset(root, "train")[3].image_id)
     with pytest.warns(DataWarning) as caught:
         assert run(root, out, "--epochs=3", "--resume") == 0
     messages = [str(warning.message) for warning in caught]
@@ -102,7 +102,7 @@ def test_stopped_before_anything_could_be_resumed(scenes, tmp_path, monkeypatch,
 
 def test_a_validation_split_that_measures_nothing_is_refused(copied, capsys):
     root, out = copied
-    for example in load_voc(root, "val"):
+    for example in load_dataset(root, "val"):
         path = root / "Annotations" / f"{example.image_id}.xml"
         path.write_text(path.read_text().replace("<difficult>0", "<difficult>1"))
     assert run(root, out, "--epochs=1") == 2
@@ -157,7 +157,7 @@ def test_training_warns_of_classes_out_of_the_anchors_reach(scenes, monkeypatch,
         def count_params(self):
             return 0
 
-    training = load_voc(scenes, "train")
+    training = load_dataset(scenes, "train")
     levels = (AnchorLevel(16, (0.9,), (5.0,)),)
     monkeypatch.setattr(loop, "multiply_adds", lambda model: 0)
     spec = PRESETS["digits"].spec(training.class_names, (64, 64))

@@ -12,7 +12,7 @@ from edge_runtime.detector.spec import AnchorLevel, read_spec
 from tests.train.runs import STILL, losses, run, stopped_after_an_epoch
 from train.anchors.levels import save_levels
 from train.config import TrainConfig
-from train.data.dataset import load_voc
+from train.data.dataset import load_dataset
 from train.evaluation.coco import evaluate
 from train.model.presets import PRESETS
 from train.setup import make_spec
@@ -165,7 +165,7 @@ def test_wrong_flags_are_refused_with_a_cure(scenes, tmp_path, capsys, flags, me
 
 def test_validation_measures_what_the_model_finds(scenes):
     """A model that answers with the encoded truth has AP 1."""
-    dataset = load_voc(scenes, "val")
+    dataset = load_dataset(scenes, "val")
     spec = PRESETS["fpnlite"].spec(dataset.class_names, (96, 96))
 
     class Oracle:

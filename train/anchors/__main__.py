@@ -15,7 +15,7 @@ from train.anchors.coverage import Reach, format_table, reach_by_class
 from train.anchors.kmeans import fit_spec
 from train.anchors.levels import save_levels
 from train.anchors.plot import anchor_sizes_px, draw_anchors
-from train.data.dataset import load_voc
+from train.data.dataset import open_data
 from train.data.geometry import plain_warnings
 from train.model.presets import PRESETS
 
@@ -86,7 +86,9 @@ def _check(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     _check(options)
-    dataset = load_voc(options.data, options.split)
+    data = open_data(options.data)
+    print(*data.notes, sep="\n")
+    dataset = data.load(options.split)
     side = options.input_size
     preset = PRESETS[options.preset]
     before = preset.spec(dataset.class_names, (side, side) if side else None)

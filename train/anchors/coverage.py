@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_runtime.detector.spec import DetectorSpec
-from train.data.dataset import VocDataset
+from train.data.dataset import DetectionDataset
 from train.data.targets import MATCH_IOU, best_anchor_iou, best_shape_iou
 
 ALL = "all"
@@ -30,7 +30,7 @@ class Reach:
     shape_share: float
 
 
-def all_boxes(dataset: VocDataset) -> tuple[np.ndarray, np.ndarray]:
+def all_boxes(dataset: DetectionDataset) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (M, 4) xyxy in [0, 1] and class ids (M,) of a data set.
 
     Raises: ValueError if it has no boxes.
@@ -44,7 +44,7 @@ def all_boxes(dataset: VocDataset) -> tuple[np.ndarray, np.ndarray]:
     return boxes, np.concatenate([example.class_ids for example in dataset])
 
 
-def reach_by_class(dataset: VocDataset, spec: DetectorSpec) -> list[Reach]:
+def reach_by_class(dataset: DetectionDataset, spec: DetectorSpec) -> list[Reach]:
     """A row for each class that has boxes, in the order of class_names, and one for all.
 
     Raises: ValueError if the data set has no boxes.
@@ -67,7 +67,7 @@ def reach_by_class(dataset: VocDataset, spec: DetectorSpec) -> list[Reach]:
 
 
 def unreachable_classes(
-    dataset: VocDataset, spec: DetectorSpec, share: float = 0.9
+    dataset: DetectionDataset, spec: DetectorSpec, share: float = 0.9
 ) -> list[tuple[str, float]]:
     """Classes of which anchors reach less than a share of the boxes, at IoU 0.5: (name, share).
 

@@ -20,7 +20,7 @@ from sklearn.cluster import KMeans
 
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 from train.anchors.coverage import all_boxes
-from train.data.dataset import VocDataset
+from train.data.dataset import DetectionDataset
 
 # A box of a level is at least this many strides large, so an anchor of its very shape is at most a
 # sixth of it off the centre: IoU >= (5/6)² / (2 - (5/6)²) = 0.53, a match for square boxes.
@@ -80,7 +80,7 @@ def fit_levels(
 
 
 def fit_spec(
-    dataset: VocDataset, before: DetectorSpec, per_level: int = 3, seed: int = 0
+    dataset: DetectionDataset, before: DetectorSpec, per_level: int = 3, seed: int = 0
 ) -> DetectorSpec:
     """The spec with anchors fitted to a data set, on the same strides; see `fit_levels`.
 

@@ -14,7 +14,7 @@ from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 from edge_runtime.media.atomic import atomic_path
 from train.anchors.coverage import all_boxes
 from train.anchors.kmeans import STRIDES_PER_BOX, box_sizes_px
-from train.data.dataset import VocDataset
+from train.data.dataset import DetectionDataset
 
 LEGEND_CLASSES = 20  # more would not fit beside the axes
 
@@ -27,7 +27,7 @@ def anchor_sizes_px(levels: tuple[AnchorLevel, ...], input_hw: tuple[int, int]) 
 
 
 def draw_anchors(
-    path: str | Path, dataset: VocDataset, before: DetectorSpec, after: DetectorSpec
+    path: str | Path, dataset: DetectionDataset, before: DetectorSpec, after: DetectorSpec
 ) -> None:
     """Write a PNG: boxes in the color of their class, the anchors of two specs, log axes.
 

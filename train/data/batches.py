@@ -14,7 +14,7 @@ from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from edge_runtime.media.images import read_image
 from train.data.augment import Augmentation
-from train.data.dataset import Example, VocDataset
+from train.data.dataset import DetectionDataset, Example
 from train.data.targets import TargetEncoder
 
 # Images (B, H, W, 3) float32 and {"logits": (B, N) int32, "offsets": (B, N, 5) float32}.
@@ -41,7 +41,7 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        dataset: VocDataset,
+        dataset: DetectionDataset,
         spec: DetectorSpec,
         augmentation: Augmentation,
         batch_size: int,

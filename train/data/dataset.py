@@ -25,14 +25,17 @@ from train.data.systematic import find_systematic
 
 __all__ = [
     "DataWarning",
+    "DetectionDataset",
     "Example",
     "LabeledData",
-    "VocDataset",
-    "load_voc",
+    "load_dataset",
     "open_data",
     "plain_warnings",
     "read_image",
 ]
+
+
+_NAMED = 10  # warnings of one entry each, before a last one that counts the rest
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,7 @@ class Example:
 
 
 @dataclass(frozen=True, eq=False)
-class VocDataset:
+class DetectionDataset:
     """One split of a labelled folder, in the order of the split."""
 
     root: Path
@@ -115,7 +118,7 @@ class LabeledData:
             names = tuple(name for name in names if name in found)
         return check_class_names(names, str(folder.classes.path))
 
-    def load(self, split: str, class_names: Sequence[str] | None = None) -> VocDataset:
+    def load(self, split: str, class_names: Sequence[str] | None = None) -> DetectionDataset:
         """One split; pictures stay on disk, see `read_image`.
 
         Box numbers are corners in pixels (x / width, with no +1). Boxes without an area or wholly
@@ -138,13 +141,22 @@ class LabeledData:
         if flaw is not None:
             raise ValueError(f"{self.folder.root}: {flaw.message}")
         names = self.class_names if class_names is None else check_class_names(class_names)
+        self._warn_of_losses()
         examples = [example for item in items if (example := _to_example(item, names))]
         if not examples:
             raise ValueError(
                 f"{self.folder.root}: expected pictures in the split {split!r}, got none of its "
                 f"{len(items)} that can be read; look at the warnings"
             )
-        return VocDataset(self.folder.root, split, names, examples)
+        return DetectionDataset(self.folder.root, split, names, examples)
+
+    def _warn_of_losses(self) -> None:
+        """A DataWarning for each entry of a label file that belongs to no picture."""
+        flaws = self.folder.flaws
+        for path, flaw in flaws[:_NAMED]:
+            warn(f"{path}{at_line(flaw.line)}: {flaw.message}; left out")
+        if len(flaws) > _NAMED:
+            warn(f"{self.folder.root}: {len(flaws) - _NAMED} more such entries left out")
 
     def _items(self, split: str) -> list[Item]:
         """Raises: ValueError where the split is missing, empty, or names what is not there."""
@@ -206,7 +218,9 @@ def open_data(root: str | Path, write: bool = True) -> LabeledData:
     return LabeledData(folder, made.splits, made=True, notes=(*notes, *made.notes))
 
 
-def load_voc(root: str | Path, split: str, class_names: Sequence[str] | None = None) -> VocDataset:
+def load_dataset(
+    root: str | Path, split: str, class_names: Sequence[str] | None = None
+) -> DetectionDataset:
     """`open_data(root).load(split, class_names)`, for one split."""
     return open_data(root).load(split, class_names)
 

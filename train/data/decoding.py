@@ -23,7 +23,7 @@ from tqdm import tqdm
 from edge_runtime.detector.interpreter import available_cores
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.images import read_image
-from train.data.dataset import DataWarning, Example, VocDataset
+from train.data.dataset import DataWarning, DetectionDataset, Example
 
 FOLDER = Path("build/decoded")
 MOST_BAD = 0.1  # share of a split; beyond it not some pictures are broken, but the copy of the set
@@ -33,7 +33,7 @@ NAMED = 10  # warnings of one picture each, before a last one that counts the re
 Decoded: TypeAlias = dict[str, tuple[int, int]]
 
 
-def drop_undecodable(dataset: VocDataset) -> VocDataset:
+def drop_undecodable(dataset: DetectionDataset) -> DetectionDataset:
     """The same split without the pictures that cannot be decoded, each said by a DataWarning.
 
     Every picture is decoded once, in threads. Those that decoded are remembered by name, size and
@@ -99,7 +99,7 @@ def _flaw(example: Example) -> str | None:
     return None
 
 
-def _check_left(dataset: VocDataset, left: int, flaws: Sequence[str]) -> None:
+def _check_left(dataset: DetectionDataset, left: int, flaws: Sequence[str]) -> None:
     if left and len(flaws) <= MOST_BAD * len(dataset):
         return
     raise ValueError(
@@ -110,7 +110,7 @@ def _check_left(dataset: VocDataset, left: int, flaws: Sequence[str]) -> None:
     )
 
 
-def _warn(dataset: VocDataset, left: int, flaws: Sequence[str]) -> None:
+def _warn(dataset: DetectionDataset, left: int, flaws: Sequence[str]) -> None:
     rest = f"left out: {left} of {len(dataset)} pictures of split {dataset.split!r} are left"
     for flaw in flaws[:NAMED]:
         # At this level, so that a second look at the same folder does not repeat it.

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from train.atomic_folder import atomic_folder
-from train.data.dataset import load_voc
+from train.data.dataset import load_dataset
 from train.data.formats.voc import make_layout
 from train.digits.glyphs import SPLITS, load_glyphs
 from train.digits.scenes import SMALL_PX
@@ -132,7 +132,7 @@ def describe(root: str | Path) -> str:
     for split in SPLITS:
         if not (Path(root) / "ImageSets/Main" / f"{split}.txt").is_file():
             continue
-        dataset = load_voc(root, split)
+        dataset = load_dataset(root, split)
         sizes = np.concatenate(
             [
                 (example.boxes[:, 2:] - example.boxes[:, :2]) * (example.width, example.height)

@@ -16,7 +16,7 @@ import numpy as np
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
 from edge_runtime.detector.preprocess import resize
 from edge_runtime.detector.spec import DetectorSpec, read_spec
-from train.data.dataset import VocDataset, read_image
+from train.data.dataset import DetectionDataset, read_image
 from train.quantization.calibrate import calibrate_ranges
 from train.quantization.fake_quant import FakeQuant
 from train.quantization.learnt_ranges import RANGES_MEMBER, ranges_to_json, read_ranges
@@ -40,7 +40,9 @@ def read_float_spec(path: Path, class_names: tuple[str, ...]) -> DetectorSpec:
     return spec
 
 
-def make_int8_views(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: int) -> ModelViews:
+def make_int8_views(
+    path: Path, spec: DetectorSpec, dataset: DetectionDataset, seed: int
+) -> ModelViews:
     """The detector in `path` and over its variables the int8 net, with ranges to be learnt.
 
     They begin with those in the file if it has learnt some, else with those of pictures.
@@ -62,7 +64,9 @@ def make_int8_views(path: Path, spec: DetectorSpec, dataset: VocDataset, seed: i
     return ModelViews(plain, net, members, shared=True)
 
 
-def describe_learning(spec: DetectorSpec, dataset: VocDataset, seed: int) -> CalibrationRecord:
+def describe_learning(
+    spec: DetectorSpec, dataset: DetectionDataset, seed: int
+) -> CalibrationRecord:
     """Calibration record of learnt ranges, for the int8 file."""
     return CalibrationRecord.of(
         spec,

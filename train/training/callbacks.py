@@ -18,7 +18,7 @@ from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from edge_runtime.media.images import read_image
 from train.data.batches import TrainingBatches
-from train.data.dataset import VocDataset
+from train.data.dataset import DetectionDataset
 from train.evaluation.coco import (
     IOU_THRESHOLD,
     MAX_DETECTIONS,
@@ -34,7 +34,7 @@ from train.training.provenance import TRAINING_MEMBER, provenance_to_json
 
 
 def detect_all(
-    model: keras.Model, dataset: VocDataset, spec: DetectorSpec, batch_size: int = 25
+    model: keras.Model, dataset: DetectionDataset, spec: DetectorSpec, batch_size: int = 25
 ) -> list[PictureDetections]:
     """Detections of a float model in each image, with the thresholds of `train.evaluation.coco`."""
     anchors = make_anchors(spec)
@@ -72,7 +72,7 @@ class Validation(keras.callbacks.Callback):
     def __init__(
         self,
         views: ModelViews,
-        dataset: VocDataset | None,
+        dataset: DetectionDataset | None,
         spec: DetectorSpec,
         every: int,
         epochs: int,

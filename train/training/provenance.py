@@ -15,7 +15,7 @@ from typing import Any
 from edge_runtime.detector.spec import read_member
 from edge_runtime.system.machine import describe_hardware
 from train.config import SHAPE, TrainConfig
-from train.data.dataset import VocDataset
+from train.data.dataset import DetectionDataset
 from train.model.presets import PRESETS
 
 TRAINING_MEMBER = "training.json"
@@ -23,7 +23,7 @@ TRAINING_MEMBER = "training.json"
 
 def describe_training(
     config: TrainConfig,
-    dataset: VocDataset,
+    dataset: DetectionDataset,
     command: str,
     software: Mapping[str, str],
     start_from: Path | None = None,

@@ -15,7 +15,7 @@ from convert.quantize.calibration_data import (
 )
 from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
-from train.data.dataset import DataWarning, Example, VocDataset
+from train.data.dataset import DataWarning, DetectionDataset, Example
 
 NAMES = ("a", "b", "rare")
 SPEC = DetectorSpec((8, 12), NAMES, (AnchorLevel(4, (0.5,), (1.0,)),))
@@ -35,7 +35,7 @@ def make_dataset(tmp_path, class_ids_per_picture):
         )
         for number, ids in enumerate(class_ids_per_picture)
     ]
-    return VocDataset(tmp_path, "train", NAMES, examples)
+    return DetectionDataset(tmp_path, "train", NAMES, examples)
 
 
 def common(tmp_path, count=300, rare=(7,)):

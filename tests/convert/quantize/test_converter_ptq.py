@@ -21,7 +21,7 @@ from tests.convert.fixtures import (  # noqa: F401
     keras_path_fixture,
     make,
 )
-from train.data.dataset import load_voc
+from train.data.dataset import load_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,7 @@ def test_dark_pictures_do_not_narrow_the_input(keras_path, tmp_path, spec):
 
 
 def test_the_record_names_the_method(keras_path, dataset, tmp_path, frames):
-    train = load_voc(dataset, "train", SPEC.class_names)
+    train = load_dataset(dataset, "train", SPEC.class_names)
     record = describe_calibration(SPEC, train, train.examples[:20], 0, CALIBRATED_HERE)
     source = ConversionInput(keras_path, SPEC, frames, tmp_path, record)
     text = source.calibration("int8_converter")

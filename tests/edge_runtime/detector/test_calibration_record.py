@@ -30,14 +30,14 @@ from tests.convert.fixtures import (  # noqa: F401
     make,
 )
 from tests.edge_runtime.detector.test_fingerprint import resized_by
-from train.data.dataset import load_voc
+from train.data.dataset import load_dataset
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(name="record", scope="module")
 def record_fixture(dataset):
-    training = load_voc(dataset, "train", SPEC.class_names)
+    training = load_dataset(dataset, "train", SPEC.class_names)
     return describe_calibration(SPEC, training, training.examples[:20], 7, "min-max")
 
 
@@ -140,6 +140,6 @@ def test_a_record_that_is_no_object_is_refused(converted, tmp_path):
 
 
 def test_a_calibration_without_pictures_is_refused(dataset):
-    training = load_voc(dataset, "train", SPEC.class_names)
+    training = load_dataset(dataset, "train", SPEC.class_names)
     with pytest.raises(ValueError, match="images must be"):
         describe_calibration(SPEC, training, [], 0, "min-max")

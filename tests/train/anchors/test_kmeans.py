@@ -16,7 +16,7 @@ from train.anchors.coverage import (
 )
 from train.anchors.kmeans import box_sizes_px, fit_levels, fit_spec
 from train.anchors.plot import anchor_sizes_px
-from train.data.dataset import Example, VocDataset, load_voc
+from train.data.dataset import DetectionDataset, Example, load_dataset
 from train.model.presets import PRESETS
 
 STRIDES = (8, 16, 32, 64)
@@ -33,7 +33,7 @@ def dataset_of(boxes, class_ids, class_names=("a", "b")):
         np.zeros(len(class_ids), bool),
         "a",
     )
-    return VocDataset(Path("made"), "train", class_names, [example])
+    return DetectionDataset(Path("made"), "train", class_names, [example])
 
 
 def random_boxes(rng, count, centers_px, spread, input_hw):
@@ -175,7 +175,7 @@ def test_a_split_without_boxes_is_refused():
 @pytest.mark.filterwarnings("ignore::train.data.dataset.DataWarning")  # one box of BCCD has no area
 def test_platelets_of_bccd_come_into_reach():
     root = downloaded("bccd", "BCCD")
-    train, held_out = load_voc(root, "train"), load_voc(root, "test")
+    train, held_out = load_dataset(root, "train"), load_dataset(root, "test")
     for name, least in (("fpnlite", 0.97), ("ssdlite", 0.38)):
         before = PRESETS[name].spec(train.class_names)
         after = fit_spec(train, before)

@@ -8,7 +8,7 @@ import pytest
 
 from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
-from train.data.dataset import VocDataset, load_voc
+from train.data.dataset import DetectionDataset, load_dataset
 from train.digits.__main__ import write_digits
 from train.model.presets import PRESETS
 
@@ -19,7 +19,7 @@ SPEC = PRESETS["digits"].spec(tuple("0123456789"), (64, 64))
 def scenes(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "digits"
     write_digits(root, {"train": 8, "val": 1, "test": 1}, workers=1)
-    return load_voc(root, "train")
+    return load_dataset(root, "train")
 
 
 def batches(scenes, epochs=1, start=0):
@@ -40,7 +40,7 @@ def test_a_batch_depends_on_its_number_alone(scenes):
 def test_memory_is_bounded_whatever_the_number_of_pictures(scenes):
     """Four times the pictures take no more memory than a batch: none is kept."""
 
-    def peak(dataset: VocDataset) -> int:
+    def peak(dataset: DetectionDataset) -> int:
         row = batches(dataset)
         row[0]  # what is made once
         tracemalloc.start()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.train.data.voc_folder import make_voc
 from train.data import decoding
-from train.data.dataset import DataWarning, load_voc
+from train.data.dataset import DataWarning, load_dataset
 from train.data.decoding import cache_path, drop_undecodable
 
 
@@ -33,7 +33,7 @@ def reads(monkeypatch):
 def dataset(tmp_path, count=20):
     for number in range(count):
         make_voc(tmp_path / "set", stem=f"p{number:02}")
-    return load_voc(tmp_path / "set", "train")
+    return load_dataset(tmp_path / "set", "train")
 
 
 def truncate(tmp_path, stem):
@@ -76,7 +76,7 @@ def test_what_decoded_is_not_decoded_again(tmp_path, reads):
     path = tmp_path / "set/JPEGImages/p05.png"
     path.write_bytes(path.read_bytes() + b"\0")  # changed
     with pytest.warns(DataWarning, match="p03"):
-        assert len(drop_undecodable(load_voc(tmp_path / "set", "train"))) == 20
+        assert len(drop_undecodable(load_dataset(tmp_path / "set", "train"))) == 20
     assert sorted(reads) == ["p03.png", "p05.png", "p20.png"]  # a mended one would be taken back
 
 

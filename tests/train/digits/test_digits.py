@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from train.data.dataset import load_voc, read_image
+from train.data.dataset import load_dataset, read_image
 from train.digits.__main__ import main, write_digits
 from train.digits.glyphs import INK_ALPHA, SPLITS, ink_bounds, load_glyphs
 from train.digits.scenes import draw_scene
@@ -71,7 +71,7 @@ def test_about_a_quarter_of_the_test_split_is_small(plain_scenes):
 
 def test_the_written_set_reads_back(two_workers):
     for split, count in (("train", 8), ("val", 2), ("test", 30)):
-        dataset = load_voc(two_workers, split)
+        dataset = load_dataset(two_workers, split)
         assert len(dataset) == count and dataset.class_names == CLASS_NAMES
         assert dataset.box_count >= count
     assert (two_workers / "samples.jpg").is_file()
@@ -79,13 +79,13 @@ def test_the_written_set_reads_back(two_workers):
 
 def test_written_boxes_are_where_the_drawn_ones_were(two_workers, plain_scenes):
     # plain scenes share the layout of the drawn ones: same seed, split and number
-    for example, scene in zip(load_voc(two_workers, "test"), plain_scenes, strict=False):
+    for example, scene in zip(load_dataset(two_workers, "test"), plain_scenes, strict=False):
         np.testing.assert_allclose(example.boxes * 300, scene.boxes_px, atol=1e-3)
         assert example.class_ids.tolist() == scene.class_ids.tolist()
 
 
 def test_every_digit_stands_out(two_workers):
-    for example in load_voc(two_workers, "test"):
+    for example in load_dataset(two_workers, "test"):
         gray = read_image(example.image_path) @ np.array([0.299, 0.587, 0.114])
         for left, top, right, bottom in np.rint(example.boxes * 300).astype(int):
             dark, light = np.quantile(gray[top:bottom, left:right], [0.05, 0.95])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.downloads import downloaded
-from train.data.dataset import load_voc
+from train.data.dataset import load_dataset
 from train.digits.__main__ import write_digits
 from train.digits.glyphs import INK_ALPHA, MARGIN, SPLITS, ink_bounds, load_glyphs, render_glyph
 
@@ -97,4 +97,4 @@ def test_mnist(tmp_path):
     folder = downloaded("mnist")
     assert len(load_glyphs(folder).images) > 9900  # of 10000; a blot or two is left out
     write_digits(tmp_path / "set", {"test": 3}, digits_dir=folder, workers=1)
-    assert load_voc(tmp_path / "set", "test").box_count >= 3
+    assert load_dataset(tmp_path / "set", "test").box_count >= 3

@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.train.tiny_training import LEVELS, tiny_ssd
 from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
-from train.data.dataset import load_voc
+from train.data.dataset import load_dataset
 from train.model.presets import PRESETS
 from train.quantization.learnt_ranges import read_ranges
 from train.training import distributed as hosts_module
@@ -201,7 +201,7 @@ def test_a_host_that_gives_up_stops_all(scenes, begun, tmp_path, processes):
 
 
 def test_hosts_make_the_parts_of_one_batch(scenes):
-    dataset = load_voc(scenes, "train")
+    dataset = load_dataset(scenes, "train")
     spec = PRESETS["digits"].spec(dataset.class_names, (64, 64))
 
     def batch(part):

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from train.config import SHAPE, TrainConfig
-from train.data.dataset import VocDataset
+from train.data.dataset import DetectionDataset
 from train.model.presets import PRESETS
 from train.training.provenance import (
     TRAINING_MEMBER,
@@ -26,7 +26,7 @@ def written(path, provenance):
 
 @pytest.fixture(name="dataset")
 def dataset_fixture(tmp_path):
-    return VocDataset(tmp_path, "train", ("a",), [])
+    return DetectionDataset(tmp_path, "train", ("a",), [])
 
 
 def test_settings_are_what_the_preset_made_of_them(dataset, tmp_path):

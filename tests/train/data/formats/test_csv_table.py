@@ -246,9 +246,9 @@ def test_flaws_of_rows(tmp_path, row, kind, message):
         ('file,class,bbox\na.jpg,cat,"[4, 2, -1, 8]"\n', 2, "bad-number", "negative width"),
         ("file,class,bbox\na.jpg,cat,[4, 2, 16, 8]\n", 2, "malformed-row", "put quotes around"),
         ("a.jpg,4,2,20,10,cat\na.jpg,4,2,20,x,cat\n", 2, "bad-number", "in y2, got 'x'"),
-        ("TRAIN,a.jpg,cat,4,2,,,20,10,,\n", 1, "not-normalised", "0 to 1, got 20"),
+        ("TRAIN,a.jpg,cat,4,2,,,20,10,,\n", 1, "not-normalized", "0 to 1, got 20"),
         ("TRAIN,a.jpg,cat,0.1,0.1,,,0.2,,,\n", 1, "missing-cell", "has no y3"),
-        (OPEN_IMAGES + "a,x,cat,1,4,20,2,10,0,0,0,0,0\n", 2, "not-normalised", "got 20"),
+        (OPEN_IMAGES + "a,x,cat,1,4,20,2,10,0,0,0,0,0\n", 2, "not-normalized", "got 20"),
     ],
 )
 def test_flaws_of_other_tables(tmp_path, content, line, kind, message):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.downloads import failed_inputs
-from train.data.dataset import load_voc, open_data, read_image
+from train.data.dataset import load_dataset, open_data, read_image
 from train.data.formats.registry import read_folder
 from train.data.formats.voc import write_annotation
 from train.data.lint.checks import check_folder
@@ -89,7 +89,7 @@ def test_lists_name_sub_folders(tmp_path):
     add(tmp_path, "Annotations/cam2/a.xml", "JPEGImages/cam2/a.jpg")
     (tmp_path / "ImageSets/Main").mkdir(parents=True)
     (tmp_path / "ImageSets/Main/test.txt").write_text("cam2/a\ncam1/a\n")
-    examples = load_voc(tmp_path, "test").examples
+    examples = load_dataset(tmp_path, "test").examples
     assert [e.image_path.parent.name for e in examples] == ["cam2", "cam1"]
     assert [f.kind for f in check_folder(tmp_path)] == []
 
@@ -115,7 +115,7 @@ def load_listed(root, *ids):
     main = root / "ImageSets/Main"
     main.mkdir(parents=True)
     (main / "test.txt").write_text("".join(f"{each}\n" for each in ids))
-    return load_voc(root, "test")
+    return load_dataset(root, "test")
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_lists_in_other_encodings(tmp_path):
     path = tmp_path / "ImageSets/Main/test.txt"
     for encoding in ("utf-8-sig", "utf-16"):
         path.write_text("ä\n", encoding=encoding)
-        assert [e.image_id for e in load_voc(tmp_path, "test")] == ["ä"]
+        assert [e.image_id for e in load_dataset(tmp_path, "test")] == ["ä"]
     path.write_text("\nä\n", encoding="latin-1")
     with pytest.raises(ValueError, match=r"test\.txt, line 2: .*UTF-8, got the byte 0xe4; save it"):
-        load_voc(tmp_path, "test")
+        load_dataset(tmp_path, "test")
 
 
 def test_another_xml_is_no_annotation(tmp_path):
@@ -190,12 +190,12 @@ def test_inputs_that_failed():
     cases = failed_inputs("data")
     for name in ("apple_double_split", "cvat_subfolder", "suffix_mixed", "utf16_split"):
         assert check_folder(cases / name) == [], name
-        dataset = load_voc(cases / name, "train")
+        dataset = load_dataset(cases / name, "train")
         assert (len(dataset), dataset.class_names) == (4, ("green", "red")), name
-    by_id = {e.image_id: e for e in load_voc(cases / "dup_stem", "train")}
+    by_id = {e.image_id: e for e in load_dataset(cases / "dup_stem", "train")}
     assert by_id["p003"].image_path.name == "p003.png"
     for name, kind in (("normalised", "normalized-boxes"), ("xywh", "corner-size-boxes")):
         assert [(f.kind, f.severity) for f in check_folder(cases / name)] == [(kind, "error")]
-    first = next(e for e in load_voc(cases / "resized_up", "train") if e.image_id == "p000")
+    first = next(e for e in load_dataset(cases / "resized_up", "train") if e.image_id == "p000")
     expected = [32 / 200, 30 / 150, 83 / 200, 81 / 150]
     assert any(np.allclose(box, expected, atol=1e-6) for box in first.boxes)

@@ -11,7 +11,7 @@ from tests.train.data.damaged_voc import (
     make_damaged,
     tree_digest,
 )
-from train.data.dataset import load_voc
+from train.data.dataset import load_dataset
 from train.data.lint.checks import check_folder
 from train.data.lint.findings import KINDS
 from train.data.lint.repair import repair
@@ -128,7 +128,7 @@ def test_a_malformed_file_in_no_split_does_not_stop_training(tmp_path):
     add(tmp_path, "a")
     add(tmp_path, "spare", splits=()).write_text("no XML")
     assert [(f.kind, f.severity) for f in check_folder(tmp_path)] == [("malformed-xml", "warning")]
-    assert len(load_voc(tmp_path, "train")) == 1
+    assert len(load_dataset(tmp_path, "train")) == 1
 
 
 def test_splits_that_the_folder_does_not_give_are_made_but_not_written(tmp_path):
@@ -166,7 +166,7 @@ def test_most_boxes_wrong_in_one_way_are_one_finding(tmp_path, boxes, kind, said
     assert [(f.kind, f.severity) for f in findings if f.kind != "no-split"] == [(kind, "error")]
     assert said in findings[0].message
     with pytest.raises(ValueError, match=said):
-        load_voc(tmp_path / "set", "train")
+        load_dataset(tmp_path / "set", "train")
     with pytest.raises(ValueError, match="--fix cannot tell"):
         repair(survey_folder(tmp_path / "set"), tmp_path / "out")
     assert not (tmp_path / "out").exists()

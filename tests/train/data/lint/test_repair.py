@@ -25,7 +25,7 @@ from tests.train.data.damaged_voc import (
     tree_digest,
 )
 from train.data.__main__ import main
-from train.data.dataset import DataWarning, load_voc, read_image
+from train.data.dataset import DataWarning, load_dataset, read_image
 from train.data.formats.voc import read_annotation
 from train.data.lint.checks import check_folder
 from train.data.lint.repair import repair
@@ -72,7 +72,7 @@ def test_the_copy_loads_without_a_warning(repaired):
     _, out, _, _ = repaired
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        splits = {split: load_voc(out, split) for split in ("train", "val", "test", "trainval")}
+        splits = {split: load_dataset(out, split) for split in ("train", "val", "test", "trainval")}
     for dataset in splits.values():
         assert dataset.class_names == ("cell", "platelet")
         for example in dataset:
@@ -175,8 +175,8 @@ def test_boxes_are_clipped_as_training_clips_them(tmp_path):
     add(root, "a", [(-4, 5, 20.5, 30), BOX], size=(80, 40))
     repair(survey_folder(root), tmp_path / "out")
     with pytest.warns(DataWarning):
-        before = load_voc(root, "train")[0].boxes
-    np.testing.assert_allclose(load_voc(tmp_path / "out", "train")[0].boxes, before)
+        before = load_dataset(root, "train")[0].boxes
+    np.testing.assert_allclose(load_dataset(tmp_path / "out", "train")[0].boxes, before)
 
 
 def test_where_the_copy_may_go(tmp_path, capsys):

@@ -110,7 +110,7 @@ def _read_box(cells: list[str], line: int, columns: Columns) -> Box | Flaw:
             f"expected fractions of the picture, 0 to 1, got {largest:g}; divide pixels by the "
             "picture's width and height"
         )
-        return Flaw("not-normalised", line, message, 0)
+        return Flaw("not-normalized", line, message, 0)
     return x_min, y_min, x_max, y_max
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.train.data.voc_folder import make_voc
-from train.data.dataset import DataWarning
+from train.data.dataset import DataWarning, open_data
+from train.data.readiness import load_splits
 from train.training import splits
-from train.training.splits import load_splits
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +28,9 @@ def write(root, split, **pictures):
 def test_both_splits(tmp_path):
     write(tmp_path, "train", a="cat", b="dog", c="")
     write(tmp_path, "val", d="cat")
-    training, validating = load_splits(tmp_path, "train", "val")
+    training, validating = load_splits(open_data(tmp_path), "train", "val")
     assert (len(training), len(validating)) == (3, 1)
-    assert load_splits(tmp_path, "train", "none").validating is None
+    assert load_splits(open_data(tmp_path), "train", "none").validating is None
 
 
 def test_a_class_without_a_box_to_learn_from(tmp_path):
@@ -39,7 +39,7 @@ def test_a_class_without_a_box_to_learn_from(tmp_path):
     write(tmp_path, "test", f="zebra")
     (tmp_path / "labels.txt").write_text("cat\ndog\nzebra\nunicorn\n")
     with pytest.raises(ValueError) as caught:
-        load_splits(tmp_path, "train", "val")
+        load_splits(open_data(tmp_path), "train", "val")
     message = str(caught.value)
     assert "of 2 of 4 classes" in message
     assert "zebra (val 2, test 1); unicorn (val 0, test 0); move or add pictures" in message
@@ -54,20 +54,20 @@ def test_a_class_whose_last_picture_is_bad(tmp_path):
         pytest.warns(DataWarning, match=r"z\.png"),
         pytest.raises(ValueError, match=r"dog \(val 1\)"),
     ):
-        load_splits(tmp_path, "train", "val")
+        load_splits(open_data(tmp_path), "train", "val")
 
 
 def test_no_boxes_at_all(tmp_path):
     write(tmp_path, "train", a="", b="", c="")
     write(tmp_path, "val", d="cat")
     with pytest.raises(ValueError, match="got none in the 3 pictures of split 'train'"):
-        load_splits(tmp_path, "train", "val")
+        load_splits(open_data(tmp_path), "train", "val")
 
 
 def test_few_pictures_are_warned_of_in_one_line(tmp_path):
     write(tmp_path, "train", a="cat", b="cat")
     write(tmp_path, "val", d="cat")
     with pytest.warns(DataWarning, match="'train' has 2 pictures to learn from") as caught:
-        load_splits(tmp_path, "train", "val")
+        load_splits(open_data(tmp_path), "train", "val")
     assert len(caught) == 1
     assert "\n" not in str(caught[0].message)

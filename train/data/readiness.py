@@ -1,12 +1,12 @@
-"""Training and validation split, loaded and decoded; refused where no detector could come of it."""
+"""Readiness of a data set: its splits, refused where no detector could come of them."""
 
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
+from collections import Counter
 from typing import NamedTuple
 
-from train.data.dataset import DataWarning, VocDataset, load_voc
+from train.data.dataset import DataWarning, DetectionDataset, LabeledData
 from train.data.decoding import drop_undecodable
 
 FEW_PICTURES = 50  # to learn from; with fewer a warning says what to expect
@@ -16,26 +16,35 @@ USUAL_SPLITS = ("train", "val", "test", "trainval")  # where the boxes of a clas
 class Splits(NamedTuple):
     """What a training learns from, and what it is measured on; None to measure nothing."""
 
-    training: VocDataset
-    validating: VocDataset | None
+    training: DetectionDataset
+    validating: DetectionDataset | None
 
 
-def load_splits(root: Path, train_split: str, val_split: str) -> Splits:
-    """Both splits of a data folder, without pictures that cannot be decoded.
+def load_ready(data: LabeledData, train_split: str = "train", val_split: str = "val") -> Splits:
+    """The splits of a training, in seconds: pictures are not decoded.
 
     Args:
         val_split: "none" to measure nothing.
 
     Raises: ValueError for splits that nothing, or not every class, could be learnt from or be
-        measured on, see also `load_voc` and `drop_undecodable`.
+        measured on, see also `LabeledData.load`.
     """
-    training = load_voc(root, train_split)
-    validating = None if val_split == "none" else load_voc(root, val_split)
-    _check(training, validating)  # in seconds, before the decoding
+    training = data.load(train_split)
+    validating = None if val_split == "none" else data.load(val_split)
+    _check(data, training, validating)
+    return Splits(training, validating)
+
+
+def load_splits(data: LabeledData, train_split: str, val_split: str) -> Splits:
+    """`load_ready` without the pictures that cannot be decoded.
+
+    Raises: ValueError, see `load_ready` and `drop_undecodable`.
+    """
+    training, validating = load_ready(data, train_split, val_split)
     decoded = drop_undecodable(training)
     measured = validating and drop_undecodable(validating)
     if decoded is not training or measured is not validating:
-        _check(decoded, measured)
+        _check(data, decoded, measured)
     if len(decoded) < FEW_PICTURES:
         warnings.warn(
             f"split {train_split!r} has {len(decoded)} pictures to learn from: expect a detector "
@@ -47,8 +56,10 @@ def load_splits(root: Path, train_split: str, val_split: str) -> Splits:
     return Splits(decoded, measured)
 
 
-def _check(training: VocDataset, validating: VocDataset | None) -> None:
-    _check_classes(training, validating)
+def _check(
+    data: LabeledData, training: DetectionDataset, validating: DetectionDataset | None
+) -> None:
+    _check_classes(data, training)
     if validating is None:
         return
     shared = {e.image_id for e in training} & {e.image_id for e in validating}
@@ -66,7 +77,7 @@ def _check(training: VocDataset, validating: VocDataset | None) -> None:
         )
 
 
-def _check_classes(training: VocDataset, validating: VocDataset | None) -> None:
+def _check_classes(data: LabeledData, training: DetectionDataset) -> None:
     """Raises: ValueError where a class, or all of them, cannot be learnt."""
     if not training.box_count:
         raise ValueError(
@@ -76,7 +87,7 @@ def _check_classes(training: VocDataset, validating: VocDataset | None) -> None:
     missing = [name for name, count in training.class_counts().items() if not count]
     if not missing:
         return
-    elsewhere = _counts_elsewhere(training, validating)
+    elsewhere = _counts_elsewhere(data, training)
     found = "; ".join(
         f"{name} ({', '.join(f'{split} {count[name]}' for split, count in elsewhere.items())})"
         if elsewhere
@@ -91,19 +102,15 @@ def _check_classes(training: VocDataset, validating: VocDataset | None) -> None:
     )
 
 
-def _counts_elsewhere(
-    training: VocDataset, validating: VocDataset | None
-) -> dict[str, dict[str, int]]:
-    """Boxes of each class in the other splits, by split, as far as they can be read."""
-    counts = {validating.split: validating.class_counts()} if validating else {}
+def _counts_elsewhere(data: LabeledData, training: DetectionDataset) -> dict[str, Counter[str]]:
+    """Boxes of each class in the other splits, by split."""
+    counts: dict[str, Counter[str]] = {}
     for split in USUAL_SPLITS:
-        if split == training.split or split in counts:
+        if split == training.split or split not in data.splits:
             continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DataWarning)
-                other = load_voc(training.root, split, training.class_names)
-        except (ValueError, OSError):
-            continue  # there is no such split, or none that could help
-        counts[split] = other.class_counts()
+        counts[split] = Counter()
+        for image_id in data.splits[split]:
+            item = data.folder.items.get(image_id)
+            if item and item.annotation:
+                counts[split].update(each.name for each in item.annotation.objects)
     return counts
