@@ -14,6 +14,7 @@ from tests.train.data.formats.pictures import (
 )
 from train.data.formats.files import FolderFiles
 from train.data.formats.yolo import FORMAT
+from train.data.lint.findings import KINDS
 
 BOX = "0.5 0.5 0.5 0.2"  # of 40 x 20: center 20, 10, width 20, height 4
 BOX_PX = (10, 8, 30, 12)
@@ -350,9 +351,9 @@ def test_boxes_without_area_and_a_little_over_the_edge_stay(tmp_path):
         (f"0.5 {BOX}", "bad-number", "whole class number first, got '0.5'"),
         (f"2 {BOX}", "unknown-class", r"the class '2', but classes\.txt names 0 to 1"),
         (f"-1 {BOX}", "unknown-class", "the class '-1'"),
-        ("0 20 10 8 4", "not-normalised", "expected fractions of the picture, 0 to 1, got '20'"),
-        ("0 0.5 0.5 1.2 0.1", "not-normalised", r"got '1\.2'"),
-        ("0 0.1 0.1 0.9 0.1 0.5 99", "not-normalised", "got '99'"),
+        ("0 20 10 8 4", "not-normalized", "expected fractions of the picture, 0 to 1, got '20'"),
+        ("0 0.5 0.5 1.2 0.1", "not-normalized", r"got '1\.2'"),
+        ("0 0.1 0.1 0.9 0.1 0.5 99", "not-normalized", "got '99'"),
         (f"{'9' * 5000} {BOX}", "bad-number", "got '9{40}…'"),
     ],
 )
@@ -361,6 +362,7 @@ def test_flaws_of_lines(tmp_path, line, kind, message):
     assert boxes_of(folder, "a") == [("dog", BOX_PX)]
     (flaw,) = folder.items["a"].flaws
     assert (flaw.kind, flaw.line, flaw.number) == (kind, 3, 2)
+    assert flaw.kind in KINDS
     assert re.search(message, flaw.message), flaw.message
 
 

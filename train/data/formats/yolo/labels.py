@@ -83,7 +83,7 @@ def _read_line(
             f"{shown(texts[1 + used.index(largest)])}; divide pixels by the picture's width and "
             "height, or export the labels as YOLO again"
         )
-        return Flaw("not-normalised", line, message, number)
+        return Flaw("not-normalized", line, message, number)
     if form == "polygon":
         x, y = used[::2], used[1::2]
         return name, form, (min(x), min(y), max(x), max(y))
