@@ -31,12 +31,13 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check",
         help="find what is wrong with it, and repair a copy",
-        description="Find everything in a VOC folder that training would stop at or work around.",
+        description="Recognize a folder of labelled pictures, and find everything in it that "
+        "training would stop at or work around.",
         epilog=_EPILOG,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = check.add_argument
-    add("data", type=Path, metavar="DIR", help="folder in PASCAL VOC layout; it is not changed")
+    add("data", type=Path, metavar="DIR", help="folder of labelled pictures; it is not changed")
     add("--fix", type=Path, metavar="OUT", help="write a repaired copy, with a log of all changes")
     add("--report", type=Path, metavar="FILE", help="draw classes, box sizes and samples (.png)")
     add("--preset", choices=sorted(PRESETS), default="fpnlite", help="whose anchors --report shows")
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         findings = find_flaws(survey)
         result = _summary(survey, findings)
         if not args.json:
-            print(_as_text(args.data, findings, args.show, result))
+            print(_as_text(args.data, survey, findings, args.show))
         if args.fix:
             findings = _fix(survey, args, result)
         if args.report:
@@ -100,6 +101,7 @@ def _summary(survey: Survey, findings: list[Finding]) -> dict:
     splits = {split: len(lines) for split, lines in survey.splits.items()}
     return {
         "data": str(survey.root),
+        "format": survey.folder.format,
         "annotations": len(survey.entries),
         "boxes": survey.class_counts.total(),
         "splits": splits,
@@ -107,11 +109,9 @@ def _summary(survey: Survey, findings: list[Finding]) -> dict:
     }
 
 
-def _as_text(data: Path, findings: list[Finding], show: int, result: dict) -> str:
-    splits = ", ".join(f"{split} {count}" for split, count in result["splits"].items())
-    what = f"{result['annotations']} annotations, {result['boxes']} boxes; {splits or 'no split'}"
+def _as_text(data: Path, survey: Survey, findings: list[Finding], show: int) -> str:
     parts = [format_findings(findings, show)] if findings else []
-    return "\n".join([*parts, f"{data}: {what}", f"{data}: {_verdict(findings)}"])
+    return "\n".join([*parts, *survey.data.notes, f"{data}: {_verdict(findings)}"])
 
 
 def _verdict(findings: list[Finding]) -> str:

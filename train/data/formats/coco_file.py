@@ -143,7 +143,7 @@ def _read_images(
                 'image expected an object with an "id" and a "file_name" of one line, '
                 f"got {_show(value)}; complete it"
             )
-            flaws.append(Flaw("missing-tag", line, message, 0))
+            flaws.append(Flaw("unknown-image", line, message, 0))
             continue
         image = CocoImage(line, name, _size(fields))
         first = by_id.get(key)
@@ -186,7 +186,7 @@ def _add_annotation(
     line, value = element
     if not isinstance(value, dict) or "image_id" not in value:
         message = f'annotation expected an object with an "image_id", got {_show(value)}; complete'
-        flaws.append(Flaw("missing-tag", line, f"{message} or remove it", 0))
+        flaws.append(Flaw("unknown-image", line, f"{message} or remove it", 0))
         return
     image = by_id.get(_key(value["image_id"]) or "")
     if image is None:

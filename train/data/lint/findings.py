@@ -55,6 +55,7 @@ KINDS = {
     "duplicate-box": Kind("warning", "learns both", "removes the second"),
     "not-normalized": Kind("error", "refuses the file", "removes the object"),
     "unknown-image": Kind("error", "leaves the boxes out", "leaves them out"),
+    "duplicate-image": Kind("warning", "sees it once", "writes it once"),
     # most boxes of the set
     "normalized-boxes": Kind("error", "refuses the set", None),
     "corner-size-boxes": Kind("error", "refuses the set", None),

@@ -172,5 +172,5 @@ def _read_image(path: Path) -> StoredImage | str:
         stored_wh, orientation = read_header(path)
         pixels = read_image(path)
     except ValueError as error:
-        return str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{path} ")
     return StoredImage(path, stored_wh, orientation, pixel_digest(pixels))

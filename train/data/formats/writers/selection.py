@@ -85,7 +85,7 @@ class Selection:
 
     Attributes:
         pictures: image id as read → picture. rest: those of them in no split.
-        class_names: of the folder's list, then any other that a box has.
+        class_names: of the folder's list (see `ClassList.binding`), then others that a box has.
         splits: name → pictures; none of them empty. split_paths: name → what gave it.
         not_kept: to be added to by a writer. boxes: that it wrote.
     """
@@ -238,9 +238,12 @@ def _with_usable_boxes(selection: Selection, picture: Picture) -> Picture:
 
 def _class_names(selection: Selection) -> tuple[str, ...]:
     folder = selection.folder
-    items = [item for picture in selection.pictures.values() for item in picture.objects]
+    found = {item.name for picture in selection.pictures.values() for item in picture.objects}
     listed = list(dict.fromkeys(folder.classes.names)) if folder.classes else []
-    names = [*listed, *sorted({item.name for item in items} - set(listed))]
+    extra = sorted(found - set(listed))
+    if folder.classes and not folder.classes.binding and found:
+        listed = [name for name in listed if name in found]
+    names = [*listed, *extra]
     for name in names:
         if UNPRINTABLE.search(name) or name != name.strip() or not name:
             raise ValueError(
@@ -248,7 +251,7 @@ def _class_names(selection: Selection) -> tuple[str, ...]:
                 f"{name!a}; rename the class"
             )
     if folder.classes:
-        for name in names[len(listed) :]:
+        for name in extra:
             why = "the list of classes lacks it; it was added at the end"
             selection.lose(folder.classes.path, 0, "unknown-class", name, why)
     return tuple(names)

@@ -95,10 +95,8 @@ def _label_text(selection: Selection, picture: Picture, numbers: dict[str, int])
 
 def _config_text(splits: list[str], class_names: tuple[str, ...]) -> str:
     """Paths are relative to the file, without the `path` that other machines do not have."""
-    config = {
-        **{split: f"images/{split}" for split in splits},
-        "nc": len(class_names),
-        "names": dict(enumerate(class_names)),
-    }
+    names = {"names": dict(enumerate(class_names))}
+    folders = {split: f"images/{split}" for split in splits}
+    config = {**folders, "nc": len(class_names), **names} if splits else names
     text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False, width=1000)
     return text if splits else _NO_SPLITS + text
