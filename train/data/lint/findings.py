@@ -44,6 +44,10 @@ KINDS = {
     # objects and boxes
     "missing-tag": Kind("error", "refuses the file", "removes the object"),
     "bad-number": Kind("error", "refuses the file", "removes the object"),
+    "missing-cell": Kind("error", "refuses the picture", "removes the object"),
+    "malformed-row": Kind("error", "refuses the picture", "removes the object"),
+    "contradictory-size": Kind("error", "refuses the picture", "removes the object"),
+    "contradictory-rows": Kind("error", "refuses the picture", None),
     "no-area": Kind("warning", "skips the box", "removes it"),
     "inverted-box": Kind("warning", "skips the box", "swaps the corners back"),
     "box-outside": Kind("warning", "skips the box", "removes it"),

@@ -14,6 +14,7 @@ from tests.train.data.formats.pictures import (
 )
 from train.data.formats.files import FolderFiles
 from train.data.formats.yolo import FORMAT
+from train.data.lint.findings import KINDS
 
 BOX = "0.5 0.5 0.5 0.2"  # of 40 x 20: center 20, 10, width 20, height 4
 BOX_PX = (10, 8, 30, 12)
@@ -361,6 +362,7 @@ def test_flaws_of_lines(tmp_path, line, kind, message):
     assert boxes_of(folder, "a") == [("dog", BOX_PX)]
     (flaw,) = folder.items["a"].flaws
     assert (flaw.kind, flaw.line, flaw.number) == (kind, 3, 2)
+    assert flaw.kind in KINDS
     assert re.search(message, flaw.message), flaw.message
 
 

@@ -21,6 +21,7 @@ from train.data.lint.survey import survey_folder
 ELSEWHERE = {
     *("unknown-class", "unused-class", "bad-labels", "no-split", "malformed-labels"),
     *("not-normalized", "unknown-image", "duplicate-image"),
+    *("missing-cell", "malformed-row", "contradictory-size", "contradictory-rows"),
     *("normalized-boxes", "corner-size-boxes", "systematic-flaw"),
 }
 # Annotation, the text on the line of its flaw, kind, severity.

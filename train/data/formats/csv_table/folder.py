@@ -7,13 +7,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from train.data.annotation import Annotation, Flaw, LabeledObject, MalformedLabels
+from train.data.annotation import Annotation, Flaw, LabeledObject
 from train.data.formats.csv_table.columns import Columns
 from train.data.formats.csv_table.names import find_class_list, read_descriptions
 from train.data.formats.csv_table.rows import NO_CLASS, Row, read_rows
 from train.data.formats.files import SPLIT_NAMES, FolderFiles, plain_id, split_of, unique_ids
-from train.data.formats.folder_splits import folder_splits
 from train.data.formats.fractions import to_pixels, upright_size
+from train.data.geometry import by
 from train.data.labeled_folder import GivenSplit, Item, LabeledFolder
 
 
@@ -42,7 +42,8 @@ _Key = Path | str  # a picture, or what a table calls one that is not there
 def read_folder(files: FolderFiles, tables: list[tuple[Path, Columns]]) -> LabeledFolder:
     """Read all tables.
 
-    Raises: ValueError, naming file and line, for a malformed list of classes. OSError.
+    Raises: ValueError, naming file and line, where a table is no text (half a table is another
+        data set), or for a malformed list of classes. OSError.
     """
     gathered = _Gathered(files, read_descriptions(files))
     for path, columns in tables:
@@ -51,8 +52,9 @@ def read_folder(files: FolderFiles, tables: list[tuple[Path, Columns]]) -> Label
     items = {ids[key]: _item(ids[key], picture) for key, picture in gathered.pictures.items()}
     splits = _splits(gathered.splits, ids)
     if not splits:
-        found = {key: ids[key] for key in gathered.pictures if isinstance(key, Path)}
-        splits = folder_splits(files, found)
+        splits = files.folder_splits(
+            (ids[key], key) for key in gathered.pictures if isinstance(key, Path)
+        )
     kinds = " and ".join(dict.fromkeys(columns.kind for _, columns in tables))
     paths = [path for path, _ in tables]
     return LabeledFolder(
@@ -84,73 +86,49 @@ class _Gathered:
         pictures: dict[_Key, _Picture] = {}
         absent: set[str] = set()
         nameless: dict[str, int] = {}
-        try:
-            for row in read_rows(path, columns):
-                if isinstance(row, Flaw):
-                    self.flaws.append((path, row))
-                    continue
-                if row.image not in found:
-                    hint = None if columns.open_images else row.split or split
-                    found[row.image] = self._files.find_path(row.image, path, hint)
-                image, problem = found[row.image]
-                if image is None and columns.open_images and self._files.images:
-                    absent.add(row.image)
-                    continue
-                key: _Key = image or row.image
-                if key not in pictures:
-                    pictures[key] = _Picture(path, image, problem, row.line, row.image)
-                    row_split = row.split if columns.split is not None else split
-                    if row_split:
-                        self.splits[row_split].append((path, row.line, key))
-                self._add_row(pictures[key], row, columns, nameless)
-        except MalformedLabels as error:
-            message = f"{error.reason}; nothing after this line was read"
-            self.flaws.append((path, Flaw("malformed-table", error.line, message, 0)))
+        for row in read_rows(path, columns):
+            if isinstance(row, Flaw):
+                self.flaws.append((path, row))
+                continue
+            if row.image not in found:
+                hint = None if columns.open_images else row.split or split
+                found[row.image] = self._files.find_path(row.image, path, hint)
+            image, problem = found[row.image]
+            if image is None and columns.open_images and self._files.images:
+                absent.add(row.image)
+                continue
+            key: _Key = image or row.image
+            if key not in pictures:
+                pictures[key] = _Picture(path, image, problem, row.line, row.image)
+                row_split = row.split if columns.split is not None else split
+                if row_split:
+                    self.splits[row_split].append((path, row.line, key))
+            self._add_row(pictures[key], row, columns, nameless)
         self._note(path, columns, absent, nameless)
         self._merge(pictures)
 
     def _add_row(
         self, picture: _Picture, row: Row, columns: Columns, nameless: dict[str, int]
     ) -> None:
-        self._add_size(picture, row, columns)
-        if row.box is None and row.flaw is None:
+        contradiction = _add_size(picture, row, columns)
+        flaw, box, name = row.flaw or contradiction, row.box, row.name
+        if box is None and flaw is None:
             return
         picture.rows += 1
-        number = picture.rows
-        if row.flaw:
-            picture.flaws.append(replace(row.flaw, number=number))
-        if row.box is None:
+        if flaw:
+            picture.flaws.append(replace(flaw, number=picture.rows))
             return
-        name = row.name
         if columns.open_images:
             name = self._descriptions.get(name, name)
             if name.startswith("/"):
                 nameless.setdefault(name, row.line)
-        box = row.box
-        if columns.fractions:
-            if picture.size_wh is None:
-                return  # fractions of a picture of unknown size are no box
-            box = to_pixels(box, picture.size_wh)
-        picture.objects.append(
-            LabeledObject(name, box, False, number, row.line, row.line, row.crowd)
-        )
-
-    def _add_size(self, picture: _Picture, row: Row, columns: Columns) -> None:
-        size_wh = row.size_wh
-        if columns.fractions:
-            if picture.size_line:
-                return
-            size_wh = (upright_size(picture.image) if picture.image else None) or size_wh
-        if size_wh and picture.size_wh and size_wh != picture.size_wh:
-            (width, height), (first_width, first_height) = size_wh, picture.size_wh
-            message = (
-                f"says {width}x{height} of a picture that is {first_width}x{first_height} on line "
-                f"{picture.size_line}; correct one of them"
+        if columns.fractions and box:
+            # Fractions of a picture of unknown size are no box.
+            box = to_pixels(box, picture.size_wh) if picture.size_wh else None
+        if box:
+            picture.objects.append(
+                LabeledObject(name, box, False, picture.rows, row.line, row.line, row.crowd)
             )
-            flaw = Flaw("contradictory-size", row.line, message, picture.rows + 1)
-            self.flaws.append((picture.table, flaw))
-        elif picture.size_line == 0 or (size_wh and not picture.size_wh):
-            picture.size_wh, picture.size_line = size_wh, row.line
 
     def _note(
         self, path: Path, columns: Columns, absent: set[str], nameless: dict[str, int]
@@ -177,11 +155,28 @@ class _Gathered:
             first = self.pictures.setdefault(key, picture)
             if first.boxes() != picture.boxes():
                 message = (
-                    f"has other boxes for {picture.filename} than {first.table.name}, whose are "
-                    "taken; keep the right ones in one table"
+                    f"has other boxes on line {picture.line} and so on of "
+                    f"{self._files.relative(picture.table)}; keep the right ones in one table"
                 )
-                flaw = Flaw("contradictory-rows", picture.line, message, 0)
-                self.flaws.append((picture.table, flaw))
+                first.flaws.append(Flaw("contradictory-rows", first.line, message, 0))
+
+
+def _add_size(picture: _Picture, row: Row, columns: Columns) -> Flaw | None:
+    """Note the size that a row gives its picture; a flaw where another row gives another."""
+    size_wh = row.size_wh
+    if columns.fractions:
+        if picture.size_line:
+            return None
+        size_wh = (upright_size(picture.image) if picture.image else None) or size_wh
+    if size_wh and picture.size_wh and size_wh != picture.size_wh:
+        message = (
+            f"says {by(size_wh)} of a picture that is {by(picture.size_wh)} on line "
+            f"{picture.size_line}; correct one of them"
+        )
+        return Flaw("contradictory-size", row.line, message, 0)
+    if picture.size_line == 0 or (size_wh and not picture.size_wh):
+        picture.size_wh, picture.size_line = size_wh, row.line
+    return None
 
 
 def _split_of_table(files: FolderFiles, path: Path) -> str | None:

@@ -15,6 +15,7 @@ from train.data.formats.fractions import MOST_FRACTION
 from train.data.formats.numbers import finite_number, shown
 
 NO_CLASS = "object"  # the class of all boxes of a table without a column of classes
+_LONGEST_START = 10_000  # characters of a malformed row that are looked at
 _CURE = "correct it or remove the row"
 
 
@@ -51,7 +52,11 @@ def read_rows(path: Path, columns: Columns) -> Iterator[Row | Flaw]:
             cells = parse_row(text, columns.delimiter)
         except csv.Error as error:
             message = f"expected cells separated by {columns.delimiter!r}, got {error}; {_CURE}"
-            yield Flaw("malformed-row", line, message, 0)
+            # Whose row it is can still be told where the picture comes first, as it mostly does.
+            cells = text[:_LONGEST_START].split(columns.delimiter)
+            image = cells[columns.image].strip() if columns.image < len(cells) else ""
+            flaw = Flaw("malformed-row", line, message, 0)
+            yield Row(line, image, None, None, flaw=flaw) if image else flaw
             continue
         yield _read_row(cells, line, columns)
 
@@ -63,7 +68,9 @@ def _read_row(cells: list[str], line: int, columns: Columns) -> Row | Flaw:
             f"expected {expected} cells, got {len(cells)}; put quotes around a cell that holds "
             f"{columns.delimiter!r}"
         )
-        return Flaw("malformed-row", line, message, 0)
+        flaw = Flaw("malformed-row", line, message, 0)
+        image = cells[columns.image]
+        return Row(line, image, None, None, flaw=flaw) if image else flaw
     cells = [*cells, *[""] * (expected - len(cells))]
     image = cells[columns.image]
     if not image:

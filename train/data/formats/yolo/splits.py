@@ -6,7 +6,6 @@ from collections import defaultdict
 from pathlib import Path
 
 from train.data.formats.files import FolderFiles, plain_id, read_lines
-from train.data.formats.folder_splits import folder_splits
 from train.data.formats.yolo.config import Config
 from train.data.formats.yolo.pairs import sniff, split_word
 from train.data.formats.yolo.places import Places, find_source
@@ -28,7 +27,8 @@ def find_splits(
     if config and config.sources:
         splits = _config_splits(files, places, config, ids, notes)
     else:
-        splits = _list_splits(files, ids, notes) or folder_splits(files, ids)
+        splits = _list_splits(files, ids, notes)
+        splits = splits or files.folder_splits((name, path) for path, name in ids.items())
     order = {"train": 0, "val": 1, "test": 2}
     return dict(sorted(splits.items(), key=lambda item: (order.get(item[0], 3), item[0]))), notes
 
