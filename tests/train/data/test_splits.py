@@ -75,6 +75,16 @@ def test_rare_classes_and_background_come_into_all_splits_in_like_shares(tmp_pat
         assert found[name][3] in (2, 3)
 
 
+def test_pictures_of_many_classes_do_not_make_val_and_test_small(tmp_path):
+    classes = [f"c{number}" for number in range(10)]
+    counts = {f"full{number:02}": dict.fromkeys(classes, 1) for number in range(20)}
+    counts |= {f"one{number:02}": {classes[number % 10]: 1} for number in range(80)}
+    made = make_splits(make_items(tmp_path, counts), {})
+    assert sizes(made) == {"train": 70, "val": 15, "test": 15}
+    for name in ("val", "test"):  # 15 % of 20 is 3
+        assert 2 <= sum(image_id.startswith("full") for image_id in made.splits[name]) <= 4
+
+
 def test_many_boxes_in_one_picture_are_one_picture_of_the_class(tmp_path):
     counts = numbered(20)
     counts["p00"] = {"cat": 5000}
@@ -140,14 +150,15 @@ def test_val_and_test_are_taken_from_a_lone_train(tmp_path):
 
 
 def test_twins_of_a_given_test_stay_in_train(tmp_path):
-    copies = {f"p{number:02}": "t" for number in range(4)}
-    items = make_items(tmp_path, {"t": {"cat": 1}, **numbered(20)}, copies)
-    for seed in range(5):
-        made = make_splits(items, {"train": list(numbered(20)), "test": ["t"]}, seed)
-        assert made.splits["test"] == ("t",)
+    copies = {f"p{number:02}": f"t{number:02}" for number in range(10)}
+    items = make_items(tmp_path, {**numbered(10, prefix="t"), **numbered(20)}, copies)
+    given = {"train": list(numbered(20)), "test": list(numbered(10, prefix="t"))}
+    for seed in range(3):
+        made = make_splits(items, given, seed)
+        assert made.splits["test"] == tuple(given["test"])
         assert not copies.keys() & set(made.splits["val"]) and len(made.splits["val"]) == 4
         assert (
-            "In train in spite of looking like one of the given val or test: 4 pictures."
+            "In train in spite of looking like one of the given val or test: 10 pictures."
             in made.notes
         )
 

@@ -43,13 +43,13 @@ def test_roboflow_copies_are_known_by_name_whatever_they_show(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("contrast", [1, 0.25])  # a clear and a foggy day
+@pytest.mark.parametrize("contrast", [1, 0.2])  # a clear and a foggy day
 def test_pictures_of_a_fixed_camera_differ_by_what_moves(tmp_path, contrast):
     frames = []
     for number in range(12):
         frame = (100 + (np.array(photo(0)) - 100.0) * contrast).astype(np.uint8)
         x, y = 40 * (number % 4), 40 * (number // 4)
-        frame[y : y + 20, x : x + 20] = 100 + 120 * contrast
+        frame[y : y + 10, x : x + 10] = 100 + 120 * contrast
         frames.append(save(Image.fromarray(frame), tmp_path / f"f{number:02}.jpg"))
     assert len(groups_of(frames)) == 12
 
