@@ -47,9 +47,10 @@ def test_roboflow_copies_are_known_by_name_whatever_they_show(tmp_path):
 def test_pictures_of_a_fixed_camera_differ_by_what_moves(tmp_path, contrast):
     frames = []
     for number in range(12):
-        frame = (100 + (np.array(photo(0)) - 100.0) * contrast).astype(np.uint8)
+        frame = np.array(photo(0), np.float32)
         x, y = 40 * (number % 4), 40 * (number // 4)
-        frame[y : y + 10, x : x + 10] = 100 + 120 * contrast
+        frame[y : y + 6, x : x + 6] += 80
+        frame = (100 + (frame - 100) * contrast).clip(0, 255).astype(np.uint8)
         frames.append(save(Image.fromarray(frame), tmp_path / f"f{number:02}.jpg"))
     assert len(groups_of(frames)) == 12
 
