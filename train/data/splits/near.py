@@ -45,8 +45,8 @@ class _Level:
 
 # From the usual one to the last resort, identical pixels. The usual one joins a photograph with
 # its copy saved at quality 10, made 15 % brighter, halved in size or shifted by half a per cent.
-# Different photographs differ by 90 bits and 58 levels at least, a piece moved on a chessboard by
-# 5 bits and 40 levels.
+# Photographs of their own differ by 90 bits and 58 levels or more. Those of one chessboard differ
+# by 2 bits or more, so that only the thumbnails tell its positions apart.
 _LEVELS = (
     _Level(True, 40, 32.0),
     _Level(True, 16, 10.0),
