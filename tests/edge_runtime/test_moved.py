@@ -60,7 +60,7 @@ def test_every_old_module_names_its_new_ones():
         ("from edge_runtime.detector import Detector", "edge_runtime.detector.detector"),
         ("from edge_runtime.mqtt.link import Link", "edge_runtime.sinks.mqtt"),
         ("from train.data import VocDataset", "train.data.dataset"),
-        ("from train import voc_xml", "train.data.voc"),
+        ("from train import voc_xml", "train.data.formats.voc"),
     ],
 )
 def test_every_way_to_import(statement, said):

@@ -135,11 +135,11 @@ class LabeledData:
         """
         split = SPLIT_NAMES.get(split, split)
         items = self._items(split)
+        systematic = find_systematic(self.folder)
+        if systematic is not None:
+            raise ValueError(f"{self.folder.root}: {systematic.message}")
         for item in items:
             _check(item)
-        flaw = find_systematic(self.folder)
-        if flaw is not None:
-            raise ValueError(f"{self.folder.root}: {flaw.message}")
         names = self.class_names if class_names is None else check_class_names(class_names)
         self._warn_of_losses()
         examples = [example for item in items if (example := _to_example(item, names))]

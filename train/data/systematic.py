@@ -49,6 +49,13 @@ def find_systematic(folder: LabeledFolder) -> SystematicFlaw | None:
     Boxes of annotations without a size are left out: the other formats' have one.
     """
     boxes = list(_boxes(folder))
+    pixels = sum(flaw.kind == "not-normalized" for i in folder.items.values() for flaw in i.flaws)
+    if pixels >= max(_FEWEST, _MOST_FLAWED * (pixels + len(boxes))):
+        return SystematicFlaw(
+            "systematic-flaw",
+            f"{pixels} of {pixels + len(boxes)} boxes have numbers above 1 where fractions of the "
+            "picture are expected: they look like pixels; export the labels again",
+        )
     if len(boxes) < _FEWEST:
         return None
     for find in (_normalized, _corner_size, _most_flawed):

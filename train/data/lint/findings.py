@@ -56,10 +56,6 @@ KINDS = {
     "not-normalized": Kind("error", "refuses the file", "removes the object"),
     "unknown-image": Kind("warning", "leaves the boxes out", "leaves them out"),
     "malformed-table": Kind("error", "refuses the file", "leaves the file out"),
-    "malformed-row": Kind("error", "refuses the picture", "leaves the row out"),
-    "missing-cell": Kind("error", "refuses the picture", "leaves the row out"),
-    "contradictory-rows": Kind("error", "refuses the picture", "leaves the row out"),
-    "contradictory-size": Kind("error", "refuses the picture", "leaves the row out"),
     "duplicate-image": Kind("warning", "sees it once", "writes it once"),
     # most boxes of the set
     "normalized-boxes": Kind("error", "refuses the set", None),

@@ -142,13 +142,16 @@ def left_out(by_id: Mapping[str, SplitItem], given: Mapping[str, Sequence[str]])
     if not out:
         return []
     names = ", ".join(sorted(given))
-    return [f"{pictures(len(out))} in none of the data set's own splits ({names}) left out."]
+    return [f"Left out, for being in no split of the data set ({names}): {pictures(len(out))}."]
 
 
 def _divide(
     task: _Task, groups: list[tuple[str, ...]], by_id: Mapping[str, SplitItem], seed: int
 ) -> dict[str, list[str]]:
-    """Split → sorted ids of the pool. "" holds those that look like a given val or test."""
+    """Split → sorted ids of the pool.
+
+    "" holds those that look like a given val or test: in no split, or in a given train.
+    """
     pool = set(task.pool)
     inside = [[i for i in group if i in pool] for group in groups]
     held = [not task.fixed.isdisjoint(group) for group in groups]
@@ -156,9 +159,9 @@ def _divide(
     kept: list[list[str]] = []
     dealt: list[Group] = []
     for ids, is_held in zip(inside, held, strict=True):
-        if is_held and task.source is None:
+        if is_held:
             parts[""] += ids
-        elif ids:
+        if ids and not (is_held and task.source is None):
             kept.append(ids)
             dealt.append(_to_group(ids, is_held, by_id, seed))
     sizes = _sizes(sum(map(len, kept)), task.wanted)
@@ -223,8 +226,9 @@ def _assemble(
         splits["trainval"] = without_test(splits["trainval"], made.get("test", ()))
     notes = [_what_of_what(task, made), *notes, *overlaps(splits)]
     if made[""]:
+        what = "Left out, for" if task.source is None else f"In {task.source} in spite of"
         notes.append(
-            f"{pictures(len(made['']))} that look like one of the given val or test left out."
+            f"{what} looking like one of the given val or test: {pictures(len(made['']))}."
         )
     notes += _weak(task, made, by_id)
     return MadeSplits(in_order(splits), tuple(notes))

@@ -25,7 +25,7 @@ _PAIRS = 1024  # pairs whose thumbnails are compared at once
 # Brightness levels by which the thumbnail of a picture has to vary for its likeness to tell
 # anything: dark and blank pictures all look alike.
 _FLAT = 6.0
-_GAIN = 1.6  # largest ratio of two pictures' contrasts
+_FOG = 1.6  # difference of alike thumbnails in contrasts, where that is less than the level's
 _LARGEST_PART, _LARGEST_FEW = 3, 3  # a group is too large above a third, but never up to 3
 _MOST_VERSIONS = 12  # nor one of augmented copies up to so many
 _ROBOFLOW = re.compile(r"(.+)[._](?:jpe?g|png|bmp|webp|tiff?)\.rf\.[0-9A-Za-z]+$", re.IGNORECASE)
@@ -44,9 +44,9 @@ class _Level:
 
 
 # From the usual one to the last resort, identical pixels. The usual one joins a photograph with
-# its copy saved at quality 10, made 15 % brighter, halved in size or shifted by half a per cent.
-# Different photographs differ by 90 bits and 58 levels at least, a piece moved on a chessboard by
-# 5 bits and 40 levels.
+# its copy saved at quality 10, made 15 % brighter or halved in size, but not one cropped by 1 %.
+# Photographs of their own differ by 90 bits and 58 levels or more. Those of one chessboard differ
+# by 2 bits or more, so that only the thumbnails tell its positions apart.
 _LEVELS = (
     _Level(True, 40, 32.0),
     _Level(True, 16, 10.0),
@@ -180,7 +180,9 @@ class _Comparison:
             for at in range(0, len(one), _PAIRS):
                 pair = one[at : at + _PAIRS], other[at : at + _PAIRS]
                 for thumbnails in (self.coarse, self.thumbnails):  # means differ no more than all
-                    same = self._differences(*pair, thumbnails) <= level.difference
+                    scale = np.sqrt(self.contrasts[pair[0]] * self.contrasts[pair[1]])
+                    allowed = np.minimum(level.difference, _FOG * scale)
+                    same = self._differences(*pair, thumbnails) <= allowed
                     pair = pair[0][same], pair[1][same]
                 yield from zip(pair[0].tolist(), pair[1].tolist(), strict=True)
 
@@ -197,8 +199,7 @@ class _Comparison:
             (thumbnails[index] - self.means[index, None]) * (scale / own)[:, None]
             for index, own in zip((one, other), contrast, strict=True)
         )
-        ratio = np.maximum(*contrast) / np.minimum(*contrast)
-        return np.where(ratio <= _GAIN, np.abs(first - second).max(axis=1), np.inf)
+        return np.abs(first - second).max(axis=1)
 
 
 def _root(parents: dict[int, int], index: int) -> int:
@@ -230,7 +231,5 @@ def _notes(
         )
     unreadable = sum(found is None for found in prints)
     if unreadable:
-        notes.append(
-            f"{unreadable} of {len(prints)} pictures cannot be read and were not compared."
-        )
+        notes.append(f"Not compared, since unreadable: {unreadable} of {len(prints)} pictures.")
     return notes

@@ -83,7 +83,7 @@ def _reuse(
     known = {i for ids in stored.splits.values() for i in ids}
     gone = [i for i in known if i not in pool]
     if gone:
-        notes.append(f"{pictures(len(gone))} in it that the data set has no longer left out.")
+        notes.append(f"In it, but no longer in the data set: {pictures(len(gone))}.")
     new = sorted(i for i in pool if i not in known)
     grown = stored.splits
     if new:
@@ -149,7 +149,9 @@ def _add(
     if added.keys() - {"train"} and any(added[name] for name in added if name != "train"):
         notes.append("New ones in val or test look like pictures there.")
     if out:
-        notes.append(f"{pictures(len(out))} that look like one of a given split left out.")
+        notes.append(
+            f"Left out, for looking like one of the given val or test: {pictures(len(out))}."
+        )
     return {name: (*ids, *sorted(added[name])) for name, ids in splits.items()}, notes
 
 

@@ -2,8 +2,9 @@
 
 After Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data" (2011): the
 label with the fewest groups left goes first, each of its groups to the split that lacks it most.
-Here whole groups are dealt out, and a last pass moves some so that no split lacks a class that it
-can have.
+Here whole groups are dealt out, and last passes move some: so that no split lacks a class that it
+can have, and since pictures of many classes fill the wants of a split with few pictures, so that
+the splits have their sizes.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ def stratify(groups: Sequence[Group], sizes: Mapping[str, int]) -> list[str]:
         for index in sorted(members, key=lambda i: (-groups[i].size, groups[i].key)):
             deal.put(index, deal.neediest(label))
     deal.repair()
+    while deal.level():
+        pass
     return [deal.places[index] for index in range(len(groups))]
 
 
@@ -57,25 +60,27 @@ class _Deal:
         self.groups, self.splits = groups, tuple(sizes)
         self.open = dict.fromkeys(range(len(groups)))  # an ordered set
         self.places: dict[int, str] = {}
-        pictures: Counter[str] = Counter()
+        self.pictures: Counter[str] = Counter()
         for group in groups:
-            pictures.update(group.labels)
+            self.pictures.update(group.labels)
         self.total = sum(sizes.values())
         # pictures still wanted, times total
         self.room = {split: size * self.total for split, size in sizes.items()}
         self.need = {
-            split: {label: size * count for label, count in pictures.items()}
+            split: {label: size * count for label, count in self.pictures.items()}
             for split, size in sizes.items()
         }
         self.spread = Counter(label for group in groups for label in group.labels)
 
     def put(self, index: int, split: str) -> None:
-        group = self.groups[index]
-        self.places[index] = split
+        group, before = self.groups[index], self.places.get(index)
         self.open.pop(index, None)
-        self.room[split] -= group.size * self.total
-        for label, count in group.labels.items():
-            self.need[split][label] -= count * self.total
+        self.places[index] = split
+        for place, sign in ((split, -1), (before, 1)):
+            if place:
+                self.room[place] += sign * group.size * self.total
+                for label, count in group.labels.items():
+                    self.need[place][label] += sign * count * self.total
 
     def neediest(self, label: str) -> str:
         return max(self.splits, key=lambda split: (self.need[split][label], self.room[split]))
@@ -91,6 +96,30 @@ class _Deal:
             for label in labels:
                 if self.spread[label] >= _ENOUGH:
                     self._supply(split, label)
+
+    def level(self) -> bool:
+        """Move the group that upsets the shares of its labels least from the fullest split."""
+        source = min(self.splits, key=lambda split: self.room[split])
+        to = max(self.splits, key=lambda split: self.room[split])
+        most = min(-self.room[source], self.room[to])
+        fitting = [
+            index
+            for index, split in self.places.items()
+            if split == source and self.groups[index].size * self.total <= most
+        ]
+
+        def upset(index: int) -> tuple[float, str]:
+            group, change = self.groups[index], 0.0
+            for label, count in sorted(group.labels.items()):
+                moved = count * self.total
+                excess = self.need[source][label] - self.need[to][label] + moved
+                change += moved * excess / self.pictures[label] ** 2
+            return change / group.size, group.key
+
+        best = next((i for i in sorted(fitting, key=upset) if self._can_leave(i, "")), None)
+        if best is not None:
+            self.put(best, to)
+        return best is not None
 
     def _supply(self, split: str, label: str | None) -> None:
         """Move the smallest suitable group with the label, or with any, if the split has none."""

@@ -20,7 +20,7 @@ from train.data.lint.survey import survey_folder
 # Kinds that the damaged folder cannot have: of a list of classes, other formats, the whole set.
 ELSEWHERE = {
     *("unknown-class", "unused-class", "bad-labels", "no-split", "malformed-labels"),
-    *("not-normalized", "unknown-image", "duplicate-image"),
+    *("not-normalized", "unknown-image", "duplicate-image", "malformed-table"),
     *("missing-cell", "malformed-row", "contradictory-size", "contradictory-rows"),
     *("normalized-boxes", "corner-size-boxes", "systematic-flaw"),
 }
