@@ -12,33 +12,22 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow
 
 RECIPE = [
-    "--preset",
-    "digits",
-    "--from-scratch",
-    "--batch-size",
-    "2",
-    "--epochs",
-    "40",
-    "--horizontal-flip",
-    "0",
-    "--val-split",
-    "none",
-    "--warmup-epochs",
-    "0",
+    *("--preset=digits", "--from-scratch", "--batch-size=2", "--epochs=200", "--val-split=none"),
+    *("--horizontal-flip=0", "--warmup-epochs=0"),
 ]
 PROGRAM = "import sys; from tests.train.tiny_training import run; sys.exit(run())"
-SECONDS = 60  # far more than it takes, on a busy machine, too
+SECONDS = 120  # far more than it takes, on a busy machine, too
 
 
 @pytest.fixture
-def start(scenes):
+def start(scenes, tmp_path):
     """Starts trainings, and ends those that hang."""
     started = []
 
-    def begin(out, **environment):
-        command = [sys.executable, "-c", PROGRAM, "--data", scenes, "--out", out, *RECIPE]
+    def begin(name, **environment):
+        out = tmp_path / f"{name}.keras"
         process = subprocess.Popen(
-            list(map(str, command)),
+            [sys.executable, "-c", PROGRAM, f"--data={scenes}", f"--out={out}", *RECIPE],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -54,24 +43,26 @@ def start(scenes):
         process.communicate()
 
 
-def test_a_training_whose_pictures_go_bad_ends_with_its_message(start, tmp_path):
-    runs = [start(tmp_path / f"{n}.keras", UNREADABLE_AFTER=str(30 + 5 * n)) for n in range(3)]
-    for number, process in enumerate(runs):
-        output, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == 2, output
-        last = output.strip().splitlines()[-1]
-        assert last.startswith("train: ") and "cannot be read as a picture (gone)" in last, output
-        assert last.endswith("mend the data and go on with --resume")
-        assert (tmp_path / f"{number}.resume.npz").is_file()
-
-
-def test_a_stopped_training_ends(start, tmp_path):
-    process = start(tmp_path / "model.keras")
-    for line in process.stdout:
-        if line.startswith("Epoch 3"):
-            break
-    process.send_signal(signal.SIGINT)
+def end(process):
+    """Exit status and last line of a process that ends by itself."""
     output, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, output
-    last = output.strip().splitlines()[-1]
-    assert last == "train: stopped; --resume goes on after the last whole epoch"
+    return process.returncode, output.strip().splitlines()[-1]
+
+
+def test_a_training_that_fails_or_is_stopped_ends(start, tmp_path):
+    """Side by side, since each takes seconds to begin."""
+    bad = [start(f"bad{pictures}", UNREADABLE_AFTER=str(pictures)) for pictures in (30, 47)]
+    stopped = start("stopped")
+    for line in stopped.stdout:
+        if line.startswith("Epoch 3/"):
+            break
+    stopped.send_signal(signal.SIGINT)
+    resumable = "stopped; --resume goes on after the last whole epoch"
+    assert end(stopped) == (130, f"train: {resumable}")
+    for process in bad:
+        status, last = end(process)
+        assert status == 2, last
+        assert last.startswith("train: ") and "cannot be read as a picture (gone)" in last
+        assert last.endswith("mend the data and go on with --resume")
+    names = {path.name for path in tmp_path.glob("*.resume.npz")}
+    assert names == {"bad30.resume.npz", "bad47.resume.npz", "stopped.resume.npz"}

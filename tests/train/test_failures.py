@@ -1,8 +1,10 @@
 """Trainings that cannot go well: said early where it can be, and nothing is lost."""
 
 import csv
+import gc
 import itertools
 import shutil
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -85,6 +87,27 @@ def test_a_picture_that_goes_bad_is_named_with_what_can_be_done(
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("train: ") and last.endswith(f"is gone; mend the data {advice}")
     assert out.with_suffix(".resume.npz").exists() == (pictures > 0)
+
+
+@pytest.mark.parametrize("error", [ValueError("gone"), KeyboardInterrupt(), RuntimeError("?")])
+def test_no_iterator_of_tensorflow_outlives_its_training(scenes, tmp_path, monkeypatch, error):
+    """Else the interpreter's end would wait for its thread, and the thread for the interpreter."""
+
+    def fail(self, batch, logs):
+        raise error
+
+    def iterators():
+        return {id(each) for each in gc.get_objects() if type(each).__name__ == "OwnedIterator"}
+
+    monkeypatch.setattr(callbacks.Speed, "on_train_batch_end", fail)
+    earlier = iterators()
+    gc.disable()  # not by chance
+    try:
+        with suppress(RuntimeError):
+            run(scenes, tmp_path / "model.keras", "--epochs=2", "--val-split=none")
+        assert iterators() <= earlier
+    finally:
+        gc.enable()
 
 
 def test_stopped_before_anything_could_be_resumed(scenes, tmp_path, monkeypatch, capsys):
