@@ -72,7 +72,7 @@ def _datasets(
     split = args.split
     if split is None:
         # Advice that is followed must not be tuned on the pictures that the benchmark reports.
-        split = "val" if "val" in data.splits else "test"
+        split = "val" if len(data.splits.get("val", ())) >= MIN_PICTURES else "test"
     if split == args.calibration_split:
         raise ValueError(
             f"pictures that calibration has not seen expected, got split '{split}' for both; "

@@ -95,7 +95,7 @@ def _set_weights(model) -> None:
 
 @pytest.fixture(scope="session", name="dataset")
 def dataset_fixture(tmp_path_factory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("cells"), {"train": 30, "test": 12})
+    return write_dataset(tmp_path_factory.mktemp("cells"), {"train": 30, "test": 12, "val": 12})
 
 
 @pytest.fixture(scope="session", name="keras_path")

@@ -56,6 +56,7 @@ def test_command(keras_path, dataset, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == ""  # not one line of TensorFlow
     lines = done.stdout.splitlines()
+    assert "PASCAL VOC, XML files in Annotations/; 54 pictures" in lines.pop(0)
     assert lines[0].startswith("calibration: 25 of 30 pictures of split 'train', seed 0; boxes: bl")
     assert {line.split(":")[0] for line in lines[1 : 1 + len(FILES)]} == FILES
     assert lines[-1] == str(out / "report.json")
@@ -141,7 +142,7 @@ def test_model_without_spec(dataset, tmp_path, capsys):
 
 
 def test_data_of_other_classes(keras_path, tmp_path, capsys):
-    data = write_dataset(tmp_path / "data", {"train": 25, "test": 3})
+    data = write_dataset(tmp_path / "data", {"train": 25, "test": 3, "val": 1})
     for path in (data / "Annotations").iterdir():
         path.write_text(path.read_text().replace("<name>red", "<name>green"))
     err = fail(capsys, keras_path, "--data", data, "--out", tmp_path / "out")
@@ -232,7 +233,7 @@ def test_without_ai_edge_quantizer(keras_path, dataset, tmp_path, capsys, monkey
 
 
 def test_what_calibration_lacks_is_said_and_does_not_stop(keras_path, tmp_path, capsys):
-    data = write_dataset(tmp_path / "data", {"train": 12, "test": 12}, names=("blue",))
+    data = write_dataset(tmp_path / "data", {"train": 12, "test": 12, "val": 1}, names=("blue",))
     for name in ("train_003", "test_005"):
         path = data / f"JPEGImages/{name}.png"
         path.write_bytes(path.read_bytes()[:200])
@@ -263,7 +264,7 @@ def run_benchmark_data(data):
 
 
 def test_a_broken_copy_of_the_data_stops_before_the_conversion(keras_path, tmp_path, capsys):
-    data = write_dataset(tmp_path / "data", {"train": 20, "test": 2})
+    data = write_dataset(tmp_path / "data", {"train": 20, "test": 2, "val": 1})
     path = data / "JPEGImages/test_001.png"
     path.write_bytes(path.read_bytes()[:200])
     given = (keras_path, "--data", data, "--out", tmp_path / "out", "--calibration-images", 20)

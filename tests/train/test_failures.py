@@ -52,7 +52,7 @@ def test_a_copy_of_which_much_cannot_be_decoded_is_refused_at_once(copied, capsy
 
 def test_a_bad_picture_is_left_out_and_an_interrupted_training_goes_on(tmp_path, monkeypatch):
     root, out = tmp_path / "twelve", tmp_path / "model.keras"
-    write_digits(root, {"train": 12, "val": 4}, workers=1)
+    write_digits(root, {"train": 12, "val": 4, "test": 1}, workers=1)
     with stopped_after_an_epoch(monkeypatch):
         assert run(root, out, "--epochs=3") == 130
     truncate(root, load_dataset(root, "train")[3].image_id)

@@ -98,7 +98,7 @@ def test_an_exploding_offset_head_is_named(exploding, dataset, tmp_path, capsys)
 
 
 def test_black_calibration_pictures_are_named(model_path, tmp_path, capsys):
-    data = write_dataset(tmp_path / "data", {"train": 20, "test": 12})
+    data = write_dataset(tmp_path / "data", {"train": 20, "test": 12, "val": 12})
     for path in (data / "JPEGImages").glob("train_*"):
         Image.new("RGB", (128, 96)).save(path)
     report, _ = run(capsys, tmp_path / "out", model_path, data)

@@ -60,7 +60,7 @@ def test_a_model_without_spec_and_a_truncated_one(model, model_path, dataset, tm
 
 
 def test_data_of_other_classes(model_path, tmp_path, capsys):
-    data = write_dataset(tmp_path / "data", {"train": 20, "test": 8})
+    data = write_dataset(tmp_path / "data", {"train": 20, "test": 8, "val": 8})
     for path in (data / "Annotations").iterdir():
         path.write_text(path.read_text().replace("<name>red", "<name>green"))
     assert "expected one of blue, red" in fail(capsys, model_path, data, tmp_path / "out")

@@ -5,13 +5,13 @@ import pytest
 from tests.train.data.voc_folder import make_voc
 from train.data.dataset import DataWarning, open_data
 from train.data.readiness import load_splits
-from train.training import splits
+from train.data import readiness
 
 
 @pytest.fixture(autouse=True)
 def enough(monkeypatch):
     """Three pictures are not few here."""
-    monkeypatch.setattr(splits, "FEW_PICTURES", 3)
+    monkeypatch.setattr(readiness, "FEW_PICTURES", 3)
 
 
 def write(root, split, **pictures):
