@@ -24,9 +24,16 @@ def run(scenes: Path, out: Path, *flags: str) -> int:
     given = [f"--{flag}={value}" for flag, value in recipe.items()]
     if not any(flag.startswith(("--start-from", "--backbone-weights")) for flag in flags):
         given.append("--from-scratch")
+    with few_pictures_expected():
+        return main(["--data", str(scenes), "--out", str(out), *given, *flags])
+
+
+@contextmanager
+def few_pictures_expected() -> Iterator[None]:
+    """Tests learn from a handful of pictures, which a training warns of."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* pictures to learn from", DataWarning)
-        return main(["--data", str(scenes), "--out", str(out), *given, *flags])
+        yield
 
 
 @contextmanager
