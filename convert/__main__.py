@@ -34,6 +34,7 @@ from edge_runtime.arguments import whole_number
 from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import load_voc, plain_warnings
+from train.data.decoding import drop_undecodable
 from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import read_training
 
@@ -122,21 +123,24 @@ def _check_qat(qat: Path, model: Path, spec: DetectorSpec) -> None:
 def _calibration(
     args: argparse.Namespace, spec: DetectorSpec
 ) -> tuple[list[np.ndarray], CalibrationRecord]:
-    """Draw, load and announce the calibration pictures; refuse unsuitable data."""
+    """Draw, load and announce the calibration pictures; refuse or name unsuitable data."""
     if args.calibration_split == args.split:
         raise ValueError(
             f"the benchmark must not see calibration pictures, got split '{args.split}' for both; "
             "change --split or --calibration-split"
         )
     dataset = load_voc(args.data, args.calibration_split, spec.class_names)
-    load_voc(args.data, args.split, spec.class_names)  # the benchmark's, found wanting early
-    examples = calibration_data.choose(dataset, args.calibration_images, args.seed)
+    # The benchmark's, found wanting early.
+    drop_undecodable(load_voc(args.data, args.split, spec.class_names))
+    examples = calibration_data.draw(dataset, args.calibration_images, args.seed)
     record = calibration_data.describe_calibration(
         spec, dataset, examples, args.seed, CALIBRATED_HERE
     )
+    fewer = len(examples) < args.calibration_images
+    asked = f" ({args.calibration_images} were asked for)" if fewer else ""
     print(
         f"calibration: {len(examples)} of {len(dataset)} pictures of split "
-        f"'{dataset.split}', seed {args.seed}; boxes: "
+        f"'{dataset.split}'{asked}, seed {args.seed}; boxes: "
         + ", ".join(f"{name} {count}" for name, count in record.boxes.items()),
         flush=True,
     )

@@ -32,5 +32,6 @@ def add_calibration_images(parser: argparse.ArgumentParser) -> None:
         "--calibration-images",
         type=whole_number(1),
         default=200,
-        help=f"int8 ranges are measured on so many, at least {MIN_IMAGES}",
+        help="int8 ranges are measured on so many, or on all that the split has; fewer than "
+        f"{MIN_IMAGES} are too few",
     )

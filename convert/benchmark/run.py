@@ -30,6 +30,7 @@ from edge_runtime.detector.latency import measure
 from edge_runtime.detector.spec import read_member
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import Example, VocDataset, load_voc, read_image
+from train.data.decoding import drop_undecodable
 from train.evaluation.coco import Accuracy, PictureDetections, evaluate
 from train.training.provenance import read_training
 
@@ -76,7 +77,8 @@ def run_benchmark(
     Args:
         threads: of the interpreter; None for all cores.
         latency_runs: of each model; 0 to leave latency blank.
-        limit: look at the first so many pictures only; None for all.
+        limit: look at the first so many pictures only; None for all. Those that cannot be decoded
+            are left out with a DataWarning.
         robustness: COMPARED on changed pictures, too.
 
     Raises: ValueError, FileNotFoundError before the measuring starts, for a model or a split
@@ -84,8 +86,8 @@ def run_benchmark(
     """
     detectors = [Detector(path, threads) for path in paths]
     class_names = _common_class_names(detectors)
-    dataset = load_voc(data, split, class_names)
-    examples = dataset.examples[:limit]
+    dataset = _load(data, split, class_names, limit)
+    examples = dataset.examples
     frames = _latency_frames(examples)
     variants = [_variant(detector, frames[0]) for detector in detectors]
     places = _compared(variants, paths, needed=robustness)
@@ -114,6 +116,12 @@ def run_benchmark(
         rows = measure_robustness(pair, examples, class_names, clean)
         report = replace(report, robustness=rows)
     return Comparison(report, matches)
+
+
+def _load(data: Path, split: str, class_names: tuple[str, ...], limit: int | None) -> VocDataset:
+    """The first pictures of a split, without those that would end the run half-way."""
+    dataset = load_voc(data, split, class_names)
+    return drop_undecodable(replace(dataset, examples=dataset.examples[:limit]))
 
 
 def _match_reference(

@@ -34,6 +34,7 @@ from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import VocDataset, load_voc, plain_warnings
+from train.data.decoding import drop_undecodable
 from train.quantization.learnt_ranges import parse_ranges, read_ranges
 
 MIN_PICTURES = 8  # for errors: below, chance cannot be told from a finding
@@ -73,7 +74,7 @@ def _datasets(args: argparse.Namespace, spec: DetectorSpec) -> tuple[VocDataset,
             f"pictures that calibration has not seen expected, got split '{split}' for both; "
             "change --split or --calibration-split"
         )
-    dataset = load_voc(args.data, split, spec.class_names)
+    dataset = drop_undecodable(load_voc(args.data, split, spec.class_names))
     if len(dataset) < MIN_PICTURES:
         raise ValueError(
             f"at least {MIN_PICTURES} pictures to measure on expected, split '{split}' has "
@@ -112,7 +113,7 @@ def _explain(args: argparse.Namespace, command: str) -> Explanation:
     detector = _detector(args.int8, spec) if args.int8 else None
     given = _read_ranges(args.ranges) if args.ranges else None
     calibration, dataset = _datasets(args, spec)
-    chosen = calibration_data.choose(calibration, args.calibration_images, args.seed)
+    chosen = calibration_data.draw(calibration, args.calibration_images, args.seed)
     frames = calibration_data.load_frames(chosen, spec)
     with quiet_imports():
         from convert.explain.layer_errors import explain

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,59 +12,74 @@ from convert.arguments import MIN_IMAGES
 from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.preprocess import resize
 from edge_runtime.detector.spec import DetectorSpec
-from train.data.dataset import Example, VocDataset, read_image
+from train.data.dataset import DataWarning, Example, VocDataset, read_image
+from train.data.decoding import drop_undecodable
 
 # Of each class at least these, as far as the split has them, before chance decides: a rare class
 # must not be left to chance, and one picture of it shows one size and one light.
 IMAGES_PER_CLASS = 5
 
 
-def choose(dataset: VocDataset, count: int, seed: int) -> list[Example]:
-    """Draw `count` examples that hold every class of the data set, the same for the same seed.
+def draw(dataset: VocDataset, count: int, seed: int) -> list[Example]:
+    """As `choose`, of pictures that can be decoded; what cannot is named by a DataWarning.
 
-    Raises: ValueError if the split has fewer pictures than asked, a class has no picture, or
-        `count` is below MIN_IMAGES or too small to hold every class.
+    Only what is drawn is decoded: a split may have far more.
+
+    Raises: as `choose` and `drop_undecodable`.
     """
-    _check(dataset, count)
+    while True:
+        drawn = replace(dataset, examples=choose(dataset, count, seed))
+        decoded = drop_undecodable(drawn)
+        if len(decoded) == len(drawn):
+            _warn_of_gaps(dataset, drawn.examples, count)
+            return drawn.examples
+        bad = {e.image_id for e in drawn} - {e.image_id for e in decoded}
+        dataset = replace(dataset, examples=[e for e in dataset if e.image_id not in bad])
+
+
+def choose(dataset: VocDataset, count: int, seed: int) -> list[Example]:
+    """Draw `count` examples, all where there are no more, the same for the same seed.
+
+    Of every class some are among them, as far as the split has them and `count` allows.
+
+    Raises: ValueError if the split has no picture.
+    """
+    if not dataset.examples:
+        raise ValueError(
+            f"calibration pictures expected in split '{dataset.split}', got none; add some or "
+            "choose another --calibration-split"
+        )
     order = np.random.default_rng(seed).permutation(len(dataset.examples)).tolist()
     holders: dict[str, list[int]] = {name: [] for name in dataset.class_names}
     for index in order:
         for class_id in np.unique(dataset.examples[index].class_ids):
             holders[dataset.class_names[class_id]].append(index)
-    missing = [name for name, indices in holders.items() if not indices]
-    if missing:
-        raise ValueError(
-            f"every class must be seen while calibrating, but no picture of split "
-            f"'{dataset.split}' holds {', '.join(missing)}; add some or choose another "
-            "--calibration-split"
-        )
     chosen = _cover(list(holders.values()), count)
-    unseen = [name for name, indices in holders.items() if not chosen & set(indices)]
-    if unseen:
-        raise ValueError(
-            f"{count} pictures cannot hold all {len(holders)} classes ({', '.join(unseen)} left "
-            "out); raise --calibration-images"
-        )
     fill = [index for index in order if index not in chosen][: count - len(chosen)]
     return [dataset.examples[index] for index in sorted(chosen | set(fill))]
 
 
-def _check(dataset: VocDataset, count: int) -> None:
-    if count < MIN_IMAGES:
-        raise ValueError(
-            f"at least {MIN_IMAGES} calibration pictures are wanted, got {count}: ranges measured "
-            "on fewer clip other scenes; raise --calibration-images"
+def _warn_of_gaps(dataset: VocDataset, examples: Sequence[Example], count: int) -> None:
+    """DataWarnings of what ranges measured on these examples may clip."""
+    if len(examples) < MIN_IMAGES:
+        cure = "raise --calibration-images"
+        if count >= MIN_IMAGES:
+            cure = f"split '{dataset.split}' has no more: add some"
+        warnings.warn(
+            f"ranges measured on {len(examples)} pictures may clip other scenes, at least "
+            f"{MIN_IMAGES} calibration pictures are wanted; {cure}",
+            DataWarning,
+            stacklevel=2,
         )
-    found = len(dataset.examples)
-    if found < MIN_IMAGES:
-        raise ValueError(
-            f"split '{dataset.split}' has {found} pictures, at least {MIN_IMAGES} are wanted for "
-            "calibration; add some or choose another --calibration-split"
-        )
-    if found < count:
-        raise ValueError(
-            f"split '{dataset.split}' has {found} pictures, {count} were asked for; lower "
-            f"--calibration-images to {found} or less"
+    counts = class_counts(examples, dataset.class_names)
+    unseen = [name for name, boxes in counts.items() if not boxes]
+    if unseen:
+        warnings.warn(
+            f"calibration sees no box of {', '.join(unseen)}: what they look like may lie outside "
+            "the int8 ranges; compare their AP in the report, add pictures of them to split "
+            f"'{dataset.split}' or raise --calibration-images",
+            DataWarning,
+            stacklevel=2,
         )
 
 

@@ -13,6 +13,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from edge_runtime.detector.spec import DetectorSpec, read_spec
 from edge_runtime.system.machine import describe_machine
 from studies.calibration.report import COUNTS, USUAL, StudyReport, draw_study, format_study
 from train.data.dataset import VocDataset, load_voc, plain_warnings
+from train.data.decoding import drop_undecodable
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,12 +52,10 @@ def _prepare(args: argparse.Namespace) -> tuple[DetectorSpec, list[np.ndarray], 
         raise ValueError(f"two splits expected, got '{args.split}' for both; change --split")
     source = load_voc(args.data, args.calibration_split, spec.class_names)
     dataset = load_voc(args.data, args.split, spec.class_names)
-    dataset = VocDataset(
-        dataset.root, dataset.split, dataset.class_names, dataset.examples[: args.limit]
-    )
+    dataset = drop_undecodable(replace(dataset, examples=dataset.examples[: args.limit]))
     check_writable(args.out / "calibration.json")
     count = max(count for count in (*COUNTS, USUAL, len(source)) if count <= len(source))
-    examples = calibration_data.choose(source, min(count, max(COUNTS)), args.seed)
+    examples = calibration_data.draw(source, min(count, max(COUNTS)), args.seed)
     order = np.random.default_rng(args.seed).permutation(len(examples))
     return spec, calibration_data.load_frames([examples[i] for i in order], spec), dataset
 

@@ -11,6 +11,7 @@ from ai_edge_litert.schema_py_generated import TensorType
 from convert import __main__ as command
 from convert import pipeline as conversion
 from convert import variants
+from convert.benchmark import run as benchmark
 from convert.pipeline import ConversionInput
 from convert.runtime_versions import operator_name
 from convert.variants import VARIANTS
@@ -27,6 +28,7 @@ from tests.convert.fixtures import (  # noqa: F401
     make_model,
     write_dataset,
 )
+from train.data.dataset import DataWarning
 
 pytestmark = pytest.mark.slow
 
@@ -149,8 +151,6 @@ def test_data_of_other_classes(keras_path, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--calibration-images", 31], "lower --calibration-images to 30"),
-        (["--calibration-images", 5], "at least 20"),
         (["--calibration-split", "test"], "must not see calibration pictures"),
         (["--split", "nowhere"], "nowhere"),
     ],
@@ -231,12 +231,43 @@ def test_without_ai_edge_quantizer(keras_path, dataset, tmp_path, capsys, monkey
     assert "pip install ai-edge-quantizer, or choose others with --variants" in err
 
 
-def test_broken_calibration_picture_is_named(keras_path, tmp_path, capsys):
+def test_what_calibration_lacks_is_said_and_does_not_stop(keras_path, tmp_path, capsys):
+    data = write_dataset(tmp_path / "data", {"train": 12, "test": 12}, names=("blue",))
+    for name in ("train_003", "test_005"):
+        path = data / f"JPEGImages/{name}.png"
+        path.write_bytes(path.read_bytes()[:200])
+    given = arguments(keras_path, data, tmp_path / "out")
+    given.calibration_images = 200
+    with pytest.warns(DataWarning) as caught:
+        frames, record = command._calibration(given, SPEC)
+        assert len(run_benchmark_data(data)) == 11
+    said = [str(warning.message) for warning in caught]
+    for part in (
+        "test_005.png cannot be read",
+        "train_003.png cannot be read",
+        "left out: 11 of 12 pictures of split 'test' are left",
+        "ranges measured on 11 pictures",
+        "calibration sees no box of red",
+    ):
+        assert any(part in message for message in said), part
+    assert len(frames) == record.images == 11
+    assert record.boxes["red"] == 0
+    assert "11 of 12 pictures of split 'train' (200 were asked for), seed 0" in (
+        capsys.readouterr().out
+    )
+
+
+def run_benchmark_data(data):
+    """What the benchmark looks at."""
+    return benchmark._load(data, "test", SPEC.class_names, None)
+
+
+def test_a_broken_copy_of_the_data_stops_before_the_conversion(keras_path, tmp_path, capsys):
     data = write_dataset(tmp_path / "data", {"train": 20, "test": 2})
-    path = data / "JPEGImages/train_003.png"
+    path = data / "JPEGImages/test_001.png"
     path.write_bytes(path.read_bytes()[:200])
     given = (keras_path, "--data", data, "--out", tmp_path / "out", "--calibration-images", 20)
-    assert "train_003.png" in fail(capsys, *given)
+    assert "test_001.png" in fail(capsys, *given)
 
 
 def test_help_names_every_default(capsys):

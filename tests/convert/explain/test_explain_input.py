@@ -35,8 +35,6 @@ def test_a_truncated_int8_file(source, model_path, dataset, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--calibration-images", 5], "at least 20"),
-        (["--calibration-images", 31], "lower --calibration-images to 30"),
         (["--split", "train"], "calibration has not seen"),
         (["--split", "nowhere"], "no split 'nowhere'"),
         (["--ranges", "nothing.json"], "nothing.json"),

@@ -1,17 +1,21 @@
+import re
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from convert.quantize.calibration_data import (
     IMAGES_PER_CLASS,
-    MIN_IMAGES,
     choose,
     class_counts,
+    draw,
     load_frames,
 )
 from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
-from train.data.dataset import Example, VocDataset
+from train.data.dataset import DataWarning, Example, VocDataset
 
 NAMES = ("a", "b", "rare")
 SPEC = DetectorSpec((8, 12), NAMES, (AnchorLevel(4, (0.5,), (1.0,)),))
@@ -61,31 +65,58 @@ def test_same_seed_same_pictures(tmp_path):
     assert first == again != other
 
 
-def test_all_pictures_may_be_asked_for(tmp_path):
-    assert len(choose(common(tmp_path, count=MIN_IMAGES), MIN_IMAGES, seed=0)) == MIN_IMAGES
+def test_fewer_than_asked_for_are_all_taken(tmp_path):
+    assert len(choose(common(tmp_path, count=30), 200, seed=0)) == 30
+
+
+def test_an_empty_split_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="expected in split 'train', got none"):
+        choose(common(tmp_path, 0, ()), 200, seed=0)
+
+
+def test_more_classes_than_pictures(tmp_path):
+    dataset = replace(
+        make_dataset(tmp_path, [[number] for number in range(30)]),
+        class_names=tuple(f"class {number}" for number in range(30)),
+    )
+    assert len(choose(dataset, 20, seed=0)) == 20
+
+
+def with_pictures(dataset):
+    for example in dataset:
+        Image.new("RGB", (12, 8), "gray").save(example.image_path)
+    return dataset
 
 
 @pytest.mark.parametrize(
-    ("pictures", "rare", "asked", "message"),
+    ("pictures", "rare", "asked", "messages"),
     [
-        (50, (1,), 51, "has 50 pictures, 51 .* lower --calibration-images to 50"),
-        (50, (1,), MIN_IMAGES - 1, f"at least {MIN_IMAGES}.*got 19.*raise --calibration-images"),
-        (MIN_IMAGES - 1, (1,), MIN_IMAGES, "has 19 pictures.*choose another"),
-        (0, (), MIN_IMAGES, "has 0 pictures"),
-        (50, (), MIN_IMAGES, "no picture of split 'train' holds rare"),
+        (25, (1,), 200, []),
+        (19, (1,), 200, ["on 19 pictures .* 20 .* 'train' has no more: add some"]),
+        (25, (1,), 19, ["on 19 pictures .*; raise --calibration-images"]),
+        (25, (), 25, ["sees no box of rare"]),
+        (3, (), 3, ["on 3 pictures", "sees no box of rare"]),
     ],
 )
-def test_unsuitable_splits_are_refused(tmp_path, pictures, rare, asked, message):
-    with pytest.raises(ValueError, match=message):
-        choose(common(tmp_path, pictures, rare), asked, seed=0)
+def test_gaps_are_warned_of(tmp_path, pictures, rare, asked, messages):
+    dataset = with_pictures(common(tmp_path, pictures, rare))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert len(draw(dataset, asked, seed=0)) == min(pictures, asked)
+    assert len(caught) == len(messages)
+    for warning, message in zip(caught, messages, strict=True):
+        assert re.search(message, str(warning.message))
 
 
-def test_too_few_for_all_classes(tmp_path):
-    names = tuple(f"class {number}" for number in range(30))
-    dataset = make_dataset(tmp_path, [[number] for number in range(30)])
-    dataset = VocDataset(tmp_path, "train", names, dataset.examples)
-    with pytest.raises(ValueError, match="20 pictures cannot hold all 30 classes"):
-        choose(dataset, 20, seed=0)
+def test_a_bad_picture_is_replaced_by_another(tmp_path):
+    dataset = with_pictures(common(tmp_path, 40))
+    bad, *_ = choose(dataset, 25, seed=0)
+    bad.image_path.write_bytes(b"no picture")
+    with pytest.warns(DataWarning, match=f"{bad.image_id}.png cannot be read"):
+        drawn = draw(dataset, 25, seed=0)
+    assert len({example.image_id for example in drawn}) == 25
+    assert bad.image_id not in {example.image_id for example in drawn}
+    assert len(load_frames(drawn, SPEC)) == 25
 
 
 def test_frames_are_what_the_device_sees(tmp_path):
