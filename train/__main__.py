@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ntrain: stopped; --resume goes on after the last whole epoch", file=sys.stderr)
+        print(f"\ntrain: {_stopped(arguments.out)}", file=sys.stderr)
         return 130
     if history is not None:
         print(f"{_result(history)}: {arguments.out}; next: {_next_command(arguments)}")
@@ -99,6 +99,13 @@ def _train(
         cluster=cluster,
     )
     return history if cluster.first else None
+
+
+def _stopped(out: Path) -> str:
+    # As TrainingFiles has it; Ctrl-C may have come before Keras, which it needs, was there.
+    if out.with_suffix(".resume.npz").is_file():
+        return "stopped; --resume goes on after the last whole epoch"
+    return f"stopped; nothing to resume beside {out}"
 
 
 def _next_command(arguments: argparse.Namespace) -> str:

@@ -20,6 +20,7 @@ from train.quantization.qat import make_int8_views, read_float_spec
 from train.training.distributed import Cluster, share_weights
 from train.training.initial_weights import Initial
 from train.training.model_views import ModelViews
+from train.training.splits import Splits
 
 
 def make_spec(config: TrainConfig, class_names: tuple[str, ...], initial: Initial) -> DetectorSpec:
@@ -68,11 +69,26 @@ def build_net(
 
 
 def describe_recipe(
-    config: TrainConfig, spec: DetectorSpec, initial: Initial, dataset: VocDataset
+    config: TrainConfig, spec: DetectorSpec, initial: Initial, splits: Splits
 ) -> dict[str, Any]:
-    """The recipe, which must stay the same for an interrupted training to go on, ready for JSON."""
-    parts = {**asdict(config), "initial": initial.describe(), "data": _fingerprint(dataset)}
+    """The recipe of a training, ready for JSON.
+
+    It must stay the same for an interrupted training to go on, but for what
+    `train.training.checkpoint` counts as its data.
+    """
+    parts = {**asdict(config), "initial": initial.describe(), **_describe_data(splits)}
     return {**parts, "spec": json.loads(spec.to_json())}
+
+
+def _describe_data(splits: Splits) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        "data": _fingerprint(splits.training),
+        "pictures": len(splits.training),
+    }
+    if splits.validating:
+        parts["val_data"] = _fingerprint(splits.validating)
+        parts["val_pictures"] = len(splits.validating)
+    return parts
 
 
 def _fingerprint(dataset: VocDataset) -> str:

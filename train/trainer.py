@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+import traceback
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import keras
 
 from edge_runtime.detector.spec import DetectorSpec
-from edge_runtime.media.images import read_image
 from train.anchors.coverage import unreachable_classes
 from train.config import TrainConfig
 from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
-from train.data.dataset import VocDataset, load_voc
+from train.data.dataset import VocDataset
 from train.model.batch_norm import with_fused_batch_norm
 from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
 from train.model.ssd import multiply_adds
 from train.setup import build_views, describe_recipe, make_spec
 from train.training.callbacks import BestCheckpoint, Speed, Validation
-from train.training.checkpoint import Progress, TrainingFiles, begin, restore_state
+from train.training.checkpoint import Progress, TrainingFiles, advise, begin, restore_state
 from train.training.distributed import (
     SINGLE,
     Cluster,
@@ -35,6 +38,21 @@ from train.training.logs import EventLog, Row, check_installed, open_writer
 from train.training.model_views import ModelViews
 from train.training.optimizer import build_optimizer
 from train.training.provenance import describe_training
+from train.training.splits import Splits, load_splits
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A training that is checked and may begin: all but the weights."""
+
+    config: TrainConfig
+    initial: Initial
+    splits: Splits
+    spec: DetectorSpec
+    files: TrainingFiles
+    start: Progress
+    cluster: Cluster
+    distribution: keras.distribution.DataParallel | None
 
 
 def train(
@@ -54,47 +72,63 @@ def train(
     finds, and, until the training has ended, the state from which `resume` goes on.
 
     Args:
-        initial: where the first weights come from. A pretrained backbone moves more slowly, and
-            its batch norm and first blocks not at all.
+        initial: first weights. A pretrained backbone moves more slowly, its first blocks not.
         tensorboard: write the curves for TensorBoard, too.
         command: what the user typed, for the model's provenance.
-        cluster: the processes that train together. All read the data; the first one alone reads
-            weights, validates and writes.
+        cluster: the processes that train together; the first alone reads weights and writes.
 
-    Returns: the log, a row an epoch.
-    Raises: ValueError for data, a recipe or files that do not fit, before anything is written;
-        OSError where a file cannot be written, with what is left.
+    Returns: the log, a row an epoch. Raises: ValueError for what does not fit, before anything is
+    written; OSError where a file cannot be written or a picture not be read, with what is left.
     """
     files = TrainingFiles(out)
     with cluster.barrier():
-        training, validating = _load_splits(config, data)
-        spec = make_spec(config, training.class_names, initial)
-        recipe = describe_recipe(config, spec, initial, training)
+        splits = load_splits(data, config.train_split, config.val_split)
+        spec = make_spec(config, splits.training.class_names, initial)
+        recipe = describe_recipe(config, spec, initial, splits)
         distribution = _distribution(config)
         if tensorboard:
             check_installed()
     start = share_progress(cluster, recipe, lambda: begin(recipe, files, resume, overwrite))
+    job = _Job(config, initial, splits, spec, files, start, cluster, distribution)
+    return _finish(_run(job, command, tensorboard), files, cluster)
+
+
+def _run(job: _Job, command: str, tensorboard: bool) -> BestCheckpoint:
+    """The training itself. Returns: what kept its best model and knows its log."""
+    config, start, cluster = job.config, job.start, job.cluster
+    training, validating = job.splits
     keras.utils.set_random_seed(config.seed)
-    views = build_views(config, spec, initial, training, cluster, fresh=not start.epochs)
-    batches = _make_batches(config, spec, training, start, cluster)
-    validation = Validation(views, validating, spec, config.validate_every, config.epochs_trained)
-    provenance = describe_training(config, training, command, _software(), initial.start_from)
-    checkpoint = BestCheckpoint(views, validation, files, start, provenance)
+    views = build_views(config, job.spec, job.initial, training, cluster, fresh=not start.epochs)
+    batches = _make_batches(job)
+    validation = Validation(
+        views, validating, job.spec, config.validate_every, config.epochs_trained
+    )
+    provenance = describe_training(config, training, command, _software(), job.initial.start_from)
+    checkpoint = BestCheckpoint(views, validation, job.files, start, provenance)
     callbacks = [Speed(batches), validation, checkpoint]
     if tensorboard and cluster.first:
-        callbacks.append(EventLog(open_writer(files.events), start.history))
+        callbacks.append(EventLog(open_writer(job.files.events), start.history))
     if cluster.first:
-        _describe(views.export, spec, training, validating)
-    with cluster.report_lost_host(), distribution.scope() if distribution else nullcontext():
-        model = _model_to_train(views, config, replicate=distribution is not None)
-        _compile(model, config, initial, batches.steps_per_epoch)
-        if start.epochs:
-            restore_state(share_file(cluster, files.state), model)
+        _describe(views.export, job.spec, training, validating)
+    scope = job.distribution.scope() if job.distribution else nullcontext()
+    with cluster.report_lost_host(job.files.state), scope:
+        model = _compiled(job, views, batches.steps_per_epoch)
         if batches.epochs:
-            _fit(model, batches, config, start, callbacks, cluster)
+            _fit(job, model, batches, callbacks)
         elif cluster.first:  # only the tidying up was interrupted
             checkpoint.write_history()
-    return _finish(checkpoint, files, cluster)
+    return checkpoint
+
+
+def _compiled(job: _Job, views: ModelViews, steps_per_epoch: int) -> keras.Model:
+    """The model to train, as it is at the start or was at the interruption."""
+    model = _model_to_train(views, job.config, replicate=job.distribution is not None)
+    _compile(model, job.config, job.initial, steps_per_epoch)
+    if job.start.epochs:
+        restore_state(share_file(job.cluster, job.files.state), model)
+        # With pictures added or taken out an epoch has other steps; the learning rate goes by them.
+        model.optimizer.iterations.assign(job.start.epochs * steps_per_epoch)
+    return model
 
 
 def _distribution(config: TrainConfig) -> keras.distribution.DataParallel | None:
@@ -104,21 +138,15 @@ def _distribution(config: TrainConfig) -> keras.distribution.DataParallel | None
     return distribution
 
 
-def _make_batches(
-    config: TrainConfig,
-    spec: DetectorSpec,
-    training: VocDataset,
-    start: Progress,
-    cluster: Cluster,
-) -> TrainingBatches:
+def _make_batches(job: _Job) -> TrainingBatches:
     return TrainingBatches(
-        training,
-        spec,
-        Augmentation.of(config),
-        config.batch_size,
-        config.seed,
-        range(start.epochs, config.epochs_trained),
-        (cluster.index, cluster.count),
+        job.splits.training,
+        job.spec,
+        Augmentation.of(job.config),
+        job.config.batch_size,
+        job.config.seed,
+        range(job.start.epochs, job.config.epochs_trained),
+        (job.cluster.index, job.cluster.count),
     )
 
 
@@ -139,29 +167,59 @@ def _model_to_train(views: ModelViews, config: TrainConfig, replicate: bool) -> 
 
 
 def _fit(
+    job: _Job,
     model: keras.Model,
     batches: TrainingBatches,
-    config: TrainConfig,
-    start: Progress,
     callbacks: list[keras.callbacks.Callback],
-    cluster: Cluster,
 ) -> None:
+    first = job.cluster.first
     bar = 1 if sys.stdout.isatty() else 2
     try:
         model.fit(
             batches,
-            epochs=config.epochs_trained,
-            initial_epoch=start.epochs,
+            epochs=job.config.epochs_trained,
+            initial_epoch=job.start.epochs,
             steps_per_epoch=batches.steps_per_epoch,
             shuffle=False,  # the batches come shuffled
-            callbacks=callbacks if cluster.first else [],
-            verbose=bar if cluster.first else 0,
+            callbacks=callbacks if first else [],
+            verbose=bar if first else 0,
         )
-    except Exception as error:
-        if batches.failure is None:
+    except BaseException as error:
+        batches.close()
+        _release(error)
+        if batches.failure is None or not isinstance(error, Exception):
             raise
         # An OSError: of a ValueError several hosts would say that one of them was lost.
-        raise OSError(f"{batches.failure}; mend the data and go on with --resume") from error
+        cure = advise(job.files.state, "mend the data", first)
+        raise OSError(f"{batches.failure}; {cure}") from error
+    batches.close()
+
+
+def _release(error: BaseException) -> None:
+    """Give up what the ended calls of an error hold: TensorFlow's iterator over the batches.
+
+    The iterator's end waits for its thread and calls back into Python. Where it comes only with
+    that of the interpreter, no call is answered, and the process hangs after its last word.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            _clear(frame)
+        link = link.__cause__ or link.__context__
+    gc.collect()  # errors and frames hold each other
+
+
+def _clear(frame: FrameType | None) -> None:
+    """Drop the variables of a frame and its callers, up to those that still run.
+
+    By way of the callers, since Keras takes its own frames out of a traceback.
+    """
+    while frame is not None:
+        try:
+            frame.clear()
+        except RuntimeError:
+            return
+        frame = frame.f_back
 
 
 def _finish(checkpoint: BestCheckpoint, files: TrainingFiles, cluster: Cluster) -> list[Row]:
@@ -173,29 +231,6 @@ def _finish(checkpoint: BestCheckpoint, files: TrainingFiles, cluster: Cluster) 
 
     history: list[Row] = json.loads(cluster.broadcast(tidied_up))
     return history
-
-
-def _load_splits(config: TrainConfig, data: Path) -> tuple[VocDataset, VocDataset | None]:
-    training = load_voc(data, config.train_split)
-    if config.val_split == "none":
-        return training, None
-    validating = load_voc(data, config.val_split)
-    shared = {e.image_id for e in training} & {e.image_id for e in validating}
-    if shared:
-        raise ValueError(
-            f"splits without a common picture expected, got {len(shared)} of "
-            f"{config.val_split!r} in {config.train_split!r} as well: an accuracy on pictures "
-            "that were learnt means nothing; give another --val-split, or none"
-        )
-    if not any((~example.difficult).any() for example in validating):
-        raise ValueError(
-            f"a validation split with objects that are not difficult expected, got none in "
-            f"{config.val_split!r}: no epoch could be told from another; give another --val-split, "
-            "or none"
-        )
-    for example in validating:  # in seconds, what would else end the training after hours
-        read_image(example.image_path)
-    return training, validating
 
 
 def _compile(

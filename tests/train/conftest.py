@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,17 @@ from edge_runtime.detector.spec import AnchorLevel
 from tests.train.runs import STILL, run
 from tests.train.tiny_training import tiny_ssd
 from train import setup
+from train.data import decoding
 from train.digits.__main__ import write_digits
 from train.model.presets import PRESETS, Preset
+
+
+@pytest.fixture(scope="session", autouse=True)
+def decoded_elsewhere(tmp_path_factory) -> Iterator[None]:
+    """No test leaves what it decoded in the checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "FOLDER", tmp_path_factory.mktemp("decoded"))
+        yield
 
 
 @pytest.fixture(scope="session")

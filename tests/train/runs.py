@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from train.__main__ import main
+from train.data.dataset import DataWarning
 from train.training import callbacks
 
 # Nothing random about the images, and the full learning rate from the first step on.
@@ -22,7 +24,16 @@ def run(scenes: Path, out: Path, *flags: str) -> int:
     given = [f"--{flag}={value}" for flag, value in recipe.items()]
     if not any(flag.startswith(("--start-from", "--backbone-weights")) for flag in flags):
         given.append("--from-scratch")
-    return main(["--data", str(scenes), "--out", str(out), *given, *flags])
+    with few_pictures_expected():
+        return main(["--data", str(scenes), "--out", str(out), *given, *flags])
+
+
+@contextmanager
+def few_pictures_expected() -> Iterator[None]:
+    """Tests learn from a handful of pictures, which a training warns of."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* pictures to learn from", DataWarning)
+        yield
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 Runs in a process of its own, since a process chooses its backend, and joins others, once.
 Environment: TINY_NET=0 keeps the real net. DIE_AT=n sends this process SIGKILL before its batch n,
 DIE_WRITING=n while it writes the state of epoch n. FULL_AFTER=n: once that state is written, no
-file may grow beyond a few kilobytes, and the kernel answers as for a full disk.
+file may grow beyond a few kilobytes, and the kernel answers as for a full disk. UNREADABLE_AFTER=n:
+the n-th picture that a batch asks for, and all after it, have become unreadable, slowly.
 """
 
+import itertools
 import json
 import os
 import resource
 import signal
+import time
 from pathlib import Path
 
 import keras
@@ -17,6 +20,7 @@ import numpy as np
 from keras import layers
 
 from edge_runtime.detector.spec import AnchorLevel
+from edge_runtime.media.images import read_image
 from train import setup as recipe
 from train import trainer as loop
 from train.__main__ import main
@@ -50,6 +54,14 @@ class DyingBatches(loader.TrainingBatches):
         return super().__getitem__(index)
 
 
+def read_for_a_while(path):
+    """Stands in for the loader's read_image."""
+    if next(READ) > int(os.environ["UNREADABLE_AFTER"]):
+        time.sleep(0.1)  # a bad disk takes its time: other threads are still reading at the end
+        raise ValueError(f"{path} cannot be read as a picture (gone)")
+    return read_image(path)
+
+
 def write_state(path, *arrays, **named):
     """Stands in for np.savez, by which a state is written into a temporary file."""
     savez(path, *arrays, **named)
@@ -61,6 +73,7 @@ def write_state(path, *arrays, **named):
         resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, ROOM))
 
 
+READ = itertools.count(1)
 savez = np.savez
 ROOM = 12_000  # bytes: for a line of the log, not for a state
 
@@ -71,5 +84,7 @@ def run() -> int:
         recipe.build_ssd = tiny_ssd
     if "DIE_AT" in os.environ:
         loop.TrainingBatches = DyingBatches
+    if "UNREADABLE_AFTER" in os.environ:
+        loader.read_image = read_for_a_while
     np.savez = write_state
     return main()

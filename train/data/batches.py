@@ -69,6 +69,7 @@ class TrainingBatches(keras.utils.PyDataset):
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
         self._ahead = 2 * threads
         self._coming: dict[int, Future[Batch]] = {}
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self.epochs) * self.steps_per_epoch
@@ -79,9 +80,16 @@ class TrainingBatches(keras.utils.PyDataset):
             for number in range(index, min(index + 1 + self._ahead, len(self))):
                 if number not in self._coming:
                     self._coming[number] = self._pool.submit(self._make, number)
-        except RuntimeError:  # the interpreter is ending, and TensorFlow still asks
-            return self._make(index)
+        except RuntimeError:
+            if self._closed:
+                raise IndexError("these batches are closed; make others") from None
+            return self._make(index)  # the interpreter is ending, and TensorFlow still asks
         return self._coming.pop(index).result()
+
+    def close(self) -> None:
+        """Make no further batch: whoever waits for one gets an error, and the threads end."""
+        self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _make(self, index: int) -> Batch:
         start = time.thread_time()

@@ -27,7 +27,7 @@ from train.evaluation.coco import (
     evaluate,
 )
 from train.evaluation.contact_sheet import draw_contact_sheet
-from train.training.checkpoint import Progress, TrainingFiles, save_detector, save_state
+from train.training.checkpoint import Progress, TrainingFiles, advise, save_detector, save_state
 from train.training.logs import Row, draw_curves, write_log
 from train.training.model_views import ModelViews
 from train.training.provenance import TRAINING_MEMBER, provenance_to_json
@@ -118,14 +118,18 @@ class BestCheckpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Row | None = None) -> None:
         self.last = time.perf_counter()
-        if not self.progress.epochs:  # so that until the end there is something to resume from
+        if self.progress.epochs:
+            return
+        try:  # so that until the end there is something to resume from
             save_state(self.files.state, self.model, self.progress)
+        except OSError as error:
+            raise _explained(error, self.files.state, 0) from error
 
     def on_epoch_end(self, epoch: int, logs: Row) -> None:
         if not math.isfinite(logs["loss"]):
             raise ValueError(
                 f"a loss that is a number expected, got {logs['loss']} in epoch {epoch + 1}; start "
-                "again with a lower --learning-rate or more --warmup-epochs"
+                "again with --overwrite and a lower --learning-rate or more --warmup-epochs"
             )
         try:
             self._keep(epoch, logs)
@@ -168,13 +172,10 @@ class BestCheckpoint(keras.callbacks.Callback):
 def _explained(error: OSError, state: Path, epochs: int) -> OSError:
     """The same error with what is left, since it comes hours after the command was typed."""
     cures = {errno.ENOSPC: "free some space", errno.EDQUOT: "free some of your quota"}
-    cure = cures.get(error.errno or 0, "make room or rights")
-    kept = f"{state} still holds epoch {epochs}"
+    cure = advise(state, cures.get(error.errno or 0, "make room or rights"))
+    kept = f"{state} still holds epoch {epochs}" if state.is_file() else "nothing is kept yet"
     what = error.strerror or str(error)
-    return OSError(
-        error.errno,
-        f"{what} while writing beside {state}; {kept}: {cure} and go on with --resume",
-    )
+    return OSError(error.errno, f"{what} while writing beside {state}; {kept}: {cure}")
 
 
 class Speed(keras.callbacks.Callback):

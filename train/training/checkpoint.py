@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,11 @@ import numpy as np
 from edge_runtime.detector.spec import DetectorSpec, embed, read_spec
 from edge_runtime.media.atomic import atomic_path, remove_leftovers
 from train.config import TrainConfig
+from train.data.geometry import DataWarning
 from train.training.logs import Row
+
+# What a recipe says of the data: new pictures and better boxes are no other training.
+DATA = ("data", "pictures", "val_data", "val_pictures")
 
 
 def save_detector(
@@ -97,28 +102,14 @@ class Progress:
 def begin(recipe: dict[str, Any], files: TrainingFiles, resume: bool, overwrite: bool) -> Progress:
     """Start of a training: its first epoch, or the one at which it was interrupted.
 
+    A resumed training goes on with the data as they are now; where they differ from those of the
+    state, a DataWarning says so.
+
     Raises: ValueError rather than lose an earlier result or mix two trainings.
     """
-    state = files.state
     if resume:
-        if not state.is_file():
-            raise ValueError(f"--resume expects {state}, which is not there; start without it")
-        progress = read_progress(state)
-        # A setting that is younger than the state was at its default.
-        earlier = {**asdict(TrainConfig()), **progress.recipe}
-        changed = {k for k in recipe if recipe[k] != earlier.get(k)}
-        if changed:
-            raise ValueError(
-                f"{state} belongs to another recipe (different: {sorted(changed)}); give the "
-                "flags and data of the interrupted training, or start again with --overwrite"
-            )
-        if progress.best_ap >= 0 and not files.model.is_file():
-            raise ValueError(
-                f"{files.model} expected, the best model before the interruption, got no such "
-                "file; put it back beside the state, or start again with --overwrite"
-            )
-        files.remove_leftovers()
-        return progress
+        return _go_on(recipe, files)
+    state = files.state
     for path in (state, files.model, files.log, files.curves, files.sheet):
         if path.exists() and not overwrite:
             what = "an interrupted training" if path == state else "an earlier result"
@@ -130,6 +121,72 @@ def begin(recipe: dict[str, Any], files: TrainingFiles, resume: bool, overwrite:
         path.unlink(missing_ok=True)
     files.remove_leftovers()
     return Progress(0, -1.0, recipe, [])
+
+
+def _go_on(recipe: dict[str, Any], files: TrainingFiles) -> Progress:
+    state = files.state
+    if not state.is_file():
+        raise ValueError(f"--resume expects {state}, which is not there; start without it")
+    progress = read_progress(state)
+    # A setting that is younger than the state was at its default.
+    earlier = {**asdict(TrainConfig()), **progress.recipe}
+    changed = {k for k in recipe if k not in DATA and recipe[k] != earlier.get(k)}
+    if changed:
+        raise ValueError(
+            f"{state} belongs to another recipe (different: {sorted(changed)}); give the "
+            "flags and classes of the interrupted training, or start again with --overwrite"
+        )
+    if progress.best_ap >= 0 and not files.model.is_file():
+        raise ValueError(
+            f"{files.model} expected, the best model before the interruption, got no such "
+            "file; put it back beside the state, or start again with --overwrite"
+        )
+    changes = _changed_data(progress.recipe, recipe)
+    if changes:
+        warnings.warn(
+            f"the data changed since {state} was written: {'; '.join(changes)}; goes on with the "
+            "new",
+            DataWarning,
+            stacklevel=2,
+        )
+    files.remove_leftovers()
+    return replace(progress, recipe=recipe)
+
+
+def _changed_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """How the pictures of a recipe differ from those of an earlier one, a clause a split.
+
+    Early recipes knew the training split only, and not how many pictures it has.
+    """
+    changes = []
+    for prefix, split in (("", "train_split"), ("val_", "val_split")):
+        data, pictures = f"{prefix}data", f"{prefix}pictures"
+        if data not in earlier or earlier[data] == now.get(data):
+            continue
+        then, count = earlier.get(pictures), now.get(pictures)
+        clause = f"{then} pictures then, {count} now"
+        if then is None:
+            clause = f"{count} pictures now"
+        elif then == count:
+            clause = f"{count} pictures as before, but others or other boxes"
+        if prefix:
+            clause = f"{now[split]}: {clause}, and AP before was measured on the former"
+        changes.append(clause)
+    return changes
+
+
+def advise(state: Path, cure: str, first: bool = True) -> str:
+    """What to do after a training has ended too early: `cure`, then go on, or start again.
+
+    Only where there is a state, --resume is advised: in the first batches there is none yet.
+
+    Args:
+        first: whether this host is the one that keeps the state, see `Cluster`.
+    """
+    if state.is_file():
+        return f"{cure} and go on with --resume"
+    where = "" if first else f", with --resume if host 0 has its {state.name}"
+    return f"{cure} and start again{where}"
 
 
 def save_state(path: Path, model: keras.Model, progress: Progress) -> None:

@@ -74,11 +74,14 @@ class Cluster:
         return received
 
     @contextmanager
-    def report_lost_host(self) -> Iterator[None]:
+    def report_lost_host(self, state: Path) -> Iterator[None]:
         """Raise ConnectionError if another host is lost in a block in which all compute together.
 
         The backend says it in the words of its transport only, and this process must then leave at
         once, without waiting for the others.
+
+        Args:
+            state: file of the first host from which a training goes on, once it is there.
         """
         try:
             yield
@@ -86,9 +89,13 @@ class Cluster:
             if self.count == 1:
                 raise
             atexit.register(_leave)
+            again = "start all of them again"
+            if state.is_file():
+                again += " with --resume, which goes on after the last whole epoch"
+            elif not self.first:
+                again += f", with --resume if host 0 has its {state.name}"
             raise ConnectionError(
-                f"all {self.count} hosts are needed, it seems that one is lost ({error}); start "
-                "all of them again with --resume, which goes on after the last whole epoch"
+                f"all {self.count} hosts are needed, it seems that one is lost ({error}); {again}"
             ) from error
 
     def _gather(self, failed: bool) -> np.ndarray:

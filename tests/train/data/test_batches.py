@@ -1,6 +1,7 @@
 """Training batches: read as they are needed, the same for the same number."""
 
 import tracemalloc
+from concurrent.futures import CancelledError
 from dataclasses import replace
 
 import numpy as np
@@ -56,3 +57,16 @@ def test_memory_is_bounded_whatever_the_number_of_pictures(scenes):
     images, targets = batches(scenes)[0]
     batch = images.nbytes + sum(target.nbytes for target in targets.values())
     assert peak(many) < few + batch / 2
+
+
+def test_closed_batches_make_no_more_and_leave_no_thread(scenes):
+    row = batches(scenes, epochs=50)
+    row[0]
+    row.close()
+    with pytest.raises((IndexError, CancelledError)):
+        for index in range(1, len(row)):
+            row[index]
+    row.close()  # again does no harm
+    for thread in row._pool._threads:
+        thread.join(timeout=60)
+        assert not thread.is_alive()

@@ -9,7 +9,7 @@ from convert.verify import CHANNEL_AXIS, read_model
 from edge_runtime.detector.calibration_record import read_calibration
 from edge_runtime.detector.spec import read_member, read_spec
 from tests.convert.fixtures import make
-from tests.train.runs import STILL, losses, stopped_after_an_epoch
+from tests.train.runs import STILL, few_pictures_expected, losses, stopped_after_an_epoch
 from train.config import QAT_DEFAULTS, TrainConfig
 from train.quantization.fused_ops import find_ops
 from train.quantization.learnt_ranges import RANGES_MEMBER, ranges_to_json, read_ranges
@@ -22,7 +22,8 @@ def run_qat(scenes, out, start_from, *flags):
     from train.__main__ import main
 
     recipe = ("--batch-size=4", f"--start-from={start_from}", *STILL)
-    return main(["--data", str(scenes), "--out", str(out), "--qat", *recipe, *flags])
+    with few_pictures_expected():
+        return main(["--data", str(scenes), "--out", str(out), "--qat", *recipe, *flags])
 
 
 def test_the_file_has_the_ranges_that_were_learnt(trained, scenes, tmp_path, capsys):

@@ -1,0 +1,84 @@
+"""A training goes on with changed data, and with no other recipe."""
+
+import json
+import warnings
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from train.config import TrainConfig
+from train.data.dataset import DataWarning
+from train.training.checkpoint import Progress, TrainingFiles, advise, begin
+
+NOW = {
+    **asdict(TrainConfig()),
+    "initial": "imagenet",
+    "spec": {"class_names": ["cat"]},
+    "data": "new",
+    "pictures": 204,
+    "val_data": "same",
+    "val_pictures": 20,
+}
+
+
+def go_on(tmp_path, **changes):
+    """Resume by the recipe NOW from a state that differs by `changes`; None: it lacks that."""
+    files = TrainingFiles(tmp_path / "model.keras")
+    files.model.touch()
+    recipe = {key: value for key, value in {**NOW, **changes}.items() if value is not None}
+    np.savez(files.state, progress=json.dumps(asdict(Progress(3, 0.4, recipe, []))))
+    return begin(NOW, files, resume=True, overwrite=False)
+
+
+def said(tmp_path, **changes):
+    with pytest.warns(DataWarning) as caught:
+        progress = go_on(tmp_path, **changes)
+    assert progress == Progress(3, 0.4, NOW, [])  # from now on the new data are its own
+    (warning,) = caught
+    return str(warning.message).replace(str(tmp_path), "")
+
+
+def test_the_same_data_are_not_spoken_of(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert go_on(tmp_path).epochs == 3
+
+
+def test_changed_data_are_said_and_gone_on_with(tmp_path):
+    since = "the data changed since /model.resume.npz was written: "
+    goes_on = "; goes on with the new"
+    assert said(tmp_path, data="old", pictures=205) == f"{since}205 pictures then, 204 now{goes_on}"
+    same = "204 pictures as before, but others or other boxes"
+    assert said(tmp_path, data="old") == f"{since}{same}{goes_on}"
+    val = "val: 21 pictures then, 20 now, and AP before was measured on the former"
+    assert said(tmp_path, val_data="old", val_pictures=21) == f"{since}{val}{goes_on}"
+    both = said(tmp_path, data="old", pictures=205, val_data="old", val_pictures=21)
+    assert both == f"{since}205 pictures then, 204 now; {val}{goes_on}"
+
+
+def test_a_state_that_did_not_count_its_pictures(tmp_path):
+    older = {"pictures": None, "val_data": None, "val_pictures": None}
+    assert "written: 204 pictures now; goes on" in said(tmp_path, data="old", **older)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert go_on(tmp_path, **older).epochs == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"spec": {"class_names": ["dog"]}}, {"epochs": 61}, {"initial": "random"}, {"anchors": "a"}],
+)
+def test_another_recipe_is_refused_whatever_the_data(tmp_path, changes):
+    with pytest.raises(ValueError, match=rf"different: \['{next(iter(changes))}'\]"):
+        go_on(tmp_path, data="old", **changes)
+
+
+def test_resuming_is_advised_only_where_there_is_a_state(tmp_path):
+    state = tmp_path / "model.resume.npz"
+    assert advise(state, "mend it") == "mend it and start again"
+    assert advise(state, "mend it", first=False) == (
+        "mend it and start again, with --resume if host 0 has its model.resume.npz"
+    )
+    state.touch()
+    assert advise(state, "mend it") == "mend it and go on with --resume"
