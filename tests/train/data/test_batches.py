@@ -52,11 +52,12 @@ def test_memory_is_bounded_whatever_the_number_of_pictures(scenes):
         tracemalloc.stop()
         return most
 
-    few = peak(replace(scenes, examples=scenes.examples * 5))
-    many = replace(scenes, examples=scenes.examples * 20)
+    few, many = (replace(scenes, examples=scenes.examples * times) for times in (5, 20))
     images, targets = batches(scenes)[0]
     batch = images.nbytes + sum(target.nbytes for target in targets.values())
-    assert peak(many) < few + batch / 2
+    # The least of three: another library's thread may allocate meanwhile.
+    least_few, least_many = (min(peak(dataset) for _ in range(3)) for dataset in (few, many))
+    assert least_many < least_few + batch / 2
 
 
 def test_closed_batches_make_no_more_and_leave_no_thread(scenes):

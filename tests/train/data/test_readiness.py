@@ -3,9 +3,9 @@
 import pytest
 
 from tests.train.data.voc_folder import make_voc
+from train.data import readiness
 from train.data.dataset import DataWarning, open_data
 from train.data.readiness import load_splits
-from train.data import readiness
 
 
 @pytest.fixture(autouse=True)
