@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_runtime.arguments import run_command
 from train.captured_output import captured_output
 from train.config import QAT_DEFAULTS, TrainConfig, add_initial_flags
 from train.data.geometry import plain_warnings
@@ -43,21 +44,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     arguments = _parser(given).parse_args(given)
     plain_warnings()
-    try:
-        config = TrainConfig(**setting_values(arguments, TrainConfig))
-        if arguments.out.suffix != ".keras":
-            raise ValueError(f"--out is a .keras file, got {arguments.out}")
-        if config.qat and not arguments.start_from:
-            raise ValueError(
-                "--qat goes on from a trained float detector, got none; give --start-from FILE"
-            )
-        history = _train(config, arguments, shlex.join(["python", "-m", "train", *given]))
-    except (ValueError, OSError) as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\ntrain: {_stopped(arguments.out)}", file=sys.stderr)
-        return 130
+    command = shlex.join(["python", "-m", "train", *given])
+    return run_command(
+        "train",
+        lambda: _run(arguments, command),
+        curable=(ValueError, OSError),
+        stopped=lambda: f"train: {_stopped(arguments.out)}",
+    )
+
+
+def _run(arguments: argparse.Namespace, command: str) -> int:
+    config = TrainConfig(**setting_values(arguments, TrainConfig))
+    if arguments.out.suffix != ".keras":
+        raise ValueError(f"--out is a .keras file, got {arguments.out}")
+    if config.qat and not arguments.start_from:
+        raise ValueError(
+            "--qat goes on from a trained float detector, got none; give --start-from FILE"
+        )
+    history = _train(config, arguments, command)
     if history is not None:
         print(f"{_result(history)}: {arguments.out}; next: {_next_command(arguments)}")
     return 0

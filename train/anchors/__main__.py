@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from edge_runtime.arguments import run_command
 from edge_runtime.detector.spec import DetectorSpec
 from train.anchors.coverage import Reach, format_table, reach_by_class
 from train.anchors.kmeans import fit_spec
@@ -84,7 +85,7 @@ def _check(options: argparse.Namespace) -> None:
             raise ValueError(f"--{flag} is a {suffix} file, got {path}")
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     _check(options)
     data = open_data(options.data)
     print(*data.notes, sep="\n")
@@ -104,18 +105,14 @@ def _run(options: argparse.Namespace) -> None:
     if options.picture:
         draw_anchors(options.picture, dataset, before, after)
         print(f"drawn: {options.picture}")
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line. Returns: the exit status, 2 after an error that the user can cure."""
     options = _parser().parse_args(argv)
     plain_warnings()
-    try:
-        _run(options)
-    except (ValueError, OSError) as error:
-        print(f"train.anchors: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command("train.anchors", lambda: _run(options))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from edge_runtime.arguments import run_command
 from train.atomic_folder import check_free
 from train.data.convert_command import convert
 from train.data.formats.writers import WRITERS
-from train.data.lint.checks import find_flaws
+from train.data.lint.checks import find_obstacles
 from train.data.lint.findings import Finding, count_severities, findings_to_json, format_findings
 from train.data.lint.repair import LOG_NAME, repair
 from train.data.lint.survey import Survey, survey_folder
@@ -64,36 +65,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
     if args.command == "convert":
-        return _convert(args)
+        return run_command("error", lambda: _convert(args))
     if args.show < 0:
         parser.error(f"--show: a number of at least 0 expected, got {args.show}")
-    try:
-        if args.fix:
-            check_free(args.fix, args.data)  # before the work, not after it
-        survey = survey_folder(args.data)
-        findings = find_flaws(survey)
-        result = _summary(survey, findings)
-        if not args.json:
-            print(_as_text(args.data, survey, findings, args.show))
-        if args.fix:
-            findings = _fix(survey, args, result)
-        if args.report:
-            _draw(survey, args)
-            result["report"] = str(args.report)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command("error", lambda: _check(args))
+
+
+def _check(args: argparse.Namespace) -> int:
+    if args.fix:
+        check_free(args.fix, args.data)  # before the work, not after it
+    survey = survey_folder(args.data)
+    findings = find_obstacles(survey)
+    result = _summary(survey, findings)
+    if not args.json:
+        print(_as_text(args.data, survey, findings, args.show))
+    if args.fix:
+        findings = _fix(survey, args, result)
+    if args.report:
+        _draw(survey, args)
+        result["report"] = str(args.report)
     if args.json:
         print(json.dumps(result, indent=1))
     return 1 if count_severities(findings)["error"] else 0
 
 
 def _convert(args: argparse.Namespace) -> int:
-    try:
-        print(convert(args.data, args.out, args.to))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    print(convert(args.data, args.out, args.to))
     return 0
 
 
@@ -123,7 +120,7 @@ def _verdict(findings: list[Finding]) -> str:
 def _fix(survey: Survey, args: argparse.Namespace, result: dict) -> list[Finding]:
     """Writes the copy and adds what it is like to `result`; returns what is left to be found."""
     changes = repair(survey, args.fix)
-    left = find_flaws(survey_folder(args.fix))
+    left = find_obstacles(survey_folder(args.fix))
     result["fixed"] = {"out": str(args.fix), "changes": len(changes), **findings_to_json(left)}
     if not args.json:
         print(f"{args.fix}: {len(changes)} changes, listed in {args.fix / LOG_NAME}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from edge_runtime.arguments import run_command
 from train.atomic_folder import atomic_folder
 from train.data.dataset import load_dataset
 from train.data.formats.voc import make_layout
@@ -148,8 +150,8 @@ def describe(root: str | Path) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns: the exit status, 2 after an error that the user can cure."""
     parser = argparse.ArgumentParser(
         prog="python -m train.digits",
         description="Write scenes of handwritten digits as a PASCAL VOC folder.",
@@ -167,17 +169,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, help="processes; without it one for each core")
     parser.add_argument("--force", action="store_true", help="replace another digits set in --out")
     options = parser.parse_args(arguments)
+    return run_command(parser.prog, lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     counts = {split: getattr(options, split) for split in SPLITS}
-    try:
-        written = write_digits(
-            options.out, counts, options.seed, options.digits_dir, options.workers, options.force
-        )
-    except (ValueError, ImportError) as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
+    written = write_digits(
+        options.out, counts, options.seed, options.digits_dir, options.workers, options.force
+    )
     print(f"{options.out}: {'written' if written else 'up to date'}")
     if written:
         print(describe(options.out))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

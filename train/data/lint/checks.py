@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from train.data.annotation import Box, LabeledObject
-from train.data.geometry import by, clip_box, describe_box
+from train.data.geometry import DataWarning, by, clip_box, describe_box
 from train.data.lint.findings import KINDS, Finding, make_finding
 from train.data.lint.leaks import main_splits
 from train.data.lint.survey import Entry, Survey, Usable, survey_folder
+from train.data.readiness import load_ready
 from train.data.systematic import find_systematic
 
 
@@ -35,6 +37,24 @@ def find_flaws(survey: Survey) -> list[Finding]:
         findings.append(found)
     findings += _check_twins(survey)
     return sorted(_with_systematic(survey, findings))
+
+
+def find_obstacles(survey: Survey) -> list[Finding]:
+    """`find_flaws`, and why a training with usual flags would stop where none of them says so.
+
+    So that it is never said that training can start while it cannot.
+    """
+    findings = find_flaws(survey)
+    if any(finding.severity == "error" for finding in findings):
+        return findings
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)
+            load_ready(survey.data)
+    except ValueError as error:
+        reason = str(error).removeprefix(f"{survey.root}: ")
+        findings.append(make_finding("training-stops", ".", 0, reason))
+    return sorted(findings)
 
 
 def _with_systematic(survey: Survey, findings: list[Finding]) -> list[Finding]:

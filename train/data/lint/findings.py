@@ -61,6 +61,7 @@ KINDS = {
     "normalized-boxes": Kind("error", "refuses the set", None),
     "corner-size-boxes": Kind("error", "refuses the set", None),
     "systematic-flaw": Kind("error", "refuses the set", None),
+    "training-stops": Kind("error", "stops at it", None),
     # classes
     "misspelt-class": Kind("warning", "learns it as a class of its own", "corrects the name"),
     "unknown-class": Kind("error", "refuses the split", None),

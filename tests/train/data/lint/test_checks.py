@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import pytest
@@ -7,22 +8,27 @@ from tests.train.data.damaged_voc import (
     BOX,
     GOOD_BOXES,
     add,
+    add_line,
     line_of,
     make_damaged,
+    picture_of,
     tree_digest,
 )
-from train.data.dataset import load_dataset
+from tests.train.data.voc_folder import edit
+from train.data.__main__ import main
+from train.data.dataset import DataWarning, load_dataset, open_data
 from train.data.lint.checks import check_folder
 from train.data.lint.findings import KINDS
 from train.data.lint.repair import repair
 from train.data.lint.survey import survey_folder
+from train.data.readiness import load_ready
 
 # Kinds that the damaged folder cannot have: of a list of classes, other formats, the whole set.
 ELSEWHERE = {
     *("unknown-class", "unused-class", "bad-labels", "no-split", "malformed-labels"),
     *("not-normalized", "unknown-image", "duplicate-image", "malformed-table"),
     *("missing-cell", "malformed-row", "contradictory-size", "contradictory-rows"),
-    *("normalized-boxes", "corner-size-boxes", "systematic-flaw"),
+    *("normalized-boxes", "corner-size-boxes", "systematic-flaw", "training-stops"),
 }
 # Annotation, the text on the line of its flaw, kind, severity.
 ANNOTATION_FLAWS = [
@@ -171,6 +177,76 @@ def test_most_boxes_wrong_in_one_way_are_one_finding(tmp_path, boxes, kind, said
     with pytest.raises(ValueError, match="--fix cannot tell"):
         repair(survey_folder(tmp_path / "set"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def whole_set(root):
+    """Twelve pictures with given splits that can be trained on."""
+    for number in range(12):
+        split = ("train", "val", "test")[max(0, number - 9)]
+        add(root, f"p{number:02}", [BOX, GOOD_BOXES[number]], ["cell", "platelet"], [split])
+    return root
+
+
+def leave(root):
+    pass
+
+
+def share_a_picture(root):
+    add_line(root, "val", "p00")
+
+
+def add_an_unused_class(root):
+    (root / "labels.txt").write_text("cell\nplatelet\nunicorn\n")
+
+
+def keep_a_class_from_train(root):
+    edit(root / "Annotations/p10.xml", "<name>cell<", "<name>rare<")
+
+
+def make_val_difficult(root):
+    path = root / "Annotations/p10.xml"
+    path.write_text(path.read_text().replace("<difficult>0<", "<difficult>1<"))
+
+
+def drop_val(root):
+    (root / "ImageSets/Main/val.txt").unlink()
+
+
+def empty_train(root):
+    for number in range(10):
+        add(root, f"p{number:02}", [], splits=())
+
+
+def cut_a_picture(root):
+    path = picture_of(root, "p03")
+    path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize(
+    ("damage", "starts"),
+    [
+        (leave, True),
+        (share_a_picture, False),
+        (add_an_unused_class, False),
+        (keep_a_class_from_train, False),
+        (make_val_difficult, False),
+        (drop_val, True),  # one is made
+        (empty_train, False),
+        (cut_a_picture, True),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_check_and_training_agree_on_whether_it_can_start(tmp_path, damage, starts):
+    root = whole_set(tmp_path / "set")
+    damage(root)
+    assert main(["check", str(root)]) == (0 if starts else 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        if starts:
+            assert len(load_ready(open_data(root)).training) > 5
+        else:
+            with pytest.raises(ValueError):
+                load_ready(open_data(root))
 
 
 def test_a_few_swapped_corners_are_slips(tmp_path):

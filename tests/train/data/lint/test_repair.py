@@ -160,6 +160,7 @@ def test_other_tags_comments_and_split_columns_stay(tmp_path):
 def test_labels_are_mended_and_strangers_left(tmp_path, capsys):
     root, out = tmp_path / "set", tmp_path / "out"
     add(root, "a", [BOX, (0, 0, 4, 4)], ["platelet", "dog"])
+    add(root, "v", [BOX], splits=["val"])
     (root / "labels.txt").write_text("platelet\nplatelet\n")
     assert main(["check", str(root), "--fix", str(out)]) == 1
     assert "1 error left" in capsys.readouterr().out
@@ -181,7 +182,8 @@ def test_boxes_are_clipped_as_training_clips_them(tmp_path):
 
 def test_where_the_copy_may_go(tmp_path, capsys):
     root = tmp_path / "set"
-    add(root, "a", [(4, 2, 4, 2)])
+    add(root, "a", [(4, 2, 4, 2), BOX])
+    add(root, "v", splits=["val"])
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine.txt").write_text("mine")
     for out, message in [(tmp_path / "full", "holds something"), (root / "out", "outside")]:
