@@ -40,7 +40,7 @@ pip_progress := \
   /^Installing collected/ { print "  installing, a minute or two"; fflush() } \
   /^pip failed$$/ { exit 1 }
 # A file's tests share what they train and convert, so they stay with one worker.
-parallel := -n auto --dist loadfile
+parallel := -n auto --dist loadfile --no-loadscope-reorder
 # $(call stage,NAME,FLAGS): goes on where it was interrupted, and is skipped where it has ended.
 stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
   $(python) -m train --out build/$(1).keras $(2) $(FLAGS) \

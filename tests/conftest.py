@@ -20,6 +20,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the processor: no p
         os.environ.setdefault(name, "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first: none of them is begun when the other workers have nothing left to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # stable
+
+
 @pytest.fixture(scope="session")
 def make_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
     """Folders that take long to make, each made by one of the parallel workers for all of them.

@@ -45,6 +45,7 @@ _BOX_FLAWS = {
     "no-area": "has no area",
     "inverted-box": "has swapped corners, so it has no area",
     "box-outside": "is outside the {} picture",
+    "impossible-box": "reaches far out of the {} picture",
     "box-over-edge": "leaves the {} picture",
 }
 
@@ -120,13 +121,17 @@ def _same_ratio(one_wh: tuple[int, int], other_wh: tuple[int, int]) -> bool:
 def clip_box(box_px: Box, size_wh: tuple[float, float]) -> tuple[str | None, Box | None]:
     """Clip a box to the image: its flaw, if any, and the part of it inside, if any.
 
-    The flaw is one for `describe_box`. A box that leaves the picture has a flaw and a part inside.
+    The flaw is one for `describe_box`. A box that leaves the picture has a flaw and a part inside;
+    one that leaves it by more than the picture's own side is a wrong number and has none.
     """
     x_min, y_min, x_max, y_max = box_px
     if x_min == x_max or y_min == y_max:
         return "no-area", None
     if x_min > x_max or y_min > y_max:
         return "inverted-box", None
+    width, height = size_wh
+    if min(x_min + width, y_min + height, 2 * width - x_max, 2 * height - y_max) < 0:
+        return "impossible-box", None
     clipped = max(x_min, 0), max(y_min, 0), min(x_max, size_wh[0]), min(y_max, size_wh[1])
     if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
         return "box-outside", None

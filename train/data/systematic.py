@@ -25,6 +25,8 @@ _MEANINGS = {
     "no-area": "have no area; export the labels again",
     "inverted-box": "have swapped corners; export the labels again as corners x_min, y_min, "
     "x_max, y_max in pixels",
+    "impossible-box": "reach far out of their pictures; they were drawn on pictures of another "
+    "size, or the numbers are wrong",
     "box-outside": "lie outside their pictures; they were drawn on pictures of another size, or "
     "belong to other pictures",
 }

@@ -21,6 +21,9 @@ from train.data.lint.checks import check_folder
         ((40, 0, 50, 10), "is outside the 40x20 picture; skipped", None),  # touches the edge only
         ((0, -9, 10, -1), "is outside the 40x20 picture; skipped", None),
         ((-4, 5, 20, 30), "leaves the 40x20 picture; clipped", [0, 0.25, 0.5, 1]),
+        ((-40, 0, 80, 20), "leaves the 40x20 picture; clipped", [0, 0, 1, 1]),  # by a side: just so
+        ((-41, 0, 20, 20), "reaches far out of the 40x20 picture; skipped", None),
+        ((4, 2, 1e9, 1e9), "reaches far out of the 40x20 picture; skipped", None),
     ],
 )
 def test_flawed_boxes_are_named(tmp_path, box, message, left):

@@ -38,6 +38,7 @@ _LAYOUT_NAMES = frozenset(
 _SPLIT_FOLDER = re.compile(
     rf"({'|'.join(SPLIT_NAMES)})(?:[_-]?(?:images?|imgs?|labels?|annotations?|data|set|zip|\d+))*"
 )
+_ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"))
 _IGNORED_FOLDERS = frozenset(("__MACOSX", "__pycache__", "node_modules"))
 
 
@@ -52,10 +53,12 @@ class FolderFiles:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         if not self.root.is_dir():
-            raise ValueError(
-                f"{root}: expected a folder of labelled pictures, got "
-                f"{'a file' if self.root.exists() else 'no such folder'}; name the folder"
-            )
+            got, cure = "no such folder", "name the folder"
+            if self.root.exists():
+                got = "a file"
+            if self.root.suffix.lower() in _ARCHIVES:
+                cure = "unpack it and name the folder"
+            raise ValueError(f"{root}: expected a folder of labelled pictures, got {got}; {cure}")
         self._parts: dict[Path, tuple[str, ...]] = {}
         self.paths = sorted(_walk(self.root))
         self.images = [path for path in self.paths if path.suffix.lower() in IMAGE_SUFFIXES]

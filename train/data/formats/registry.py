@@ -83,7 +83,7 @@ def _unknown(files: FolderFiles) -> str:
     cure = "export the labels in one of these forms, or point to the folder that holds them"
     other = _other_tool(files)
     if other:
-        cure = f"the JSON files look like {other}'s own; export them as COCO, VOC or YOLO"
+        cure = f"the labels look like {other}'s own; export them as COCO, VOC or YOLO"
     return (
         f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt or a CSV "
         f"table, got {held}; {cure}"
@@ -91,7 +91,11 @@ def _unknown(files: FolderFiles) -> str:
 
 
 def _other_tool(files: FolderFiles) -> str | None:
-    """The labelling tool whose own JSON the folder holds, if it is known."""
+    """The labelling tool whose own JSON or XML the folder holds, if it is known."""
+    for path in files.with_suffix(".xml")[:3]:
+        with path.open("rb") as file:
+            if b"<annotations" in file.read(2048):
+                return "CVAT"
     for path in files.with_suffix(".json")[:3]:
         try:
             content = json.loads(path.read_bytes()[:20_000_000])

@@ -9,6 +9,7 @@ on in ImageSets/, beside or above the XML files.
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET  # builds and writes only; defusedxml reads
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from train.data.labeled_folder import ClassList, GivenSplit, Item, LabeledFolder
 
 LAYOUT = ("Annotations", "JPEGImages", "ImageSets/Main")  # the standard one
 _SNIFFED_BYTES = 2048
+_ROOT_TAG = re.compile(rb"<annotation[\s>/]")  # CVAT's own XML begins with <annotations>
 
 
 class _LineBuilder(ET.TreeBuilder):
@@ -251,7 +253,7 @@ def _label_files(files: FolderFiles) -> list[Path]:
 def _is_annotation(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(_SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 as well
-    return b"<annotation" in start
+    return _ROOT_TAG.search(start) is not None
 
 
 def _read_folder(files: FolderFiles, labels: Sequence[Path]) -> LabeledFolder:

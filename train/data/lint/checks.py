@@ -151,7 +151,10 @@ def _check_twins(survey: Survey) -> Iterator[Finding]:
 
 # One finding about the set stands for these where most boxes have them.
 _BOX_KINDS = frozenset(
-    ("no-area", "inverted-box", "box-outside", "box-over-edge", "duplicate-box", "not-normalized")
+    (
+        *("no-area", "inverted-box", "impossible-box", "box-outside", "box-over-edge"),
+        *("duplicate-box", "not-normalized"),
+    )
 )
 
 

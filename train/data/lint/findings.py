@@ -51,6 +51,7 @@ KINDS = {
     "no-area": Kind("warning", "skips the box", "removes it"),
     "inverted-box": Kind("warning", "skips the box", "swaps the corners back"),
     "box-outside": Kind("warning", "skips the box", "removes it"),
+    "impossible-box": Kind("warning", "skips the box", "removes it"),
     "box-over-edge": Kind("warning", "clips the box", "clips it"),
     "duplicate-box": Kind("warning", "learns both", "removes the second"),
     "not-normalized": Kind("error", "refuses the file", "removes the object"),

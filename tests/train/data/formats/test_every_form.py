@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.data.dataset import open_data
+from tests.downloads import downloaded
+from train.data.dataset import DataWarning, open_data
 from train.data.formats.voc import write_annotation
 from train.data.lint.checks import check_folder
 
@@ -244,3 +246,24 @@ def test_a_form_is_converted_and_read_again(tmp_path, write, target):
     shutil.rmtree(tmp_path / "set")  # what was written stands alone
     assert_same(tmp_path / "out", {"voc": "PASCAL VOC", "coco": "COCO", "yolo": "YOLO"}[target])
     assert not (tmp_path / "out/not_kept.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "format_name", "pictures", "boxes"),
+    [
+        ("bccd", "PASCAL VOC", 364, 4888),
+        ("kangaroo", "PASCAL VOC", 164, 266),
+        ("chess", "COCO", 289, 2870),
+        ("limes", "YOLO", 274, 2426),
+    ],
+)
+def test_real_folders_are_accepted_as_they_are(name, format_name, pictures, boxes):
+    """The counts are those that the sets' own pages give."""
+    data = open_data(downloaded(name), write=False)
+    assert data.folder.format == format_name
+    assert (len(data.folder.items), data.folder.class_counts.total()) == (pictures, boxes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        splits = [data.load(split) for split in ("train", "val", "test")]
+    assert sum(map(len, splits)) == pictures
+    assert sum(split.box_count for split in splits) >= boxes - 2  # two of bccd have no area

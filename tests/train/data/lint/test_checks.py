@@ -80,8 +80,10 @@ def test_every_kind_of_damage_is_found_with_file_and_line(tmp_path):
     }
     edge_again = len(train.read_text().splitlines()) - 1  # before the last, ghost
     outside, twice = annotations / "outside.xml", annotations / "twice.xml"
+    huge = annotations / "huge.xml"
     expected |= {
         ("Annotations/outside.xml", line_of(outside, "<xmin>50") - 1, "box-outside", "warning"),
+        ("Annotations/huge.xml", line_of(huge, "<xmax>1e") - 3, "impossible-box", "warning"),
         # an object takes nine lines; the third repeats the first
         ("Annotations/twice.xml", line_of(twice, "<bndbox>") + 20, "duplicate-box", "warning"),
         ("ImageSets/Main/train.txt", edge_again, "duplicate-id", "error"),
