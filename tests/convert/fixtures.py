@@ -94,16 +94,19 @@ def _set_weights(model) -> None:
 
 
 @pytest.fixture(scope="session", name="dataset")
-def dataset_fixture(tmp_path_factory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("cells"), {"train": 30, "test": 12, "val": 12})
+def dataset_fixture(make_once) -> Path:
+    """Do not change it: all tests share it, as they do the other files of this module."""
+    counts = {"train": 30, "test": 12, "val": 12}
+    return make_once("cells", lambda folder: write_dataset(folder, counts))
 
 
 @pytest.fixture(scope="session", name="keras_path")
-def keras_path_fixture(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("keras") / "cells.keras"
-    make_model().save(path)
-    embed(path, SPEC)
-    return path
+def keras_path_fixture(make_once) -> Path:
+    def save(folder: Path) -> None:
+        make_model().save(folder / "cells.keras")
+        embed(folder / "cells.keras", SPEC)
+
+    return make_once("cells_model", save) / "cells.keras"
 
 
 @pytest.fixture(scope="session", name="frames")
@@ -125,13 +128,19 @@ def make(variant: str, keras_path: Path, frames, folder: Path, spec=SPEC, **opti
 
 
 @pytest.fixture(scope="session", name="converted")
-def converted_fixture(keras_path, frames, tmp_path_factory) -> dict[str, Path]:
+def converted_fixture(keras_path, frames, make_once) -> dict[str, Path]:
     """variant → file with its spec, of all that a model becomes without further flags."""
-    folder = tmp_path_factory.mktemp("converted")
-    source = ConversionInput(keras_path, SPEC, frames, folder)
-    paths = {name: source.target(name) for name, row in VARIANTS.items() if not row.flag}
-    for variant, path in paths.items():
-        write_variant(variant, source, path)
-    for variant, path in paths.items():  # only now: some are made of the float32 file
-        embed(path, SPEC, {VARIANT_MEMBER: variant})
+
+    def targets(folder: Path) -> tuple[ConversionInput, dict[str, Path]]:
+        source = ConversionInput(keras_path, SPEC, frames, folder)
+        return source, {name: source.target(name) for name, row in VARIANTS.items() if not row.flag}
+
+    def convert(folder: Path) -> None:
+        source, paths = targets(folder)
+        for variant, path in paths.items():
+            write_variant(variant, source, path)
+        for variant, path in paths.items():  # only now: some are made of the float32 file
+            embed(path, SPEC, {VARIANT_MEMBER: variant})
+
+    _, paths = targets(make_once("cells_converted", convert))
     return paths
