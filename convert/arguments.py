@@ -1,4 +1,4 @@
-"""What the command lines of this package share."""
+"""Command-line flags that the commands of this package share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LATENCY_RUNS = 50  # of each model: enough for a 90th percentile, bearable on a 
 
 
 def add_model_and_data(parser: argparse.ArgumentParser) -> None:
-    """What is converted, studied or explained, and the pictures for it."""
+    """Add MODEL and --data: the model to convert, study or explain, and its pictures."""
     parser.add_argument(
         "model", type=Path, metavar="MODEL", help=".keras file of `python -m train`"
     )
@@ -21,7 +21,7 @@ def add_model_and_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_calibration_draw(parser: argparse.ArgumentParser) -> None:
-    """Where calibration pictures come from."""
+    """Add the flags that draw calibration pictures."""
     add = parser.add_argument
     add("--calibration-split", default="train", help="where calibration pictures are drawn from")
     add("--seed", type=whole_number(0), default=0, help="of the draw of calibration pictures")

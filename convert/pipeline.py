@@ -77,7 +77,7 @@ class ConversionInput:
         return self.qat
 
     def calibration(self, variant: str) -> str | None:
-        """What a file says of its calibration, as JSON; None for one that needs none."""
+        """Calibration record for a file, as JSON; None for one that needs none."""
         row = VARIANTS[variant]
         if row.calibration_method is None:
             return None
@@ -143,7 +143,7 @@ def _convert_one(source: ConversionInput, variant: str) -> Path:
 
 
 def _members(source: ConversionInput, variant: str, runtime: str) -> dict[str, str]:
-    """What a .tflite file says of itself, beside its spec."""
+    """Members that a .tflite file carries beside its spec."""
     members = {RUNTIME_VERSION_MEMBER: runtime, VARIANT_MEMBER: variant}
     found = {
         TRAINING_MEMBER: read_member(source.origin(variant), TRAINING_MEMBER),

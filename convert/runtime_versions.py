@@ -1,4 +1,4 @@
-"""Which TensorFlow Lite runtime a .tflite file needs.
+"""Runtime versions: the oldest TensorFlow Lite that runs a .tflite file.
 
 The converter writes a number into the file, but skips operators it has no number for, so the
 number can be too low; here such an operator is a finding.

@@ -36,7 +36,7 @@ def read_model(path: str | Path) -> schema.ModelT:
 
 
 def find_problems(path: str | Path, variant: str) -> list[str]:
-    """What is wrong with a converted detector: one sentence each; none is the normal case.
+    """Problems of a converted detector: one sentence each; none is the normal case.
 
     Of every variant: the spec, the tensors' names and shapes, operators and versions that
     OLDEST_RUNTIME knows, and that the device's own `Detector` runs it. Of an int8 input also: a

@@ -55,7 +55,7 @@ class PictureMatch:
 
     @property
     def difference(self) -> float:
-        """How much the two models differ in this picture: the sum of `costs`."""
+        """Difference of the two models in this picture: the sum of `costs`."""
         return float(self.costs.sum())
 
 

@@ -62,7 +62,7 @@ def write_results(path: Path, comparison: Comparison) -> list[Path]:
 
 
 def page_path(path: Path) -> Path:
-    """Where the page of a JSON report goes. Raises: ValueError if that is the JSON's own path."""
+    """Path of a JSON report's page. Raises: ValueError if that is the JSON's own path."""
     if path.suffix.lower() in (".html", ".htm"):
         raise ValueError(f"a path for the JSON expected, got {path}; the page goes beside it")
     return path.with_suffix(".html")
@@ -143,7 +143,7 @@ def _pictures(comparison: Comparison) -> list[Picture]:
 
 
 def summarize_loss(report: BenchmarkReport) -> list[str]:
-    """What int8 costs against float32 and gives, a sentence for each of SUMMARIZED in the table."""
+    """Cost and gain of int8 against float32, a sentence for each of SUMMARIZED in the table."""
     first = report.model("float32")
     sentences = []
     for second in (report.model(variant) for variant in SUMMARIZED):

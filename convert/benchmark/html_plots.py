@@ -161,14 +161,14 @@ def score_plot(pairs: np.ndarray, names: tuple[str, str], shown: float) -> str:
 
 
 def difference_plot(pairs: np.ndarray, names: tuple[str, str]) -> str:
-    """How often the scores of matched detections differ by how much. pairs: (P, 2)."""
+    """Histogram of the score differences of matched detections. pairs: (P, 2)."""
     differences = pairs[:, 1] - pairs[:, 0]
     reach = max(0.02, float(np.abs(differences).max()))
     return _histogram(differences, (-reach, reach), f"score of {names[1]} - score of {names[0]}")
 
 
 def iou_plot(ious: np.ndarray) -> str:
-    """How well the boxes of matched detections coincide. ious: (P,)."""
+    """Histogram of the IoU of matched detections. ious: (P,)."""
     return _histogram(ious, (min(0.9, float(ious.min())), 1), "IoU of the two boxes")
 
 
@@ -185,7 +185,7 @@ def _histogram(values: np.ndarray, limits: tuple[float, float], label: str) -> s
 
 
 def _svg(draw: Callable[[Figure], None], height: float) -> str:
-    """What `draw` paints on a figure `height` inches high, as an <svg> element."""
+    """An <svg> element: `draw` on a figure `height` inches high."""
     import matplotlib  # an extra that a board need not have
     from matplotlib.figure import Figure  # the object interface needs no display
 

@@ -1,4 +1,4 @@
-"""What detectors find when every guess counts: the thresholds of `train.evaluation.coco`."""
+"""Predictions of detectors at the thresholds of `train.evaluation.coco`: every guess counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def use_accuracy_thresholds(detectors: Sequence[Detector]) -> None:
 
 
 def find(detector: Detector, frame: np.ndarray) -> PictureDetections:
-    """What a detector finds in an (H, W, 3) uint8 frame; boxes xyxy in [0, 1], best first."""
+    """Detections in an (H, W, 3) uint8 frame; boxes xyxy in [0, 1], best first."""
     height, width = frame.shape[:2]
     seen = detector.detect(frame)
     return (

@@ -170,7 +170,7 @@ def _calibration(detectors: Sequence[Detector], variants: Sequence[str | None]) 
 def _compared(
     variants: Sequence[str | None], paths: Sequence[Path], needed: bool
 ) -> dict[str, int]:
-    """Where each of COMPARED stands in the list, the first of its kind; {} unless both do."""
+    """Index of each of COMPARED in the list, the first of its kind; {} unless both are there."""
     if set(COMPARED) <= set(variants):
         return {variant: variants.index(variant) for variant in COMPARED}
     if needed:

@@ -46,7 +46,7 @@ def format_report(report: BenchmarkReport) -> str:
 
 
 def conditions(report: BenchmarkReport) -> list[str]:
-    """What the numbers were measured with, a line each."""
+    """Conditions of the measurement, a line each."""
     data, latency, accuracy = report.data, report.thresholds.latency, report.thresholds.accuracy
     difficult = f" ({data.difficult} difficult, counted neither way)" if data.difficult else ""
     return [
@@ -93,7 +93,7 @@ def class_rows(models: Sequence[ModelRow], key: str, title: str) -> list[list[st
 
 
 def agreement_lines(agreement: Agreement) -> list[str]:
-    """How far two models agree, in sentences."""
+    """Agreement of two models, in sentences."""
     first, second = agreement.variants
     lines = [
         f"shown at score >= {agreement.score_threshold:g}: {agreement.both} by both, "

@@ -153,7 +153,7 @@ def _explain(args: argparse.Namespace, command: str) -> Explanation:
 
 
 def _detector(path: Path, spec: DetectorSpec) -> Detector | None:
-    """What runs the file; None where the device refuses it, as one calibrated on other pixels.
+    """Detector of the file; None where the device refuses it, as one calibrated on other pixels.
 
     Raises: ValueError for a file of another model; ConversionError for one that does not load.
     """

@@ -24,7 +24,7 @@ STRETCHED = 4.0  # times as wide as what the detections need: two of the eight b
 
 
 def flat_frames(frames: Sequence[np.ndarray]) -> str | None:
-    """What is on pictures without any contrast, in words; None if some picture has some.
+    """Content of pictures without any contrast, in words; None if some picture has some.
 
     Args:
         frames: (H, W, 3) uint8 each.

@@ -87,7 +87,7 @@ def in_other_lights(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _behind(op: FusedOp) -> list[Layer]:
-    """What an operation does once its convolution, if it has one, is computed."""
+    """Part of an operation behind its convolution, if it has one."""
     own = [op.layers[0].activation] if op.convolves else []
     return [*own, *op.rest]
 

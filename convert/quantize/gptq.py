@@ -23,7 +23,7 @@ SAMPLES = 4096  # positions of a batch, for kernels wider than one pixel
 
 
 def weight_delta_of(layer: FoldedConvolution, inputs: np.ndarray) -> np.ndarray:
-    """What to add to a folded kernel so that it lies on the steps that int8 has.
+    """Weight delta: added to a folded kernel, it lies on int8's steps.
 
     Args:
         inputs: (B, H, W, C) float32, what the int8 net delivers to this layer.
@@ -59,7 +59,7 @@ def second_moments(layer: FoldedConvolution, inputs: np.ndarray) -> np.ndarray:
 
 
 def _patches(convolution: keras.Layer, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a kernel lies on, (positions, height * width, C); of a wide one, SAMPLES positions."""
+    """Patches under a kernel, (positions, height * width, C); of a wide one, SAMPLES positions."""
     size, strides = convolution.kernel_size, convolution.strides
     reach = [(k - 1) * d + 1 for k, d in zip(size, convolution.dilation_rate, strict=True)]
     if convolution.padding == "same":

@@ -136,7 +136,7 @@ class _Directory:
         return self.unpack("H", entry[:2])[0]
 
     def value(self, entry: bytes) -> _Field:
-        """What an entry holds or points to; no bytes where its type is unknown."""
+        """Value of an entry, in it or pointed to; no bytes where its type is unknown."""
         _, kind, count, slot = struct.unpack(self.order + self._entry_form, entry)
         size = count * struct.calcsize(self.order + _FIELD_TYPES.get(kind, ""))
         if size <= len(slot):

@@ -91,7 +91,7 @@ def _minus(ap: float | None, reference: float | None) -> float | None:
 
 
 def draw_study(report: StudyReport, path: Path) -> None:
-    """What int8 costs against the number of pictures, and by method, as a PNG."""
+    """Plot of int8's cost against the number of pictures, and by method, as a PNG."""
     figure = Figure(figsize=(12, 4.2), layout="constrained")
     counts, methods = figure.subplots(1, 2, width_ratios=(1, 1.4))
     _draw_counts(counts, report.rows)

@@ -58,7 +58,7 @@ def usage(pid: int) -> dict:
 
 
 def drift(rows: list[dict], key: str) -> dict:
-    """How a column moves after the warm-up.
+    """Drift of a column after the warm-up.
 
     Returns: first, last (medians of the first and last tenth), per_hour (least squares) and its
     standard error.
@@ -91,7 +91,7 @@ def _slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def complaints(drifts: dict[str, dict], lost: int, counted_lost: int) -> list[str]:
-    """What is not flat, in words; empty where all is well."""
+    """Complaints about columns that are not flat; empty where all is well."""
     found = []
     memory = drifts["mb"]
     if memory["per_hour"] > MEGABYTES_PER_HOUR + SPREAD * memory["standard_error"]:

@@ -125,7 +125,7 @@ def _warn(dataset: DetectionDataset, left: int, flaws: Sequence[str]) -> None:
 
 
 def _read_cache(path: Path) -> Decoded:
-    """What is remembered; nothing where the file is missing, damaged or of another Pillow."""
+    """Remembered pictures; none where the file is missing, damaged or of another Pillow."""
     try:
         content = json.loads(path.read_text("utf-8"))
         if content["pillow"] != PIL.__version__:

@@ -154,7 +154,7 @@ def _go_on(recipe: dict[str, Any], files: TrainingFiles) -> Progress:
 
 
 def _changed_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """How the pictures of a recipe differ from those of an earlier one, a clause a split.
+    """Difference of a recipe's pictures from those of an earlier one, a clause a split.
 
     Early recipes knew the training split only, and not how many pictures it has.
     """
@@ -176,7 +176,7 @@ def _changed_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[st
 
 
 def advise(state: Path, cure: str, first: bool = True) -> str:
-    """What to do after a training has ended too early: `cure`, then go on, or start again.
+    """Advice after a training has ended too early: `cure`, then go on, or start again.
 
     Only where there is a state, --resume is advised: in the first batches there is none yet.
 

@@ -93,7 +93,7 @@ def read_login(file: str | Path | None, environment: Mapping[str, str] = os.envi
 def make_tls(
     broker: Broker, ca: str | None = None, certificate: str | None = None, key: str | None = None
 ) -> ssl.SSLContext | None:
-    """What TLS needs, None for a broker without.
+    """TLS settings, None for a broker without.
 
     Args:
         ca: file of the authorities to believe, the system's where None.

@@ -136,7 +136,7 @@ class RetainedStates:
 
     @property
     def untold(self) -> int:
-        """How many are to be told."""
+        """Number of those to be told."""
         with self._mutex:
             return len(self._untold)
 

@@ -104,7 +104,7 @@ FLAGS = SinkFlags(
 
 
 def state_folder() -> Path:
-    """Where this program may leave what outlives it: systemd's choice, else the user's."""
+    """State folder of this program: systemd's choice, else the user's."""
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     if given:
         return Path(given)

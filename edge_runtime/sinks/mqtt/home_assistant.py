@@ -17,7 +17,7 @@ EXPIRE_SECONDS = 120  # four times the pause between two messages of `status`
 
 
 def birth_topic(prefix: str) -> str:
-    """Where Home Assistant says "online" when it has started."""
+    """Topic on which Home Assistant says "online" when it has started."""
     return f"{prefix}/status"
 
 
@@ -122,7 +122,7 @@ ROOT = "edge_runtime"
 
 
 def slug(text: str) -> str:
-    """What Home Assistant allows in a topic, letters, digits, _ and -, of any text.
+    """Slug of a text: the letters, digits, _ and - that Home Assistant allows in a topic.
 
     An accent falls off; where nothing is left, the letters' numbers stand in.
     """

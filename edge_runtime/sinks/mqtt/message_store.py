@@ -142,7 +142,7 @@ class MessageStore:
         return None, damaged
 
     def numbers_from(self, first: int) -> int:
-        """How many messages have the number `first` or a higher one. Raises: OSError."""
+        """Count of messages with the number `first` or a higher one. Raises: OSError."""
         if self._writer is None:
             return 0
         with _errors_of(self._path):
@@ -240,7 +240,7 @@ def _errors_of(path: Path) -> Iterator[None]:
 
 
 def _rescue(path: Path) -> list[Message]:
-    """What can still be read of a damaged file."""
+    """Messages that can still be read of a damaged file."""
     found: list[Message] = []
     connection = _connect(path)
     with suppress(sqlite3.Error):

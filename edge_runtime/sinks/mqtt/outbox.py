@@ -202,7 +202,7 @@ class Outbox:
                     self._acknowledged.append(message.number)
 
     def _make_room(self, oldest: Sequence[int]) -> list[int]:
-        """Which of the oldest numbers on disk may go: none that is on its way."""
+        """Oldest numbers on disk that may go: none that is on its way."""
         with self._mutex:
             lost = [number for number in oldest if number >= self._next]
             if lost:
@@ -231,7 +231,7 @@ class Outbox:
                 self._next = max(self._next, self._stored + 1)
 
     def _bound_fresh(self) -> None:
-        """Where the disk takes nothing, memory stays bounded."""
+        """Bound the memory where the disk takes nothing."""
         with self._mutex:
             while self._fresh_bytes > FRESH_BYTES:
                 number = next((n for n in self._fresh if n >= self._next), None)

@@ -154,7 +154,7 @@ class MqttSink(Sink):
             self._connection.set(self._topics.motion, word)
 
     def _tick(self, now: float) -> None:
-        """What is due without a result."""
+        """Work that is due without a result."""
         if now - self._in_sight_at >= MOTION_SECONDS:
             self._set_motion(False, time.time())
         if now - self._result_at >= BLIND_SECONDS:

@@ -260,7 +260,7 @@ def _merge(
 
 
 def _place(files: FolderFiles, label: Path, image: CocoImage) -> str:
-    """Where a missing picture would lie."""
+    """Path at which a missing picture would lie."""
     names = image.file_name.replace("\\", "/").split("/")
     kept = [name for name in names if name not in ("", ".", "..")]
     return "/".join([*files.parts(label), *kept])

@@ -216,7 +216,7 @@ def _key(name: str) -> str:
 
 
 def distance(first: Sequence[str], second: Sequence[str]) -> int:
-    """How far two folders are apart: 0 the same, 1 one name differs, 2 one lies in the other, 3."""
+    """Distance of two folders: 0 the same, 1 one name differs, 2 one lies in the other, 3."""
     if tuple(first) == tuple(second):
         return 0
     if len(first) == len(second) and sum(a != b for a, b in zip(first, second, strict=True)) == 1:
@@ -290,7 +290,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def _folders_above(relative: Sequence[str]) -> int:
-    """How many folders all the paths have in common before the first of the layout."""
+    """Number of folders that all paths have in common before the first of the layout."""
     if not relative:
         return 0
     folders = [PurePosixPath(path).parts[:-1] for path in relative]

@@ -121,7 +121,7 @@ class _Walk:
         return value
 
     def found(self) -> str:
-        """What comes next, for a message."""
+        """Next character, for a message."""
         text = self.text[self._at : self._at + 20].split("\n")[0]
         return repr(text) if text else "the end of the file"
 

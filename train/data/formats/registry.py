@@ -74,7 +74,7 @@ def _check_one_set(files: FolderFiles) -> None:
 
 
 def _unknown(files: FolderFiles) -> str:
-    """What a folder holds that no format fits, and what is expected."""
+    """Message for a folder that no format fits: what it holds, what is expected."""
     counts = {
         "pictures": len(files.images),
         **{f"{end} files": len(files.with_suffix(end)) for end in _LABEL_SUFFIXES},

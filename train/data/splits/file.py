@@ -26,7 +26,7 @@ class StoredSplits:
 
 
 def splits_path(root: str | Path) -> Path:
-    """Where made splits of a data set lie.
+    """Path of the made splits of a data set.
 
     splits.json in its folder if there is one or can be; else a file under build/splits, whose name
     holds the folder's name and 8 hex digits of its path.

@@ -130,7 +130,7 @@ def writing(folder: LabeledFolder, out: Path) -> Iterator[tuple[Path, Selection]
 
 
 def kept(selection: Selection) -> Kept:
-    """What a writer has written of a selection."""
+    """Summary of a written selection."""
     splits = {name: len(pictures) for name, pictures in selection.splits.items()}
     return Kept(len(selection.pictures), selection.boxes, splits, tuple(selection.not_kept))
 

@@ -113,7 +113,7 @@ def _class_name(text: str, number: int, line: int, classes: NumberedNames) -> st
 
 
 def _form(count: int, pose_numbers: int) -> str | None:
-    """What a line with so many numbers after its class holds: "" is a box, None nothing known."""
+    """Form of a line with so many numbers after its class: "" is a box, None nothing known."""
     if count == 4:
         return ""
     if pose_numbers and count == 4 + pose_numbers:

@@ -28,7 +28,7 @@ _OTHER_TEXT = re.compile(
 
 
 def sniff(path: Path) -> str:
-    """What a text file's first line looks like.
+    """Likeness of a text file's first line to a label.
 
     Returns: "empty", "list" of pictures, "fractions" of a label file, "numbers" of one that are
     no fractions, "other".
@@ -120,7 +120,7 @@ def split_word(path: Path) -> str | None:
 
 
 def _usual_folders(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Where the label file of a picture in a folder is looked for first."""
+    """Folders in which the label file of a picture is looked for first."""
     folders = []
     for index in reversed(range(len(parts))):
         if parts[index].lower() == "images":
@@ -150,7 +150,7 @@ def _pair_nearest(files: FolderFiles, texts: list[Path], labels: dict[Path, list
 
 
 def _apart(files: FolderFiles, image: Path, label: Path) -> int | None:
-    """How far apart they lie, None where they do not belong together."""
+    """Distance of the two, None where they do not belong together."""
     first, second = files.parts(image), files.parts(label)
     splits = split_of(first), split_of(second)
     if None not in splits and splits[0] != splits[1]:
