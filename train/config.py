@@ -39,14 +39,24 @@ class LearningSettings:
     preset: str = setting(
         "fpnlite", "levels, anchors and width of the net", choices=sorted(PRESETS)
     )
-    anchors: str = setting("", "file of `python -m train.anchors --out`; empty: the preset's")
+    anchors: str = setting(
+        "",
+        "file of `python -m train.anchors --out`, or preset; empty: the preset's where they reach "
+        "nearly all boxes, else fitted to them",
+    )
     input_size: int = setting(
         0, "height and width of the input in pixels; 0: the preset's", 64, 2048, zero="the preset's"
     )
     alpha: float = setting(
         0.0, "width multiplier of the backbone; 0: the preset's", 0.1, 2, zero="the preset's"
     )
-    epochs: int = setting(60, "passes over the training split; more still helps from scratch", 1)
+    epochs: int = setting(
+        0,
+        "passes over the training split; more still helps from scratch; 0: from the number of "
+        "pictures",
+        1,
+        zero="from the number of pictures",
+    )
     stop_after: int = setting(
         0, "epochs after which to stop, the learning rate still high, for a next stage; 0: all", 0
     )
@@ -56,8 +66,8 @@ class LearningSettings:
         1,
     )
     learning_rate: float = setting(
-        2e-3,
-        "Adam's peak; lower trains too slowly from scratch, higher shakes the statistics",
+        1e-3,
+        "Adam's peak; from scratch rather 2e-3, higher shakes the statistics",
         1e-9,
         1,
     )
@@ -70,25 +80,25 @@ class LearningSettings:
         "a first stage from scratch, as a net that finds nothing yet learns little from them",
     )
     weight_decay: float = setting(
-        0.05,
+        1e-4,
         "share of a weight lost a step at learning rate 1 (AdamW); spares biases, batch norm",
         0,
         0.99,
     )
     backbone_rate: float = setting(
-        0.15,
-        "learning rate of a pretrained backbone relative to the heads': it knows much already",
+        1.0,
+        "learning rate of a pretrained backbone relative to the heads': objects are not ImageNet's",
         1e-6,
         1,
     )
     frozen_blocks: int = setting(
-        3,
+        0,
         "first blocks of a pretrained backbone that stay as they are: edges and colours; faster",
         0,
         16,
     )
     freeze_batch_norm: bool = setting(
-        True, "keep a pretrained backbone's statistics: better than those of a few hundred pictures"
+        False, "keep a pretrained backbone's statistics: only where its weights hardly move"
     )
 
 
@@ -99,7 +109,9 @@ class TrainConfig(AugmentationSettings, LearningSettings):
     The fields of the last base come first, and so do its flags.
     """
 
-    validate_every: int = setting(2, "epochs between measurements of validation AP", 1)
+    validate_every: int = setting(
+        0, "epochs between measurements of validation AP; 0: some 25 in all", 1, zero="some 25"
+    )
     qat: bool = setting(
         False,
         "quantisation-aware: the float detector of --start-from learns to live with int8; sets "
@@ -109,11 +121,11 @@ class TrainConfig(AugmentationSettings, LearningSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.stop_after > self.epochs:
+        if self.epochs and self.stop_after > self.epochs:
             raise ValueError(
                 f"--stop-after is 0 to {self.epochs} (--epochs), got {self.stop_after}"
             )
-        if self.warmup_epochs > self.epochs:
+        if self.epochs and self.warmup_epochs > self.epochs:
             raise ValueError(
                 f"--warmup-epochs is --epochs ({self.epochs}) at most, got {self.warmup_epochs}; "
                 "the learning rate would never reach its peak"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from train.anchors.levels import load_levels
 from train.config import TrainConfig
 from train.data.dataset import DetectionDataset
 from train.data.readiness import Splits
+from train.from_data import fit_anchors
 from train.model.backbone import freeze
 from train.model.presets import PRESETS
 from train.model.ssd import build_ssd
@@ -22,17 +24,35 @@ from train.training.distributed import Cluster, share_weights
 from train.training.initial_weights import Initial
 from train.training.model_views import ModelViews
 
+OWN_ANCHORS = "preset"  # --anchors: the preset's, whatever the boxes
 
-def make_spec(config: TrainConfig, class_names: tuple[str, ...], initial: Initial) -> DetectorSpec:
+
+def make_spec(
+    config: TrainConfig,
+    training: DetectionDataset,
+    initial: Initial,
+    begun: Mapping[str, Any] | None = None,
+) -> tuple[DetectorSpec, tuple[str, ...]]:
     """The spec that a recipe asks for, or that it finds in the detector that goes on learning.
 
+    Args:
+        begun: the spec of an interrupted training, as JSON, whose fitted anchors stay.
+
+    Returns: the spec, and a line on anchors that were fitted to the boxes.
     Raises: ValueError, FileNotFoundError for anchors or a detector that do not fit.
     """
     if config.qat:
-        return read_float_spec(initial.detector, class_names)
+        return read_float_spec(initial.detector, training.class_names), ()
     side = config.input_size
-    spec = PRESETS[config.preset].spec(class_names, (side, side) if side else None)
-    return replace(spec, levels=load_levels(config.anchors)) if config.anchors else spec
+    preset = PRESETS[config.preset]
+    spec = preset.spec(training.class_names, (side, side) if side else None)
+    if config.anchors not in ("", OWN_ANCHORS):
+        return replace(spec, levels=load_levels(config.anchors)), ()
+    if config.anchors or initial.start_from:  # a detector's heads are those of its own anchors
+        return spec, ()
+    if begun:
+        return replace(spec, levels=DetectorSpec.from_json(json.dumps(begun)).levels), ()
+    return fit_anchors(spec, training, config.seed)
 
 
 def build_views(

@@ -20,12 +20,20 @@ from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
 from train.data.dataset import DetectionDataset, open_data
 from train.data.readiness import Splits, load_splits
+from train.from_data import as_begun, settle
 from train.model.batch_norm import with_fused_batch_norm
 from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
 from train.model.ssd import multiply_adds
 from train.setup import build_views, describe_recipe, make_spec
 from train.training.callbacks import BestCheckpoint, Speed, Validation
-from train.training.checkpoint import Progress, TrainingFiles, advise, begin, restore_state
+from train.training.checkpoint import (
+    Progress,
+    TrainingFiles,
+    advise,
+    begin,
+    read_progress,
+    restore_state,
+)
 from train.training.distributed import (
     SINGLE,
     Cluster,
@@ -86,7 +94,12 @@ def train(
         if cluster.first:
             print(*opened.notes, sep="\n")
         splits = load_splits(opened, config.train_split, config.val_split)
-        spec = make_spec(config, splits.training.class_names, initial)
+        begun = read_progress(files.state).recipe if resume and files.state.is_file() else {}
+        settled = settle(as_begun(config, begun), splits.training)
+        config = settled.config
+        spec, fitted = make_spec(config, splits.training, initial, begun.get("spec"))
+        if cluster.first and (settled.reasons or fitted):
+            print(*settled.reasons, *fitted, sep="\n")
         recipe = describe_recipe(config, spec, initial, splits)
         distribution = _distribution(config)
         if tensorboard:

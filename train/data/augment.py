@@ -177,16 +177,26 @@ class AugmentationSettings:
         0.0, "probability; 0.5 where there is no up, as in microscopy", 0, 1
     )
     # What crop and zoom_out leave, a fifth by default, stays as the device sees it.
-    crop: float = setting(0.5, "probability of a random crop, which makes objects larger", 0, 1)
+    crop: float = setting(0.4, "probability of a random crop, which makes objects larger", 0, 1)
     # Less shows too little of most objects, and blurs them.
     min_crop: float = setting(
-        0.3, "smallest side of a crop, as a fraction of the picture's", 0.05, 1
+        0.0,
+        "smallest side of a crop, as a fraction of the picture's; 0: from the objects' sizes",
+        0.05,
+        1,
+        zero="from the objects' sizes",
     )
     zoom_out: float = setting(
-        0.3, "probability of a larger canvas, which makes objects smaller", 0, 1
+        0.2, "probability of a larger canvas, which makes objects smaller", 0, 1
     )
     # The SSD paper's 4 turns a tenth of the image into 6 pixels of 256.
-    max_zoom: float = setting(2.5, "largest canvas side; small objects vanish above it", 1, 100)
+    max_zoom: float = setting(
+        0.0,
+        "largest canvas side; small objects vanish above it; 0: from the objects' sizes",
+        1,
+        100,
+        zero="from the objects' sizes",
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
