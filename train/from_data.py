@@ -39,7 +39,7 @@ def settle(config: TrainConfig, training: DetectionDataset) -> Settled:
 
     Raises: ValueError where a given setting does not go with the chosen ones.
     """
-    chosen: dict[str, float] = {}
+    chosen: dict[str, Any] = {}
     reasons = []
     if not config.epochs:
         chosen["epochs"] = _epochs(len(training))
@@ -98,9 +98,8 @@ def fit_anchors(
     after = _reached(training, fitted)
     if after < before + GAIN:
         return spec, ()
-    return fitted, (
-        f"anchors fitted to the boxes: they reach {after:.1%}, the preset's {before:.1%}",
-    )
+    said = f"anchors fitted to the boxes: they reach {after:.1%} of them, the preset's {before:.1%}"
+    return fitted, (said,)
 
 
 def _reached(training: DetectionDataset, spec: DetectorSpec) -> float:

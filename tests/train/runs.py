@@ -20,7 +20,13 @@ STILL = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0")
 
 def run(scenes: Path, out: Path, *flags: str) -> int:
     """`python -m train` with the preset "digits". Returns: the exit status."""
-    recipe = {"preset": "digits", "batch-size": 4, "validate-every": 1, "horizontal-flip": 0}
+    recipe = {
+        "preset": "digits",
+        "anchors": "preset",
+        "batch-size": 4,
+        "validate-every": 1,
+        "horizontal-flip": 0,
+    }
     given = [f"--{flag}={value}" for flag, value in recipe.items()]
     if not any(flag.startswith(("--start-from", "--backbone-weights")) for flag in flags):
         given.append("--from-scratch")

@@ -12,7 +12,7 @@ from edge_runtime.detector.spec import AnchorLevel, read_spec
 from tests.train.runs import STILL, losses, run, stopped_after_an_epoch
 from train.anchors.levels import save_levels
 from train.config import TrainConfig
-from train.data.dataset import load_dataset
+from train.data.dataset import DetectionDataset, load_dataset
 from train.evaluation.coco import evaluate
 from train.model.presets import PRESETS
 from train.setup import make_spec
