@@ -55,7 +55,7 @@ class LearningSettings:
         "passes over the training split; more still helps from scratch; 0: from the number of "
         "pictures",
         1,
-        zero="from the number of pictures",
+        zero="what the number of pictures suggests",
     )
     stop_after: int = setting(
         0, "epochs after which to stop, the learning rate still high, for a next stage; 0: all", 0

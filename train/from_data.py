@@ -12,6 +12,7 @@ from edge_runtime.detector.spec import DetectorSpec
 from train.anchors.coverage import ALL, reach_by_class
 from train.anchors.kmeans import fit_spec
 from train.config import TrainConfig
+from train.data.augment import USUAL_MAX_ZOOM, USUAL_MIN_CROP
 from train.data.dataset import DetectionDataset
 
 # Augmented pictures of a training. Steps teach, not epochs: 60 epochs of 114 pictures are 6,800.
@@ -21,7 +22,7 @@ VALIDATIONS = 25  # in a training: each costs a pass over the validation split
 # An object that takes this much of its picture's side is large: a crop of 0.3 would cut it.
 LARGE_SIDE = 0.35
 LARGE = {"min_crop": 0.5, "max_zoom": 1.5}
-SMALL = {"min_crop": 0.3, "max_zoom": 2.5}
+SMALL = {"min_crop": USUAL_MIN_CROP, "max_zoom": USUAL_MAX_ZOOM}
 REACHED = 0.98  # share of boxes: the preset's anchors will do
 GAIN = 0.01  # of that share, for which fitted anchors are worth being others than the preset's
 

@@ -21,6 +21,7 @@ from train.settings import check_settings, setting
 # image, boxes, class_ids
 Sample: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 
+USUAL_MIN_CROP, USUAL_MAX_ZOOM = 0.3, 2.5  # where nothing is known of the objects
 TRIALS = 50  # windows drawn for one crop, as SSD's Caffe code does
 MIN_IOUS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # the paper's, and 0 for any window
 SMALLEST_SIDE = 1e-3  # a third of a pixel of 300: nothing to see, and its log() swamps the loss
@@ -184,7 +185,7 @@ class AugmentationSettings:
         "smallest side of a crop, as a fraction of the picture's; 0: from the objects' sizes",
         0.05,
         1,
-        zero="from the objects' sizes",
+        zero="what the objects' sizes suggest",
     )
     zoom_out: float = setting(
         0.2, "probability of a larger canvas, which makes objects smaller", 0, 1
@@ -195,7 +196,7 @@ class AugmentationSettings:
         "largest canvas side; small objects vanish above it; 0: from the objects' sizes",
         1,
         100,
-        zero="from the objects' sizes",
+        zero="what the objects' sizes suggest",
     )
 
     def __post_init__(self) -> None:
@@ -243,10 +244,12 @@ class Augmentation(AugmentationSettings):
         boxes = np.asarray(boxes, np.float32)
         chance = rng.random()
         if chance < self.crop:
-            limits = {"min_side": self.min_crop, "min_visible": self.min_visible}
+            limits = {"min_side": self.min_crop or USUAL_MIN_CROP, "min_visible": self.min_visible}
             image, boxes, class_ids = random_crop(image, boxes, class_ids, rng, **limits)
         elif chance < self.crop + self.zoom_out:
-            image, boxes = zoom_out(image, boxes, rng, max_zoom=self.max_zoom, canvas_hw=input_hw)
+            image, boxes = zoom_out(
+                image, boxes, rng, max_zoom=self.max_zoom or USUAL_MAX_ZOOM, canvas_hw=input_hw
+            )
         if input_hw is not None:
             image = resize(image, input_hw)
         if rng.random() < self.horizontal_flip:

@@ -205,5 +205,5 @@ def test_impossible_settings_are_refused():
         Augmentation(horizontal_flip=1.5)
     with pytest.raises(ValueError, match="gets one of them"):
         Augmentation(crop=0.7, zoom_out=0.4)
-    with pytest.raises(ValueError, match=r"--max-zoom is 1 to 100, got 0\.5"):
+    with pytest.raises(ValueError, match=r"--max-zoom is 1 to 100, or 0 for .*, got 0\.5"):
         Augmentation(max_zoom=0.5)
