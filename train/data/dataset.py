@@ -44,7 +44,8 @@ class Example:
 
     width, height: pixels. boxes: (N, 4) float32 xyxy in [0, 1] of the picture, each with an area.
     class_ids: (N,) int64, index into the data set's class_names. difficult: (N,) bool, boxes that
-    count neither way: VOC's difficult, COCO's crowd. image_id: see `LabeledFolder.items`.
+    count neither way: VOC's difficult, COCO's crowd. image_id: see `LabeledFolder.items`. crowd:
+    (N,) bool, of the difficult ones those that are one box around many; None for none.
     """
 
     image_path: Path
@@ -54,6 +55,12 @@ class Example:
     class_ids: np.ndarray
     difficult: np.ndarray
     image_id: str
+    crowd: np.ndarray | None = None
+
+    @property
+    def single(self) -> np.ndarray:
+        """(N,) bool, boxes around one object: a crowd learnt as one would be a wrong object."""
+        return np.ones(len(self.boxes), bool) if self.crowd is None else ~self.crowd
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,8 +207,7 @@ def open_data(root: str | Path, write: bool = True) -> LabeledData:
     """
     folder = read_folder(root)
     given = {name: tuple(split.lines.values()) for name, split in folder.splits.items()}
-    complete = {"train", "val", "test"} <= given.keys()
-    if complete or (given and given.keys().isdisjoint(("train", "trainval"))):
+    if {"train", "val", "test"} <= given.keys():
         return LabeledData(folder, given, made=False, notes=(folder.describe(), *folder.notes))
     items = [_split_item(item) for item in folder.items.values() if _is_usable(item)]
     useless = [item for item in folder.items.values() if not _is_usable(item)]
@@ -277,4 +283,5 @@ def _to_example(item: Item, class_names: tuple[str, ...]) -> Example | None:
         np.array([class_names.index(each.name) for each in kept], np.int64),
         np.array([each.difficult or each.crowd for each in kept], bool),
         item.image_id,
+        np.array([each.crowd for each in kept], bool),
     )
