@@ -72,7 +72,7 @@ data: $(installed) ## draw the embedded default, scenes of handwritten digits
 	@$(python) -m train.digits --out $(digits)
 
 check-data: $(needs) ## what is wrong with the pictures and labels in DATA, and what would be done
-	@$(python) -m train.data check $(DATA) $(FLAGS)
+	@$(python) -m train.data check "$(DATA)" $(FLAGS)
 
 train: $(installed) data ## train the shipped detector again, from scratch, overnight
 	@$(call stage,digits_256,$(digits_recipe) $(coarse))
@@ -80,14 +80,14 @@ train: $(installed) data ## train the shipped detector again, from scratch, over
 	@$(call stage,digits_qat,$(digits_qat))
 
 convert: $(needs) ## int8 and other .tflite files, and what they cost: report.html
-	@$(python) -m convert $(MODEL) $(if $(QAT),--qat $(QAT)) --data $(DATA) --out $(OUT) $(FLAGS)
+	@$(python) -m convert "$(MODEL)" $(if $(QAT),--qat "$(QAT)") --data "$(DATA)" --out "$(OUT)" $(FLAGS)
 
 benchmark: $(needs) ## measure again the files that convert wrote
-	@ls $(OUT)/*.tflite >/dev/null 2>&1 || { echo "no .tflite file in $(OUT): make convert first"; exit 2; }
-	@$(python) -m convert.benchmark $(OUT)/*.tflite --data $(DATA) --out $(OUT)/report.json $(FLAGS)
+	@ls "$(OUT)"/*.tflite >/dev/null 2>&1 || { echo "no .tflite file in $(OUT): make convert first"; exit 2; }
+	@$(python) -m convert.benchmark "$(OUT)"/*.tflite --data "$(DATA)" --out "$(OUT)"/report.json $(FLAGS)
 
 detect: $(if $(IMAGES),$(installed),$(needs)) ## what DETECTOR finds in IMAGES="a.jpg b.jpg": JSON lines and pictures
-	@$(python) -m edge_runtime detect $(DETECTOR) $(or $(IMAGES),$(DATA)/JPEGImages/test_0000?.jpg) \
+	@$(python) -m edge_runtime detect $(DETECTOR) $(or $(IMAGES),"$(DATA)"/JPEGImages/test_0000?.jpg) \
 	  --out build/detections $(FLAGS)
 
 test: $(installed) ## run the tests, on all cores

@@ -158,4 +158,9 @@ def add_initial_flags(parser: argparse.ArgumentParser) -> None:
         "None: those that Keras downloads",
     )
     add("--from-scratch", action="store_true", help="random weights, for thousands of pictures")
-    add("--start-from", type=Path, help="weights of this .keras file, at any input size")
+    add(
+        "--start-from",
+        type=Path,
+        help="weights of this .keras file, at any input size; classes and anchors that it does not "
+        "have begin anew, and with other classes its backbone counts as pretrained",
+    )

@@ -7,7 +7,7 @@ import json
 import sys
 import traceback
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -80,7 +80,8 @@ def train(
     finds, and, until the training has ended, the state from which `resume` goes on.
 
     Args:
-        initial: first weights. A pretrained backbone moves more slowly, its first blocks not.
+        initial: first weights. A pretrained backbone moves more slowly, its first blocks not; so
+            does that of a detector of other classes.
         tensorboard: write the curves for TensorBoard, too.
         command: what the user typed, for the model's provenance.
         cluster: the processes that train together; the first alone reads weights and writes.
@@ -104,7 +105,15 @@ def train(
         distribution = _distribution(config)
         if tensorboard:
             check_installed()
-    start = share_progress(cluster, recipe, lambda: begin(recipe, files, resume, overwrite))
+
+    def first_progress() -> Progress:
+        # Only the first host has the file to start from, and a resumed training does without.
+        found = {} if resume else {"fine_tuning": initial.is_fine_tuning(spec.class_names)}
+        return begin({**recipe, **found}, files, resume, overwrite)
+
+    start = share_progress(cluster, recipe, first_progress)
+    # A state that does not say was written when the classes had to be the same.
+    initial = replace(initial, fine_tuning=start.recipe.get("fine_tuning", False))
     job = _Job(config, initial, splits, spec, files, start, cluster, distribution)
     return _finish(_run(job, command, tensorboard), files, cluster)
 
@@ -119,7 +128,9 @@ def _run(job: _Job, command: str, tensorboard: bool) -> BestCheckpoint:
     validation = Validation(
         views, validating, job.spec, config.validate_every, config.epochs_trained
     )
-    provenance = describe_training(config, training, command, _software(), job.initial.start_from)
+    provenance = describe_training(
+        config, training, command, _software(), job.initial.start_from, job.initial.describe()
+    )
     checkpoint = BestCheckpoint(views, validation, job.files, start, provenance)
     callbacks = [Speed(batches), validation, checkpoint]
     if tensorboard and cluster.first:

@@ -29,7 +29,7 @@ def draw(dataset: DetectionDataset, count: int, seed: int) -> list[Example]:
     """
     while True:
         drawn = replace(dataset, examples=choose(dataset, count, seed))
-        decoded = drop_undecodable(drawn)
+        decoded = drop_undecodable(drawn, most_bad=1)  # another is drawn for each
         if len(decoded) == len(drawn):
             _warn_of_gaps(dataset, drawn.examples, count)
             return drawn.examples

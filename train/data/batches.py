@@ -127,7 +127,11 @@ class TrainingBatches(keras.utils.PyDataset):
         """Pixels as `preprocess` makes them, class targets and offset targets of one image."""
         image = read_image(example.image_path)
         image, boxes, class_ids = self.augmentation.geometric(
-            image, example.boxes, example.class_ids, rng, self.spec.input_hw
+            image,
+            example.boxes[example.single],
+            example.class_ids[example.single],
+            rng,
+            self.spec.input_hw,
         )
         image = self.augmentation.photometric(image, rng)
         return preprocess(image, self.spec)[0], *self.encoder(boxes, class_ids)

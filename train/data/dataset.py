@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 
+_CUT = ("train", "val", "test", "trainval")  # splits that others are made of, or judged by
 _NAMED = 10  # warnings of one entry each, before a last one that counts the rest
 
 
@@ -44,7 +45,8 @@ class Example:
 
     width, height: pixels. boxes: (N, 4) float32 xyxy in [0, 1] of the picture, each with an area.
     class_ids: (N,) int64, index into the data set's class_names. difficult: (N,) bool, boxes that
-    count neither way: VOC's difficult, COCO's crowd. image_id: see `LabeledFolder.items`.
+    count neither way: VOC's difficult, COCO's crowd. image_id: see `LabeledFolder.items`. crowd:
+    (N,) bool, of the difficult ones those that are one box around many; None for none.
     """
 
     image_path: Path
@@ -54,6 +56,12 @@ class Example:
     class_ids: np.ndarray
     difficult: np.ndarray
     image_id: str
+    crowd: np.ndarray | None = None
+
+    @property
+    def single(self) -> np.ndarray:
+        """(N,) bool, boxes around one object: a crowd learnt as one would be a wrong object."""
+        return np.ones(len(self.boxes), bool) if self.crowd is None else ~self.crowd
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,23 +207,45 @@ def open_data(root: str | Path, write: bool = True) -> LabeledData:
     Raises: ValueError where no format fits; OSError.
     """
     folder = read_folder(root)
-    given = {name: tuple(split.lines.values()) for name, split in folder.splits.items()}
-    complete = {"train", "val", "test"} <= given.keys()
-    if complete or (given and given.keys().isdisjoint(("train", "trainval"))):
-        return LabeledData(folder, given, made=False, notes=(folder.describe(), *folder.notes))
-    items = [_split_item(item) for item in folder.items.values() if _is_usable(item)]
-    useless = [item for item in folder.items.values() if not _is_usable(item)]
-    notes = [folder.describe(), *folder.notes]
+    given, notes = _given_splits(folder)
+    notes = [folder.describe(), *folder.notes, *notes]
+    if {"train", "val", "test"} <= given.keys():
+        return LabeledData(folder, given, made=False, notes=tuple(notes))
+    items = {item.image_id: _split_item(item) for item in folder.items.values() if _is_usable(item)}
+    useless = [item for item in folder.items.values() if item.image_id not in items]
     if useless and not given:
         notes.append(
             f"{len(useless)} labelled pictures cannot be used and are in no split, the first "
             f"{useless[0].path}; python -m train.data check says why"
         )
+    # What cannot be used stays in its split, where loading names it.
+    cut = {name: tuple(i for i in given[name] if i in items) for name in _CUT if name in given}
     try:
-        made = settle_splits(folder.root, items, given, write=write)
+        made = settle_splits(folder.root, list(items.values()), cut, write=write)
     except ValueError as error:
         return LabeledData(folder, given, made=False, notes=(*notes, str(error)))
-    return LabeledData(folder, made.splits, made=True, notes=(*notes, *made.notes))
+    kept = {name: tuple(i for i in given[name] if i not in items) for name in cut}
+    splits = {name: (*ids, *kept.get(name, ())) for name, ids in made.splits.items()}
+    whole = {name: ids for name, ids in given.items() if name not in ("train", "trainval")}
+    splits = {**splits, **whole}
+    return LabeledData(folder, splits, made=True, notes=(*notes, *made.notes))
+
+
+def _given_splits(folder: LabeledFolder) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """The splits that a folder gives, without those that judge nothing, and notes on these."""
+    given = {name: tuple(split.lines.values()) for name, split in folder.splits.items()}
+    notes = []
+    train = set(given.get("train", ()))
+    for name in ("val", "test"):
+        ids = given.get(name, ())
+        if ids and train.issuperset(ids):
+            notes.append(f"{name} has no picture that train has not: it is not used.")
+        elif ids and not any(image_id in folder.items for image_id in ids):
+            notes.append(f"None of the {len(ids)} pictures of {name} is labelled: it is not used.")
+        else:
+            continue
+        del given[name]
+    return given, notes
 
 
 def load_dataset(
@@ -277,4 +307,5 @@ def _to_example(item: Item, class_names: tuple[str, ...]) -> Example | None:
         np.array([class_names.index(each.name) for each in kept], np.int64),
         np.array([each.difficult or each.crowd for each in kept], bool),
         item.image_id,
+        np.array([each.crowd for each in kept], bool),
     )

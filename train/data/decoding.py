@@ -33,14 +33,17 @@ NAMED = 10  # warnings of one picture each, before a last one that counts the re
 Decoded: TypeAlias = dict[str, tuple[int, int]]
 
 
-def drop_undecodable(dataset: DetectionDataset) -> DetectionDataset:
+def drop_undecodable(dataset: DetectionDataset, most_bad: float = MOST_BAD) -> DetectionDataset:
     """The same split without the pictures that cannot be decoded, each said by a DataWarning.
 
     Every picture is decoded once, in threads. Those that decoded are remembered by name, size and
     time of change in `cache_path`, so that the next run only looks at what is new; a cache that is
     damaged or cannot be written costs that time and nothing else.
 
-    Raises: ValueError where none is left, or more than a tenth are bad.
+    Args:
+        most_bad: share of the split, 0 to 1, that may be bad; 1 for a few drawn ones.
+
+    Raises: ValueError where more are bad.
     """
     cache = cache_path(dataset.root)
     known = _read_cache(cache)
@@ -61,7 +64,7 @@ def drop_undecodable(dataset: DetectionDataset) -> DetectionDataset:
     if not bad:
         return dataset
     left = [example for index, example in enumerate(dataset) if index not in bad]
-    _check_left(dataset, len(left), list(bad.values()))
+    check_share(dataset, list(bad.values()), most_bad)
     _warn(dataset, len(left), list(bad.values()))
     return replace(dataset, examples=left)
 
@@ -99,14 +102,21 @@ def _flaw(example: Example) -> str | None:
     return None
 
 
-def _check_left(dataset: DetectionDataset, left: int, flaws: Sequence[str]) -> None:
-    if left and len(flaws) <= MOST_BAD * len(dataset):
+def check_share(
+    dataset: DetectionDataset, flaws: Sequence[str], most_bad: float = MOST_BAD
+) -> None:
+    """Raises: ValueError where a larger share of a split's pictures cannot be decoded.
+
+    Args:
+        flaws: why, of each of them.
+    """
+    if len(flaws) <= most_bad * len(dataset) and (len(flaws) < len(dataset) or most_bad == 1):
         return
     raise ValueError(
         f"{dataset.root}: pictures that can be decoded expected, got {len(flaws)} of the "
         f"{len(dataset)} of split {dataset.split!r} that cannot, which looks like a broken copy of "
-        f"the set; copy or unpack it again, or mend it with `python -m train.data check`; the "
-        f"first: {flaws[0]}"
+        f"the set; copy or unpack it again, or mend it with `python -m train.data check DIR --fix "
+        f"OUT`; the first: {flaws[0]}"
     )
 
 

@@ -41,10 +41,12 @@ _TURNS: dict[int, Turn] = {
     7: lambda x, y: (1 - y, 1 - x),
     8: lambda x, y: (y, 1 - x),
 }
+_ROUNDING = 0.05  # pixels over the edge: of fractions with a few decimals
 _BOX_FLAWS = {
     "no-area": "has no area",
     "inverted-box": "has swapped corners, so it has no area",
     "box-outside": "is outside the {} picture",
+    "fraction-box": "lies below one pixel, as if its numbers were fractions of the picture",
     "impossible-box": "reaches far out of the {} picture",
     "box-over-edge": "leaves the {} picture",
 }
@@ -130,12 +132,15 @@ def clip_box(box_px: Box, size_wh: tuple[float, float]) -> tuple[str | None, Box
     if x_min > x_max or y_min > y_max:
         return "inverted-box", None
     width, height = size_wh
+    if min(box_px) >= 0 and max(box_px) <= 1 < min(width, height) / 4:
+        return "fraction-box", None
     if min(x_min + width, y_min + height, 2 * width - x_max, 2 * height - y_max) < 0:
         return "impossible-box", None
     clipped = max(x_min, 0), max(y_min, 0), min(x_max, size_wh[0]), min(y_max, size_wh[1])
     if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
         return "box-outside", None
-    return None if clipped == tuple(box_px) else "box-over-edge", clipped
+    over = max(abs(a - b) for a, b in zip(clipped, box_px, strict=True))
+    return None if over <= _ROUNDING else "box-over-edge", clipped
 
 
 def describe_box(

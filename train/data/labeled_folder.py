@@ -108,7 +108,11 @@ class LabeledFolder:
     def describe(self) -> str:
         """One line: what was recognised, and how much of it."""
         boxes = self.class_counts.total()
-        splits = ", ".join(f"{name} {len(split.lines)}" for name, split in self.splits.items())
+        usual = [name for name in ("train", "val", "test", "trainval") if name in self.splits]
+        splits = ", ".join(f"{name} {len(self.splits[name].lines)}" for name in usual)
+        others = len(self.splits) - len(usual)
+        if others:
+            splits += f"{', ' if usual else ''}{others} other lists"
         return (
             f"{self.root}: {self.format}, {self.layout}; {len(self.items)} pictures, "
             f"{boxes} boxes; {f'splits {splits}' if splits else 'no splits'}"

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from train.data.dataset import DataWarning, DetectionDataset, LabeledData
-from train.data.decoding import drop_undecodable
+from train.data.decoding import check_share, drop_undecodable
 
 FEW_PICTURES = 50  # to learn from; with fewer a warning says what to expect
 USUAL_SPLITS = ("train", "val", "test", "trainval")  # where the boxes of a class may be
@@ -20,19 +25,33 @@ class Splits(NamedTuple):
     validating: DetectionDataset | None
 
 
-def load_ready(data: LabeledData, train_split: str = "train", val_split: str = "val") -> Splits:
+def load_ready(
+    data: LabeledData,
+    train_split: str = "train",
+    val_split: str = "val",
+    undecodable: Mapping[Path, str] | None = None,
+) -> Splits:
     """The splits of a training, in seconds: pictures are not decoded.
 
     Args:
         val_split: "none" to measure nothing.
+        undecodable: pictures known not to decode, and why; they are left out.
 
     Raises: ValueError for splits that nothing, or not every class, could be learnt from or be
         measured on, see also `LabeledData.load`.
     """
-    training = data.load(train_split)
-    validating = None if val_split == "none" else data.load(val_split)
+    training = _without(data.load(train_split), undecodable or {})
+    validating = None if val_split == "none" else _without(data.load(val_split), undecodable or {})
     _check(data, training, validating)
     return Splits(training, validating)
+
+
+def _without(dataset: DetectionDataset, undecodable: Mapping[Path, str]) -> DetectionDataset:
+    """Raises: ValueError as `drop_undecodable`."""
+    flaws = [undecodable[e.image_path] for e in dataset if e.image_path in undecodable]
+    check_share(dataset, flaws)
+    left = [example for example in dataset if example.image_path not in undecodable]
+    return replace(dataset, examples=left)
 
 
 def load_splits(data: LabeledData, train_split: str, val_split: str) -> Splits:
@@ -84,7 +103,9 @@ def _check_classes(data: LabeledData, training: DetectionDataset) -> None:
             f"boxes to learn from expected, got none in the {len(training)} pictures of split "
             f"{training.split!r}; label them, or give another --train-split"
         )
-    missing = [name for name, count in training.class_counts().items() if not count]
+    single = [example.class_ids[example.single] for example in training]
+    counts = np.bincount(np.concatenate(single), minlength=len(training.class_names))
+    missing = [n for n, count in zip(training.class_names, counts, strict=True) if not count]
     if not missing:
         return
     elsewhere = _counts_elsewhere(data, training)
@@ -98,8 +119,13 @@ def _check_classes(data: LabeledData, training: DetectionDataset) -> None:
         f"boxes of every class expected in split {training.split!r}, got none to learn from of "
         f"{len(missing)} of {len(training.class_names)} classes, with their boxes in other splits: "
         f"{found}; move or add pictures of them to the split, or take the classes out of the "
-        "annotations and of labels.txt"
+        f"annotations{_and_of_list(data)}"
     )
+
+
+def _and_of_list(data: LabeledData) -> str:
+    classes = data.folder.classes
+    return f" and of {classes.path}" if classes is not None else ""
 
 
 def _counts_elsewhere(data: LabeledData, training: DetectionDataset) -> dict[str, Counter[str]]:

@@ -1,4 +1,4 @@
-"""Systematic flaws: most boxes of a set wrong in one way, which says something about the set.
+"""Systematic flaws: many boxes of a set wrong in one way, which says something about the set.
 
 Coordinates that are fractions, or x, y, width and height where corners are expected, are valid
 numbers and wrong boxes. They are named as one flaw of the set and never guessed right.
@@ -7,29 +7,33 @@ numbers and wrong boxes. They are named as one flaw of the set and never guessed
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from edge_runtime.media.images import read_header
 from train.data.annotation import Box
-from train.data.geometry import clip_box
-from train.data.labeled_folder import LabeledFolder
+from train.data.geometry import clip_box, find_placement
+from train.data.labeled_folder import Item, LabeledFolder
 
 Boxes = list[tuple[Box, tuple[int, int]]]
 
 _FEWEST = 3  # boxes; fewer say nothing about a set
-_MOST_FLAWED = 0.5  # of all boxes: then it is the set
-_SWAPPED = 0.1  # of corner pairs the wrong way round: more is no slip of the hand
-_FIT = 0.95  # of boxes that must fit as x, y, width, height
-# What the flaws of `clip_box` mean where most boxes have them.
+_MOST = 0.5  # of all boxes: then it is the set
+_SOME = 0.1  # of fractions, or of corner pairs the wrong way round: more is no slip of the hand
+_FIT = 0.95  # of boxes that must fit as something else
+_SLACK = 0.02  # of a side, over the edge: rounding and careless drawing
+# What the flaws of `clip_box` mean where most boxes have one.
 _MEANINGS = {
-    "no-area": "have no area; export the labels again",
-    "inverted-box": "have swapped corners; export the labels again as corners x_min, y_min, "
-    "x_max, y_max in pixels",
-    "impossible-box": "reach far out of their pictures; they were drawn on pictures of another "
-    "size, or the numbers are wrong",
-    "box-outside": "lie outside their pictures; they were drawn on pictures of another size, or "
-    "belong to other pictures",
+    "no-area": "have no area",
+    "inverted-box": "have swapped corners",
+    "box-over-edge": "leave their pictures",
+    "impossible-box": "reach far out of their pictures",
+    "box-outside": "lie outside their pictures",
 }
+_CURE = (
+    "they were drawn on pictures of another size, belong to other pictures, or their numbers stand "
+    "in another order; export the labels again as x_min, y_min, x_max, y_max in pixels"
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class SystematicFlaw:
     """One flaw of a whole set.
 
     Attributes:
-        kind: "normalized-boxes", "corner-size-boxes", or a flaw of `clip_box`.
+        kind: "normalized-boxes", "corner-size-boxes", "systematic-flaw".
         message: how many of how many boxes, and what to do.
     """
 
@@ -46,13 +50,13 @@ class SystematicFlaw:
 
 
 def find_systematic(folder: LabeledFolder) -> SystematicFlaw | None:
-    """The way in which most boxes of a folder are wrong; None where they are not.
-
-    Boxes of annotations without a size are left out: the other formats' have one.
-    """
+    """The way in which many boxes of a folder are wrong; None where they are not."""
+    off_by_one = _numbers_from_one(folder)
+    if off_by_one is not None:
+        return off_by_one
     boxes = list(_boxes(folder))
     pixels = sum(flaw.kind == "not-normalized" for i in folder.items.values() for flaw in i.flaws)
-    if pixels >= max(_FEWEST, _MOST_FLAWED * (pixels + len(boxes))):
+    if pixels >= max(_FEWEST, _MOST * (pixels + len(boxes))):
         return SystematicFlaw(
             "systematic-flaw",
             f"{pixels} of {pixels + len(boxes)} boxes have numbers above 1 where fractions of the "
@@ -60,34 +64,72 @@ def find_systematic(folder: LabeledFolder) -> SystematicFlaw | None:
         )
     if len(boxes) < _FEWEST:
         return None
-    for find in (_normalized, _corner_size, _most_flawed):
-        flaw = find(boxes)
-        if flaw:
-            return flaw
-    return None
+    flaws = [_flaw(box, size_wh) for box, size_wh in boxes]
+    return (
+        _normalized(flaws) or _corner_size(boxes) or _corners_as_size(boxes, flaws) or _most(flaws)
+    )
 
 
 def _boxes(folder: LabeledFolder) -> Iterator[tuple[Box, tuple[int, int]]]:
     for item in folder.items.values():
-        if item.annotation:
-            size_wh = item.annotation.size_wh or (1 << 30, 1 << 30)
+        size_wh = _size(item)
+        if item.annotation and size_wh:
             yield from ((each.box_px, size_wh) for each in item.annotation.objects)
 
 
-def _normalized(boxes: Boxes) -> SystematicFlaw | None:
-    small = sum(all(0 <= part <= 1 for part in box) for box, _ in boxes)
-    if small < _MOST_FLAWED * len(boxes):
+def _size(item: Item) -> tuple[int, int] | None:
+    """Of the picture that the boxes were drawn on: as annotated, else its own; None for neither."""
+    if item.annotation and item.annotation.size_wh:
+        return item.annotation.size_wh
+    if item.image_path is None:
+        return None
+    try:
+        return find_placement(None, *read_header(item.image_path)).size_wh
+    except (ValueError, OSError):
+        return None
+
+
+def _numbers_from_one(folder: LabeledFolder) -> SystematicFlaw | None:
+    """Class numbers that start at 1 in a format whose first is 0: every class would be another."""
+    flaws = (flaw.kind for item in folder.items.values() for flaw in item.flaws)
+    beyond = sum(kind == "unknown-class" for kind in flaws)
+    if folder.classes is None or beyond < _FEWEST:
+        return None
+    first = folder.classes.names[0]
+    used = sum(folder.class_counts[name] > 0 for name in folder.classes.names)
+    if folder.class_counts[first] or used < len(folder.classes.names) - 1:
+        return None
+    return SystematicFlaw(
+        "systematic-flaw",
+        f"no box has the first class, {first!r}, and {beyond} boxes have a number beyond the last: "
+        "the numbers seem to start at 1, 0 is the first; export the labels again",
+    )
+
+
+def _flaw(box: Box, size_wh: tuple[int, int]) -> str | None:
+    """As of `clip_box`, but a box may leave the picture a little."""
+    flaw, part = clip_box(box, size_wh)
+    if flaw == "box-over-edge" and part is not None:
+        slack = _SLACK * max(size_wh)
+        if max(abs(a - b) for a, b in zip(box, part, strict=True)) <= max(slack, 2):
+            return None
+    return flaw
+
+
+def _normalized(flaws: list[str | None]) -> SystematicFlaw | None:
+    small = flaws.count("fraction-box")
+    if small < max(_FEWEST, _SOME * len(flaws)):
         return None
     return SystematicFlaw(
         "normalized-boxes",
-        f"{small} of {len(boxes)} boxes lie below one pixel: their numbers look like fractions of "
+        f"{small} of {len(flaws)} boxes lie below one pixel: their numbers look like fractions of "
         "the picture, pixels are expected; export the labels again in pixels",
     )
 
 
 def _corner_size(boxes: Boxes) -> SystematicFlaw | None:
     swapped = sum(box[0] >= box[2] or box[1] >= box[3] for box, _ in boxes)
-    if swapped < max(_FEWEST, _SWAPPED * len(boxes)):
+    if swapped < max(_FEWEST, _SOME * len(boxes)):
         return None
     fit = sum(
         box[2] > 0 and box[3] > 0 and box[0] + box[2] <= wh[0] + 1 and box[1] + box[3] <= wh[1] + 1
@@ -103,14 +145,28 @@ def _corner_size(boxes: Boxes) -> SystematicFlaw | None:
     )
 
 
-def _most_flawed(boxes: Boxes) -> SystematicFlaw | None:
-    counts = Counter(flaw for flaw in _flaws(boxes) if flaw in _MEANINGS)
-    for kind, count in counts.most_common(1):
-        if count >= max(_FEWEST, _MOST_FLAWED * len(boxes)):
-            meaning = _MEANINGS[kind]
-            return SystematicFlaw(kind, f"{count} of {len(boxes)} boxes {meaning}")
-    return None
+def _corners_as_size(boxes: Boxes, flaws: list[str | None]) -> SystematicFlaw | None:
+    """Corners written where x, y, width and height belong, as in COCO's bbox."""
+    over = sum(flaw in ("box-over-edge", "impossible-box") for flaw in flaws)
+    if over < max(_FEWEST, _SOME * len(boxes)):
+        return None
+    fit = sum(
+        box[0] < box[2] - box[0] <= wh[0] + 1 and box[1] < box[3] - box[1] <= wh[1] + 1
+        for box, wh in boxes
+    )
+    if fit < _FIT * len(boxes):
+        return None
+    return SystematicFlaw(
+        "corner-size-boxes",
+        f"{over} of {len(boxes)} boxes leave their pictures, and {fit} fit if their width and "
+        "height are corners; export the labels again as x, y, width and height",
+    )
 
 
-def _flaws(boxes: Boxes) -> Iterable[str | None]:
-    return (clip_box(box, size_wh)[0] for box, size_wh in boxes)
+def _most(flaws: list[str | None]) -> SystematicFlaw | None:
+    counts = Counter(flaw for flaw in flaws if flaw in _MEANINGS)
+    flawed = counts.total()
+    if flawed < max(_FEWEST, _MOST * len(flaws)):
+        return None
+    parts = ", ".join(f"{count} {_MEANINGS[kind]}" for kind, count in counts.most_common())
+    return SystematicFlaw("systematic-flaw", f"of {len(flaws)} boxes {parts}: {_CURE}")

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import keras
 import numpy as np
 
-from edge_runtime.detector.spec import DetectorSpec, embed, read_spec
+from edge_runtime.detector.spec import DetectorSpec, embed
 from edge_runtime.media.atomic import atomic_path, remove_leftovers
 from train.config import TrainConfig
 from train.data.geometry import DataWarning
@@ -30,24 +30,6 @@ def save_detector(
     with atomic_path(path) as temporary:
         model.save(temporary)
         embed(temporary, spec, members)
-
-
-def load_weights(model: keras.Model, spec: DetectorSpec, path: Path) -> None:
-    """Take over the weights of a saved detector; its input size may differ, its net may not.
-
-    Raises: ValueError for another file, other classes or another net; FileNotFoundError.
-    """
-    names = read_spec(path).class_names
-    if names != spec.class_names:
-        raise ValueError(f"{path}: the classes {spec.class_names} expected, got {names}")
-    weights = keras.saving.load_model(path, compile=False).get_weights()
-    expected, got = ([w.shape for w in ws] for ws in (model.get_weights(), weights))
-    if expected != got:
-        raise ValueError(
-            f"{path}: a net of {len(expected)} weight arrays expected, got {len(got)} or others; "
-            "give the --preset and --alpha that it was trained with"
-        )
-    model.set_weights(weights)
 
 
 @dataclass(frozen=True)
@@ -150,7 +132,8 @@ def _go_on(recipe: dict[str, Any], files: TrainingFiles) -> Progress:
             stacklevel=2,
         )
     files.remove_leftovers()
-    return replace(progress, recipe=recipe)
+    # What a recipe finds at its start alone, as in a file since moved, is that of the start.
+    return replace(progress, recipe={**progress.recipe, **recipe})
 
 
 def _changed_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

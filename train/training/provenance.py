@@ -27,6 +27,7 @@ def describe_training(
     command: str,
     software: Mapping[str, str],
     start_from: Path | None = None,
+    initial: str = "",
 ) -> dict[str, Any]:
     """Provenance as it is when a training starts: what a reader needs to do it again.
 
@@ -34,9 +35,11 @@ def describe_training(
         command: as typed.
         software: what computes, name → version.
         start_from: the detector that goes on learning; --qat needs it.
+        initial: the first weights, as the recipe says them.
     """
     return {
         "command": command,
+        "initial": initial,
         "commit": _commit(),
         "seed": config.seed,
         "settings": _settings(config, start_from),

@@ -71,6 +71,7 @@ def _damage_boxes(root):
     add(root, "inverted", [(20, 10, 4, 2)])
     add(root, "outside", [BOX, (50, 0, 60, 10)])
     add(root, "edge", [(-4, 5, 20, 30)])
+    add(root, "tiny", [BOX, (0.1, 0.1, 0.5, 0.5)])
     add(root, "huge", [BOX, (4, 2, 1e9, 10)])
     add(root, "twice", [BOX, BOX, BOX], ["platelet", "cell", "platelet"])
     add(root, "slips", [BOX, GOOD_BOXES[0]], ["Platelet", "platlet"])

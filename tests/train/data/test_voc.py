@@ -52,6 +52,7 @@ def test_class_names_from_labels_file_from_all_annotations_or_given(tmp_path):
     make_voc(tmp_path, names=["cat"])
     make_voc(tmp_path, names=["ant"], stem="b")
     (tmp_path / "ImageSets/Main/test.txt").write_text("a\n")
+    (tmp_path / "ImageSets/Main/train.txt").write_text("b\n")
     # "ant" is in no picture of the split "test", yet counts: ids must agree between splits
     assert load_dataset(tmp_path, "test").class_names == ("ant", "cat")
     assert load_dataset(tmp_path, "test")[0].class_ids.tolist() == [1]
@@ -61,7 +62,7 @@ def test_class_names_from_labels_file_from_all_annotations_or_given(tmp_path):
     with pytest.raises(
         ValueError, match=r"a\.xml, line 9: got the class 'cat', expected one of dog, ant"
     ):
-        load_dataset(tmp_path, "train", ["dog", "ant"])
+        load_dataset(tmp_path, "test", ["dog", "ant"])
     with pytest.raises(ValueError, match="different class names"):
         load_dataset(tmp_path, "train", ["cat", "cat"])
 

@@ -48,6 +48,12 @@ def test_settings_that_were_given_stay(dataset):
     json.dumps(settings)
 
 
+def test_it_says_what_the_training_started_from(dataset, tmp_path):
+    start = tmp_path / "other.keras"
+    provenance = describe_training(TrainConfig(), dataset, "", SOFTWARE, start, "other.keras")
+    assert provenance["initial"] == "other.keras"
+
+
 def test_with_qat_the_shape_is_that_of_the_net_it_starts_from(dataset, tmp_path):
     float_provenance = describe_training(
         TrainConfig(preset="digits", alpha=0.75), dataset, "", SOFTWARE

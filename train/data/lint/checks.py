@@ -45,16 +45,25 @@ def find_obstacles(survey: Survey) -> list[Finding]:
     So that it is never said that training can start while it cannot.
     """
     findings = find_flaws(survey)
+    if survey.data.splits and "test" not in survey.data.splits:
+        message = "gives no split 'test', and none can be made"
+        findings = sorted([*findings, make_finding("no-test", ".", 0, message)])
     if any(finding.severity == "error" for finding in findings):
         return findings
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)
-            load_ready(survey.data)
+            load_ready(survey.data, undecodable=_undecodable(survey))
     except ValueError as error:
         reason = str(error).removeprefix(f"{survey.root}: ")
         findings.append(make_finding("training-stops", ".", 0, reason))
     return sorted(findings)
+
+
+def _undecodable(survey: Survey) -> dict[Path, str]:
+    """Pictures that cannot be decoded, and why."""
+    entries = survey.entries.values()
+    return {e.image_path: e.undecodable for e in entries if e.image_path and e.undecodable}
 
 
 def _with_systematic(survey: Survey, findings: list[Finding]) -> list[Finding]:
@@ -152,7 +161,14 @@ def _check_twins(survey: Survey) -> Iterator[Finding]:
 # One finding about the set stands for these where most boxes have them.
 _BOX_KINDS = frozenset(
     (
-        *("no-area", "inverted-box", "impossible-box", "box-outside", "box-over-edge"),
+        *(
+            "no-area",
+            "fraction-box",
+            "inverted-box",
+            "impossible-box",
+            "box-outside",
+            "box-over-edge",
+        ),
         *("duplicate-box", "not-normalized"),
     )
 )
@@ -167,7 +183,7 @@ def _check_entry(survey: Survey, entry: Entry) -> Iterator[Finding]:
     """Flaws of an annotation and its image as a whole."""
     file = survey.relative(entry.path)
     if entry.malformed:
-        yield _harmful(survey, entry, "malformed-xml", file, entry.line, entry.malformed.reason)
+        yield _harmful(survey, entry, _malformed(entry), file, entry.line, entry.malformed.reason)
         return
     if survey.splits and entry.image_id not in survey.used_ids:
         yield make_finding("unused-annotation", file, entry.line, "is in no split")
@@ -182,10 +198,14 @@ def _check_entry(survey: Survey, entry: Entry) -> Iterator[Finding]:
         yield from _check_size(survey, entry.usable, file)
 
 
+def _malformed(entry: Entry) -> str:
+    return "malformed-xml" if entry.path.suffix.lower() == ".xml" else "malformed-labels"
+
+
 def _check_size(survey: Survey, usable: Usable, file: str) -> Iterator[Finding]:
     annotation, image, placement = usable.annotation, usable.image, usable.placement
     if annotation.size_wh is None:
-        message = "has no <size> with a width and a height"
+        message = "gives no size of the picture"
         yield make_finding("missing-size", file, annotation.size_line, message)
     elif placement.contradicted:
         message = (

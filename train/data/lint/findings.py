@@ -51,6 +51,7 @@ KINDS = {
     "no-area": Kind("warning", "skips the box", "removes it"),
     "inverted-box": Kind("warning", "skips the box", "swaps the corners back"),
     "box-outside": Kind("warning", "skips the box", "removes it"),
+    "fraction-box": Kind("warning", "skips the box", "removes it"),
     "impossible-box": Kind("warning", "skips the box", "removes it"),
     "box-over-edge": Kind("warning", "clips the box", "clips it"),
     "duplicate-box": Kind("warning", "learns both", "removes the second"),
@@ -70,6 +71,7 @@ KINDS = {
     "bad-labels": Kind("error", "refuses the set", "keeps each name once, no empty file"),
     # splits
     "no-split": Kind("note", "makes train, val and test", _NOTHING),
+    "no-test": Kind("warning", "leaves nothing to measure int8 on", _NOTHING),
     "empty-split": Kind("error", "refuses the split", "leaves the file out"),
     "duplicate-id": Kind("error", "refuses the split", "keeps the first"),
     "leaked-id": Kind("warning", "measures too well", "drops it here"),

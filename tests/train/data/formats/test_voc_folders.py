@@ -168,6 +168,38 @@ def test_lists_in_other_encodings(tmp_path):
         load_dataset(tmp_path, "test")
 
 
+def test_splits_that_judge_nothing_are_made_anew(tmp_path):
+    for number in range(20):
+        add(tmp_path, f"Annotations/p{number:02}.xml", f"JPEGImages/p{number:02}.jpg")
+    lists = tmp_path / "ImageSets/Main"
+    lists.mkdir(parents=True)
+    names = "".join(f"p{number:02}\n" for number in range(20))
+    (lists / "train.txt").write_text(names)
+    (lists / "val.txt").write_text(names)  # as coco128 has it
+    (lists / "test.txt").write_text("unlabelled1\nunlabelled2\n")
+    (lists / "cat_train.txt").write_text("p00 1\np01 -1\n")
+    data = open_data(tmp_path)
+    assert [len(data.splits[name]) for name in ("train", "val", "test")] == [12, 4, 4]
+    assert not set(data.splits["train"]) & {*data.splits["val"], *data.splits["test"]}
+    assert data.splits["cat_train"] == ("p00", "p01")
+    said = " ".join(data.notes)
+    assert "val has no picture that train has not" in said
+    assert "None of the 2 pictures of test is labelled" in said
+
+
+def test_a_broken_annotation_of_a_given_train_is_still_named(tmp_path):
+    for number in range(20):
+        add(tmp_path, f"Annotations/p{number:02}.xml", f"JPEGImages/p{number:02}.jpg")
+    (tmp_path / "ImageSets/Main").mkdir(parents=True)
+    names = "".join(f"p{number:02}\n" for number in range(20))
+    (tmp_path / "ImageSets/Main/train.txt").write_text(names)
+    (tmp_path / "Annotations/p03.xml").write_text("no XML")
+    data = open_data(tmp_path)
+    assert len(data.splits["val"]) == 3  # of 19
+    with pytest.raises(ValueError, match=r"p03\.xml, line 1: expected well-formed XML"):
+        data.load("train")
+
+
 def test_another_xml_is_no_annotation(tmp_path):
     add(tmp_path, "Annotations/a.xml", "JPEGImages/a.jpg")
     (tmp_path / "pom.xml").write_text("<project/>")

@@ -15,6 +15,7 @@ from tests.train.data.formats.pictures import (
 from train.data.formats.files import FolderFiles
 from train.data.formats.yolo import FORMAT
 from train.data.lint.findings import KINDS
+from train.data.systematic import find_systematic
 
 BOX = "0.5 0.5 0.5 0.2"  # of 40 x 20: center 20, 10, width 20, height 4
 BOX_PX = (10, 8, 30, 12)
@@ -485,3 +486,15 @@ def test_recognition(tmp_path):
         "data.csv": "a,b",
     }
     assert labels(make_folder(tmp_path / "others", others, ["a.jpg", "b.jpg"])) is None
+
+
+def test_class_numbers_that_start_at_one_are_one_flaw_of_the_set(tmp_path):
+    texts = {"classes.txt": "ant\nbee\n"}
+    for number in range(4):
+        texts[f"p{number}.txt"] = f"1 {BOX}\n2 {BOX}"
+    folder = read_with(FORMAT, make_folder(tmp_path, texts, [f"p{n}.jpg" for n in range(4)]))
+    flaw = find_systematic(folder)
+    assert flaw is not None
+    assert "no box has the first class, 'ant', and 4 boxes have a number beyond" in flaw.message
+    (tmp_path / "p0.txt").write_text(f"0 {BOX}\n2 {BOX}")  # then it is a mistake in three files
+    assert find_systematic(read_with(FORMAT, tmp_path)) is None

@@ -21,7 +21,7 @@ from train.data.lint.checks import check_folder
 from train.data.lint.findings import KINDS
 from train.data.lint.repair import repair
 from train.data.lint.survey import survey_folder
-from train.data.readiness import load_ready
+from train.data.readiness import load_splits
 
 # Kinds that the damaged folder cannot have: of a list of classes, other formats, the whole set.
 ELSEWHERE = {
@@ -29,6 +29,7 @@ ELSEWHERE = {
     *("not-normalized", "unknown-image", "duplicate-image", "malformed-table"),
     *("missing-cell", "malformed-row", "contradictory-size", "contradictory-rows"),
     *("normalized-boxes", "corner-size-boxes", "systematic-flaw", "training-stops"),
+    "no-test",
 }
 # Annotation, the text on the line of its flaw, kind, severity.
 ANNOTATION_FLAWS = [
@@ -80,10 +81,16 @@ def test_every_kind_of_damage_is_found_with_file_and_line(tmp_path):
     }
     edge_again = len(train.read_text().splitlines()) - 1  # before the last, ghost
     outside, twice = annotations / "outside.xml", annotations / "twice.xml"
-    huge = annotations / "huge.xml"
+    huge, tiny = annotations / "huge.xml", annotations / "tiny.xml"
     expected |= {
         ("Annotations/outside.xml", line_of(outside, "<xmin>50") - 1, "box-outside", "warning"),
-        ("Annotations/huge.xml", line_of(huge, "<xmax>1e") - 3, "impossible-box", "warning"),
+        ("Annotations/tiny.xml", line_of(tiny, "<xmin>0.1") - 1, "fraction-box", "warning"),
+        (
+            "Annotations/huge.xml",
+            line_of(huge, "<xmax>1000000000") - 3,
+            "impossible-box",
+            "warning",
+        ),
         # an object takes nine lines; the third repeats the first
         ("Annotations/twice.xml", line_of(twice, "<bndbox>") + 20, "duplicate-box", "warning"),
         ("ImageSets/Main/train.txt", edge_again, "duplicate-id", "error"),
@@ -159,14 +166,21 @@ def test_a_set_of_which_no_splits_can_be_made(tmp_path):
 FRACTIONS = (0.1, 0.1, 0.5, 0.5)
 CORNER_AND_SIZE = [(20, 2, 10, 8), (30, 10, 5, 6), (4, 3, 20, 10), (25, 5, 12, 4)]
 
+# Corners (10, 4, 30, 16) and so on, written as width and height.
+CORNERS_AS_SIZE = [(10, 4, 40, 20), (20, 10, 58, 28), (12, 6, 40, 25), (15, 9, 53, 26)]
+MIXED = [(30, 5, 60, 15), (35, 2, 70, 9), (50, 0, 60, 10), (4, 2, 20, 10)]
+
 
 @pytest.mark.parametrize(
     ("boxes", "kind", "said"),
     [
         ([FRACTIONS] * 3, "normalized-boxes", "3 of 3 boxes lie below one pixel"),
+        ([FRACTIONS] * 4 + GOOD_BOXES, "normalized-boxes", "4 of 34 boxes lie below one pixel"),
         (CORNER_AND_SIZE, "corner-size-boxes", "3 of 4 boxes have swapped corners"),
+        (CORNERS_AS_SIZE, "corner-size-boxes", "3 of 4 boxes leave their pictures, and 4 fit"),
         ([(50, 0, 60, 10)] * 2 + [(70, 0, 80, 9)], "systematic-flaw", "lie outside their pictures"),
-        ([(n, 2, n, 9) for n in range(9)], "systematic-flaw", "9 of 9 boxes have no area"),
+        ([(n, 2, n, 9) for n in range(9)], "systematic-flaw", "of 9 boxes 9 have no area"),
+        (MIXED, "systematic-flaw", "of 4 boxes 2 leave their pictures, 1 lie outside"),
     ],
 )
 def test_most_boxes_wrong_in_one_way_are_one_finding(tmp_path, boxes, kind, said):
@@ -224,6 +238,18 @@ def cut_a_picture(root):
     path.write_bytes(path.read_bytes()[:200])
 
 
+def cut_two_pictures(root):
+    cut_a_picture(root)
+    path = picture_of(root, "p04")
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def cut_the_only_one_of_a_class(root):
+    edit(root / "Annotations/p03.xml", "<name>cell<", "<name>rare<")
+    edit(root / "Annotations/p10.xml", "<name>cell<", "<name>rare<")
+    cut_a_picture(root)
+
+
 @pytest.mark.parametrize(
     ("damage", "starts"),
     [
@@ -235,6 +261,8 @@ def cut_a_picture(root):
         (drop_val, True),  # one is made
         (empty_train, False),
         (cut_a_picture, True),
+        (cut_two_pictures, False),  # more than a tenth: a broken copy
+        (cut_the_only_one_of_a_class, False),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )
@@ -245,10 +273,10 @@ def test_check_and_training_agree_on_whether_it_can_start(tmp_path, damage, star
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         if starts:
-            assert len(load_ready(open_data(root)).training) > 5
+            assert len(load_splits(open_data(root), "train", "val").training) > 5
         else:
             with pytest.raises(ValueError):
-                load_ready(open_data(root))
+                load_splits(open_data(root), "train", "val")
 
 
 def test_a_few_swapped_corners_are_slips(tmp_path):

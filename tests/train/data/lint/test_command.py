@@ -13,6 +13,7 @@ from train.data.__main__ import main
 def test_exit_status_and_output(tmp_path, capsys):
     add(tmp_path, "a", [BOX, (4, 2, 4, 2)])
     add(tmp_path, "v", splits=["val"])
+    add(tmp_path, "t", splits=["test"])
     assert main(["check", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "Annotations/a.xml:21: warning:" in printed and "1 warning no-area" in printed
@@ -21,7 +22,11 @@ def test_exit_status_and_output(tmp_path, capsys):
     assert main(["check", str(tmp_path), "--json"]) == 1
     result = json.loads(capsys.readouterr().out)
     assert result["by_severity"] == {"error": 1, "warning": 1, "note": 0}
-    assert result["findings"][0]["line"] == 21 and result["splits"] == {"train": 2, "val": 1}
+    assert result["findings"][0]["line"] == 21 and result["splits"] == {
+        "train": 2,
+        "val": 1,
+        "test": 1,
+    }
     assert main(["check", str(tmp_path / "missing")]) == 2
     assert "no such folder" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:

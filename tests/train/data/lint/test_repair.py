@@ -161,6 +161,7 @@ def test_labels_are_mended_and_strangers_left(tmp_path, capsys):
     root, out = tmp_path / "set", tmp_path / "out"
     add(root, "a", [BOX, (0, 0, 4, 4)], ["platelet", "dog"])
     add(root, "v", [BOX], splits=["val"])
+    add(root, "t", [BOX], splits=["test"])
     (root / "labels.txt").write_text("platelet\nplatelet\n")
     assert main(["check", str(root), "--fix", str(out)]) == 1
     assert "1 error left" in capsys.readouterr().out
