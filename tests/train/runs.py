@@ -23,6 +23,7 @@ def run(scenes: Path, out: Path, *flags: str) -> int:
     recipe = {
         "preset": "digits",
         "anchors": "preset",
+        "epochs": 1,  # unless a flag says so: by itself it would be hundreds
         "batch-size": 4,
         "validate-every": 1,
         "horizontal-flip": 0,

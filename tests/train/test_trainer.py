@@ -153,7 +153,10 @@ def test_a_damaged_state_is_named(scenes, tmp_path, capsys):
         (["--input-size", "8"], "--input-size is 64 to 2048, or 0 for the preset's, got 8"),
         (["--batch-size", "100"], "lower --batch-size"),
         (["--learning-rate", "nan"], "--learning-rate is 1e-09 to 1, got nan"),
-        (["--warmup-epochs", "61"], "--warmup-epochs is --epochs (60) at most, got 61.0"),
+        (
+            ["--epochs=60", "--warmup-epochs=61"],
+            "--warmup-epochs is --epochs (60) at most, got 61.0",
+        ),
         (
             ["--max-zoom", "0.5"],
             "--max-zoom is 1 to 100, or 0 for what the objects' sizes suggest, got 0.5",
