@@ -10,6 +10,7 @@ from train.data.formats.writers.selection import (
     Kept,
     Picture,
     Selection,
+    Target,
     copy_picture,
     kept,
     writing,
@@ -25,7 +26,7 @@ def write_voc(folder: LabeledFolder, out: Path) -> Kept:
 
     Raises: ValueError where `out` holds something or nothing can be written. OSError.
     """
-    with writing(folder, out) as (target, selection):
+    with writing(folder, out, Target()) as (target, selection):
         make_layout(target)
         for picture in selection.pictures.values():
             copy_picture(picture, target / "JPEGImages" / picture.name)
