@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from edge_runtime.exports.base import number_text
 from edge_runtime.media.images import read_upright
 from train.atomic_folder import atomic_folder, check_free
 from train.data.annotation import Box, LabeledObject
 from train.data.formats.files import read_text
 from train.data.formats.voc import (
-    corner_text,
     has_standard_layout,
     make_layout,
     read_tree,
@@ -344,7 +344,7 @@ def _write_object(node: ET.Element, item: LabeledObject, name: str, box: Box) ->
     """Write a repaired name and box into the node of an object; what is right is not touched."""
     texts = {"name": name} if name != item.name else {}
     if box != item.box_px:
-        corners = map(corner_text, box)
+        corners = map(number_text, box)
         texts |= {f"bndbox/{tag}": text for tag, text in zip(_TAGS, corners, strict=True)}
     for path, text in texts.items():
         found = node.find(path)
@@ -369,7 +369,7 @@ def _mend_box(item: LabeledObject, drawn_wh: tuple[int, int]) -> tuple[str | Non
         text = "removed: outside the picture even with its corners swapped back"
     if box is None:
         return flaw, text, None
-    return flaw, f"becomes ({', '.join(map(corner_text, box))})", box
+    return flaw, f"becomes ({', '.join(map(number_text, box))})", box
 
 
 def _repair_size(root: ET.Element, file: str, usable: Usable) -> list[Change]:

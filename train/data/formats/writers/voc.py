@@ -5,7 +5,8 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from train.data.formats.voc import corner_text, make_layout, write_tree
+from edge_runtime.exports.base import number_text
+from train.data.formats.voc import make_layout, write_tree
 from train.data.formats.writers.selection import (
     Kept,
     Picture,
@@ -63,7 +64,7 @@ def _tree(selection: Selection, picture: Picture) -> ET.Element:
             ET.SubElement(node, tag).text = text
         box = ET.SubElement(node, "bndbox")
         for tag, corner in zip(("xmin", "ymin", "xmax", "ymax"), item.box_px, strict=True):
-            ET.SubElement(box, tag).text = corner_text(corner)
+            ET.SubElement(box, tag).text = number_text(corner)
         selection.boxes += 1
     ET.indent(root)
     return root
