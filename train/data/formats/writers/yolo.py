@@ -38,7 +38,6 @@ def write_yolo(folder: LabeledFolder, out: Path) -> Kept:
     Raises: ValueError where `out` holds something or nothing can be written. OSError.
     """
     with writing(folder, out, Target(COMMON_SPLITS, any_path=True)) as (target, selection):
-        (target / "images").mkdir()
         numbers = {name: n for n, name in enumerate(selection.class_names)}
         texts = {
             picture.image_id: _label_text(selection, picture, numbers)
