@@ -6,7 +6,7 @@ import gc
 import json
 import sys
 import traceback
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -39,6 +39,7 @@ from train.training.logs import EventLog, Row, check_installed, open_writer
 from train.training.model_views import ModelViews
 from train.training.optimizer import build_optimizer
 from train.training.provenance import describe_training
+from train.training.screen import Screen
 
 
 @dataclass(frozen=True)
@@ -108,16 +109,19 @@ def _run(job: _Job, command: str, tensorboard: bool) -> BestCheckpoint:
     )
     provenance = describe_training(config, training, command, _software(), job.initial.start_from)
     checkpoint = BestCheckpoint(views, validation, job.files, start, provenance)
+    screen = Screen(start, batches.steps_per_epoch, validation)
     callbacks = [Speed(batches), validation, checkpoint]
     if tensorboard and cluster.first:
         callbacks.append(EventLog(open_writer(job.files.events), start.history))
+    callbacks.append(screen)
     if cluster.first:
         _describe(views.export, job.spec, training, validating)
     scope = job.distribution.scope() if job.distribution else nullcontext()
     with cluster.report_lost_host(job.files.state), scope:
         model = _compiled(job, views, batches.steps_per_epoch)
         if batches.epochs:
-            _fit(job, model, batches, callbacks)
+            with closing(screen):
+                _fit(job, model, batches, callbacks)
         elif cluster.first:  # only the tidying up was interrupted
             checkpoint.write_history()
     return checkpoint
@@ -176,7 +180,6 @@ def _fit(
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
     first = job.cluster.first
-    bar = 1 if sys.stdout.isatty() else 2
     try:
         model.fit(
             batches,
@@ -185,7 +188,7 @@ def _fit(
             steps_per_epoch=batches.steps_per_epoch,
             shuffle=False,  # the batches come shuffled
             callbacks=callbacks if first else [],
-            verbose=bar if first else 0,
+            verbose=0,  # what there is to see comes from Screen
         )
     except BaseException as error:
         batches.close()

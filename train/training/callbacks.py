@@ -82,8 +82,13 @@ class Validation(keras.callbacks.Callback):
         self.every, self.epochs = every, epochs
         self.detections: list[PictureDetections] = []
 
+    def due(self, epoch: int) -> bool:
+        """Whether AP is measured after an epoch, counted from 0."""
+        measures = (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs
+        return self.dataset is not None and measures
+
     def on_epoch_end(self, epoch: int, logs: Row) -> None:
-        if self.dataset and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
+        if self.dataset and self.due(epoch):
             self.views.sync(self.model)
             self.detections = detect_all(self.views.evaluation, self.dataset, self.spec)
             accuracy = evaluate(self.dataset.examples, self.detections, self.spec.class_names)
