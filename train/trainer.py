@@ -20,6 +20,8 @@ from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
 from train.data.dataset import DetectionDataset, open_data
 from train.data.readiness import Splits, load_splits
+from train.evaluation.causes import Evidence
+from train.evaluation.verdict import Verdict, judge
 from train.model.batch_norm import with_fused_batch_norm
 from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
 from train.model.ssd import multiply_adds
@@ -94,7 +96,11 @@ def train(
             check_installed()
     start = share_progress(cluster, recipe, lambda: begin(recipe, files, resume, overwrite))
     job = _Job(config, initial, splits, spec, files, start, cluster, distribution)
-    return _finish(_run(job, command, tensorboard), files, cluster)
+    checkpoint = _run(job, command, tensorboard)
+    history = _finish(checkpoint, files, cluster)
+    if cluster.first and splits.validating:
+        print(_judge(job, splits.validating, history, checkpoint))
+    return history
 
 
 def _run(job: _Job, command: str, tensorboard: bool) -> BestCheckpoint:
@@ -237,6 +243,22 @@ def _finish(checkpoint: BestCheckpoint, files: TrainingFiles, cluster: Cluster) 
 
     history: list[Row] = json.loads(cluster.broadcast(tidied_up))
     return history
+
+
+def _judge(
+    job: _Job, validating: DetectionDataset, history: list[Row], checkpoint: BestCheckpoint
+) -> Verdict:
+    return judge(
+        Evidence(
+            history,
+            job.splits.training,
+            validating,
+            job.spec,
+            job.config,
+            job.initial.pretrained_backbone,
+            checkpoint.ap50_per_class,
+        )
+    )
 
 
 def _compile(
