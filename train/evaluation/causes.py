@@ -157,7 +157,7 @@ def rare_classes(evidence: Evidence) -> Cause | None:
     if not counts:
         return None
     rare = sorted(counts, key=lambda name: counts[name])
-    named = ", ".join(f"{n} {counts[n]}{_accuracy_of(accuracy, n)}" for n in rare[:NAMED])
+    named = ", ".join(f"{n} ({counts[n]}{_accuracy_of(accuracy, n)})" for n in rare[:NAMED])
     scarce = 1 - sum(counts.values()) / len(counts) / FEW_BOXES
     return Cause(
         scarce * _share_of_lack(evidence, rare),
@@ -279,7 +279,7 @@ def _share_of_lack(evidence: Evidence, names: Sequence[str]) -> float:
 
 def _accuracy_of(accuracy: Mapping[str, float | None], name: str) -> str:
     value = accuracy.get(name)
-    return "" if value is None else f" (AP50 {value:.2f})"
+    return "" if value is None else f", AP50 {value:.2f}"
 
 
 def _others(names: Sequence[str]) -> str:

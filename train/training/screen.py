@@ -57,7 +57,7 @@ class Screen(keras.callbacks.Callback):
         step = self.steps - self.epoch * self.steps_per_epoch
         place = f"{self._place()}, step {step}/{self.steps_per_epoch}"
         measures = step == self.steps_per_epoch and self.validation.due(self.epoch)
-        parts = [self._time_left(), self._best(), _losses(logs), _speed(logs)]
+        parts = [self._time_left(), self._best(), _speed(logs), _losses(logs, 2)]
         place = f"{place}, measuring AP" if measures else place
         self.bar.set_description_str(_joined([place, *parts]), refresh=False)
         self.bar.update()
@@ -70,7 +70,7 @@ class Screen(keras.callbacks.Callback):
             parts = [_losses(logs), _speed(logs), self._time_left(), accuracy]
             print(f"{self._place()}: {_joined(parts)}", flush=True)
         else:
-            parts = [self._time_left(), self._best(), _losses(logs), _speed(logs)]
+            parts = [self._time_left(), self._best(), _speed(logs), _losses(logs, 2)]
             self.bar.set_description_str(_joined([self._place(), *parts]))
 
     def on_train_end(self, logs: Row | None = None) -> None:
@@ -106,7 +106,7 @@ class Screen(keras.callbacks.Callback):
         if not self.measured:
             return ""
         best = max(self.measured, key=lambda row: row["val_ap"])  # the first of equals, as kept
-        return f"best AP {best['val_ap']:.3f} after epoch {best['epoch']:.0f}"
+        return f"best AP {best['val_ap']:.3f} (epoch {best['epoch']:.0f})"
 
 
 def format_duration(seconds: float) -> str:
@@ -117,11 +117,11 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _losses(logs: Row) -> str:
-    return (
-        f"loss {logs['loss']:.3f} (classes {logs['logits_loss']:.3f}, "
-        f"boxes {logs['offsets_loss']:.3f})"
+def _losses(logs: Row, decimals: int = 3) -> str:
+    both, classes, boxes = (
+        f"{logs[name]:.{decimals}f}" for name in ("loss", "logits_loss", "offsets_loss")
     )
+    return f"loss {both} (classes {classes}, boxes {boxes})"
 
 
 def _speed(logs: Row) -> str:

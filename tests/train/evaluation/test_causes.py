@@ -103,12 +103,12 @@ def mixed(cats, dogs):
 def test_few_boxes_of_a_class():
     given = {"training": mixed(300, 10), "accuracy": {"cat": 0.8, "dog": 0.2}}
     cause = causes.rare_classes(evidence(**given))
-    assert "boxes to learn from: dog 10 (AP50 0.20); label" in cause.sentence
+    assert "boxes to learn from: dog (10, AP50 0.20); label" in cause.sentence
     assert cause.weight == pytest.approx(0.8 * 0.8)  # 10 of 50, and 0.8 of a lack of 1
     given["accuracy"] = {"cat": 0.4, "dog": 0.8}  # few, but enough
     assert causes.rare_classes(evidence(**given)) is None
     unknown = causes.rare_classes(evidence(training=mixed(300, 10), accuracy={}))
-    assert "dog 10; label" in unknown.sentence and unknown.weight == pytest.approx(0.8 / 2)
+    assert "dog (10); label" in unknown.sentence and unknown.weight == pytest.approx(0.8 / 2)
 
 
 def test_a_class_far_behind_the_others():

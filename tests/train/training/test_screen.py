@@ -93,8 +93,8 @@ def test_on_a_terminal_one_line_moves(clock, monkeypatch, capsys):
     measuring, last = next(part for part in shown if "measuring" in part), shown[-1]
     assert begun.startswith("50% epoch 2/2, compiling the net")
     # The end of the second step, before AP is there; then the end of the epoch.
-    assert f"epoch 2/2, step 2/2, measuring AP, best AP 0.400 after epoch 1, {FIRST}" in measuring
-    assert f"100% epoch 2/2, best AP 0.500 after epoch 2, {FIRST}, 41 images/s" in last
+    assert "epoch 2/2, step 2/2, measuring AP, best AP 0.400 (epoch 1), 41 images/s" in measuring
+    assert last.startswith("100% epoch 2/2, best AP 0.500 (epoch 2), 41 images/s, loss 2.31 (")
     assert capsys.readouterr().err == ""
 
 
