@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from convert.errors import VerificationError, hidden_output
+from convert.progress import announce
 from convert.quantize import ai_edge_quantizer
 from convert.quantize.bias_correction import correct_rounding
 from convert.quantize.converter_ptq import convert_with_ptq
@@ -125,6 +126,7 @@ def convert_all(source: ConversionInput, variants: Sequence[str], out: Path) -> 
 def _convert_one(source: ConversionInput, variant: str) -> Path:
     """Write, label and check one file in the work folder."""
     start = time.perf_counter()
+    announce(variant)
     path = source.target(variant)
     write_variant(variant, source, path)
     runtime = minimum_runtime(read_model(path))

@@ -6,7 +6,7 @@ import gc
 import json
 import sys
 import traceback
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,8 @@ from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
 from train.data.dataset import DetectionDataset, open_data
 from train.data.readiness import Splits, load_splits
+from train.evaluation.causes import Evidence
+from train.evaluation.verdict import Verdict, judge
 from train.from_data import as_begun, settle
 from train.model.batch_norm import with_fused_batch_norm
 from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
@@ -47,6 +49,7 @@ from train.training.logs import EventLog, Row, check_installed, open_writer
 from train.training.model_views import ModelViews
 from train.training.optimizer import build_optimizer
 from train.training.provenance import describe_training
+from train.training.screen import Screen
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,11 @@ def train(
     # A state that does not say was written when the classes had to be the same.
     initial = replace(initial, fine_tuning=start.recipe.get("fine_tuning", False))
     job = _Job(config, initial, splits, spec, files, start, cluster, distribution)
-    return _finish(_run(job, command, tensorboard), files, cluster)
+    checkpoint = _run(job, command, tensorboard)
+    history = _finish(checkpoint, files, cluster)
+    if cluster.first and splits.validating:
+        print(_judge(job, splits.validating, history, checkpoint))
+    return history
 
 
 def _run(job: _Job, command: str, tensorboard: bool) -> BestCheckpoint:
@@ -132,16 +139,19 @@ def _run(job: _Job, command: str, tensorboard: bool) -> BestCheckpoint:
         config, training, command, _software(), job.initial.start_from, job.initial.describe()
     )
     checkpoint = BestCheckpoint(views, validation, job.files, start, provenance)
+    screen = Screen(start, batches.steps_per_epoch, validation)
     callbacks = [Speed(batches), validation, checkpoint]
     if tensorboard and cluster.first:
         callbacks.append(EventLog(open_writer(job.files.events), start.history))
+    callbacks.append(screen)
     if cluster.first:
         _describe(views.export, job.spec, training, validating)
     scope = job.distribution.scope() if job.distribution else nullcontext()
     with cluster.report_lost_host(job.files.state), scope:
         model = _compiled(job, views, batches.steps_per_epoch)
         if batches.epochs:
-            _fit(job, model, batches, callbacks)
+            with closing(screen):
+                _fit(job, model, batches, callbacks)
         elif cluster.first:  # only the tidying up was interrupted
             checkpoint.write_history()
     return checkpoint
@@ -200,7 +210,6 @@ def _fit(
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
     first = job.cluster.first
-    bar = 1 if sys.stdout.isatty() else 2
     try:
         model.fit(
             batches,
@@ -209,7 +218,7 @@ def _fit(
             steps_per_epoch=batches.steps_per_epoch,
             shuffle=False,  # the batches come shuffled
             callbacks=callbacks if first else [],
-            verbose=bar if first else 0,
+            verbose=0,  # what there is to see comes from Screen
         )
     except BaseException as error:
         batches.close()
@@ -258,6 +267,22 @@ def _finish(checkpoint: BestCheckpoint, files: TrainingFiles, cluster: Cluster) 
 
     history: list[Row] = json.loads(cluster.broadcast(tidied_up))
     return history
+
+
+def _judge(
+    job: _Job, validating: DetectionDataset, history: list[Row], checkpoint: BestCheckpoint
+) -> Verdict:
+    return judge(
+        Evidence(
+            history,
+            job.splits.training,
+            validating,
+            job.spec,
+            job.config,
+            job.initial.pretrained_backbone,
+            checkpoint.ap50_per_class,
+        )
+    )
 
 
 def _compile(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from convert.errors import hidden_output
+from convert.progress import shown
 from convert.tflite import INPUT_NAME, SIGNATURE
 from convert.verify import read_model
 from edge_runtime.detector.preprocess import pixel_range, preprocess
@@ -34,13 +35,17 @@ def int16x8(source: Path, target: Path, frames: Sequence[np.ndarray], spec: Dete
 def _quantize(
     name: str, source: Path, target: Path, frames: Sequence[np.ndarray], spec: DetectorSpec
 ) -> None:
-    with hidden_output(f"quantising by {name}"), warnings.catch_warnings():
+    pictures = [{INPUT_NAME: preprocess(frame, spec)} for frame in frames]
+    with (
+        shown(pictures, f"calibrating {name}") as samples,
+        hidden_output(f"quantising by {name}"),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # of calibrating with a slow interpreter
         from ai_edge_quantizer import quantizer, recipe
 
         work = quantizer.Quantizer(str(source), getattr(recipe, name)())
-        pictures = [{INPUT_NAME: preprocess(frame, spec)} for frame in frames]
-        ranges = work.calibrate({SIGNATURE: pictures})
+        ranges = work.calibrate({SIGNATURE: samples})
         # The range of the pictures' pixels would clip those of darker or brighter ones.
         low, high = pixel_range(spec)
         ranges[_input_name(source)] = {"min": _scalar(low), "max": _scalar(high)}

@@ -57,7 +57,7 @@ def correct_rounding(
     exact, rounded = {0: images}, {0: _rounded(images, ranges, INPUT)}
     ops, _ = find_ops(model)
     last_use = {number: op for op in ops for number in op.inputs}
-    for op in tqdm(ops, "correcting rounding", unit="layer", leave=False, disable=None):
+    for op in tqdm(ops, "rounding weights", unit="layer", leave=False, disable=None):
         x, y = ([tensors[number] for number in op.inputs] for tensors in (exact, rounded))
         if op.convolves:
             name, layer = op.layers[0].name, fold(op, found, rounds=False)

@@ -15,14 +15,14 @@ from edge_runtime.detector.detections import Detections
 
 NAMED = 5  # files in a message
 
-# Control characters, ends of lines, and what is no character at all.
-_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+# Line breaks, control characters, halves of characters: no list of names, no XML can hold them.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 CLASS_CURE = "rename the class in the data set and train again"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is known before the first picture.
+    """A call of `detect`, as known before the first picture.
 
     Attributes:
         images: paths as given.
@@ -107,7 +107,7 @@ class Writer(ABC):
 
 
 def number_text(value: float) -> str:
-    """Pixels in a file: whole ones without a point."""
+    """A number of pixels as it is written: whole ones without a point, at most 12 digits."""
     return f"{value:.12g}"
 
 
@@ -152,5 +152,5 @@ def check_different(images: Sequence[str], keys: Iterable[Hashable], shared: str
 def check_characters(names: Iterable[str], cure: str) -> None:
     """Raises: ValueError for a name that would break a line or an XML file."""
     for name in names:
-        if _UNWRITABLE.search(name):
+        if UNPRINTABLE.search(name):
             raise ValueError(f"names without control characters expected, got {name!r}; {cure}")

@@ -12,6 +12,7 @@ from edge_runtime.exports.base import Job, Picture, Writer, check_different
 from edge_runtime.media.atomic import atomic_path
 
 FILE_NAME = "detections.json"
+_SHOWN = 60  # characters of a value in a message
 
 Id: TypeAlias = "int | str"
 
@@ -74,6 +75,11 @@ class _AnnotationFile:
             raise ValueError(
                 f"{path}: expected COCO annotations in JSON, got {error}; check the path"
             ) from error
+        except RecursionError as error:
+            raise ValueError(
+                f"{path}: expected COCO annotations in JSON, got lists or objects nested too deep; "
+                "check the path"
+            ) from error
         self._images: defaultdict[str, list[tuple[str, Id]]] = defaultdict(list)
         for name, image_id in self._rows(content, "images", "file_name"):
             name = name.replace("\\", "/")
@@ -85,12 +91,19 @@ class _AnnotationFile:
 
     def _rows(self, content: Any, table: str, key: str) -> Sequence[tuple[str, Id]]:
         try:
-            return [(str(row[key]), row["id"]) for row in content[table]]
+            rows = [(str(row[key]), row["id"]) for row in content[table]]
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f'{self._path}: expected COCO annotations with "{table}", each with "id" and '
                 f'"{key}", got none ({type(error).__name__}: {error}); name an annotation file'
             ) from error
+        for name, row_id in rows:
+            if isinstance(row_id, bool) or not isinstance(row_id, int | str):
+                raise ValueError(
+                    f'{self._path}: expected a whole number or text as "id" in "{table}", got '
+                    f"{json.dumps(row_id)[:_SHOWN]} for {name[:_SHOWN]}; correct the file"
+                )
+        return rows
 
     def image_id(self, image: str) -> Id:
         """By file name; folders in it decide only where several images are named alike."""

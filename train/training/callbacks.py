@@ -67,6 +67,7 @@ class Validation(keras.callbacks.Callback):
 
     Attributes:
         detections: of the last evaluation, for each image.
+        ap50_per_class: of the same.
     """
 
     def __init__(
@@ -81,12 +82,19 @@ class Validation(keras.callbacks.Callback):
         self.views, self.dataset, self.spec = views, dataset, spec
         self.every, self.epochs = every, epochs
         self.detections: list[PictureDetections] = []
+        self.ap50_per_class: dict[str, float | None] = {}
+
+    def due(self, epoch: int) -> bool:
+        """Whether AP is measured after an epoch, counted from 0."""
+        measures = (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs
+        return self.dataset is not None and measures
 
     def on_epoch_end(self, epoch: int, logs: Row) -> None:
-        if self.dataset and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
+        if self.dataset and self.due(epoch):
             self.views.sync(self.model)
             self.detections = detect_all(self.views.evaluation, self.dataset, self.spec)
             accuracy = evaluate(self.dataset.examples, self.detections, self.spec.class_names)
+            self.ap50_per_class = accuracy.ap50_per_class
             logs |= {"val_ap": accuracy.ap or 0.0, "val_ap50": accuracy.ap50 or 0.0}
 
 
@@ -102,6 +110,9 @@ class BestCheckpoint(keras.callbacks.Callback):
         validation: has run before, at every epoch's end.
         start: where the training begins.
         provenance: what the model's file says of its training, see train/training/provenance.py.
+
+    Attributes:
+        ap50_per_class: of the best model; of the last one where the best is an earlier run's.
     """
 
     def __init__(
@@ -115,6 +126,11 @@ class BestCheckpoint(keras.callbacks.Callback):
         super().__init__()
         self.views, self.validation, self.files = views, validation, files
         self.progress, self.provenance = start, provenance
+        self._ap50_per_class: dict[str, float | None] = {}
+
+    @property
+    def ap50_per_class(self) -> dict[str, float | None]:
+        return self._ap50_per_class or self.validation.ap50_per_class
 
     def on_train_begin(self, logs: Row | None = None) -> None:
         self.last = time.perf_counter()
@@ -146,6 +162,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         last = epoch + 1 == self.validation.epochs
         if row["val_ap"] > best or (last and not self.validation.dataset):
             best = row["val_ap"] if self.validation.dataset else best
+            self._ap50_per_class = self.validation.ap50_per_class
             self._save(history)
         progress = Progress(epoch + 1, best, self.progress.recipe, history)
         save_state(self.files.state, self.model, progress)

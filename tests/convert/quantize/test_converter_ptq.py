@@ -7,7 +7,7 @@ import pytest
 
 from convert.pipeline import ConversionInput
 from convert.quantize.calibration_data import describe_calibration
-from convert.quantize.converter_ptq import representative_dataset
+from convert.quantize.converter_ptq import representative_dataset, with_extremes
 from convert.tflite import INPUT_NAME
 from convert.variants import CALIBRATED_HERE
 from convert.verify import find_problems
@@ -31,7 +31,7 @@ OTHER_PIXELS = replace(SPEC, pixel_mean=0, pixel_scale=0.5)
 
 def test_samples_are_what_the_device_feeds_and_one_with_every_pixel_value():
     frames = [DARK, DARK + 1]
-    first, *samples = representative_dataset(frames, SPEC)()
+    first, *samples = representative_dataset(with_extremes(frames), SPEC)()
     for sample, frame in zip(samples, frames, strict=True):
         np.testing.assert_array_equal(sample[INPUT_NAME], preprocess(frame, SPEC))
     assert (first[INPUT_NAME].min(), first[INPUT_NAME].max()) == pixel_range(SPEC)

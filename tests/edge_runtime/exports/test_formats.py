@@ -130,12 +130,31 @@ def test_coco_folders_tell_images_of_one_name_apart(tmp_path, capsys):
         ("[]", r'expected COCO annotations with "images"'),
         ('{"images": [{"id": 1}]}', r'.*"file_name", got none \(KeyError: .file_name.\)'),
         ('{"images": []}', r'expected COCO annotations with "categories"'),
+        ("[" * 200_000, "expected COCO annotations in JSON, got lists or objects nested too deep"),
+        (
+            '{"images": [{"id": [1], "file_name": "one.jpg"}]}',
+            r'expected a whole number or text as "id" in "images", got \[1\] for one\.jpg; correct',
+        ),
+        ('{"images": [{"id": true, "file_name": "one.jpg"}]}', '.* in "images", got true for one'),
+        ('{"images": [{"id": null, "file_name": "one.jpg"}]}', '.* in "images", got null for one'),
+        ('{"images": [{"id": 1.5, "file_name": "one.jpg"}]}', r'.* in "images", got 1\.5 for one'),
+        (
+            '{"images": [], "categories": [{"id": {"a": 1}, "name": "cat"}]}',
+            r'.* in "categories", got \{"a": 1\} for cat',
+        ),
     ],
 )
 def test_files_that_are_no_coco_annotations(tmp_path, text, message):
     (tmp_path / "val.json").write_text(text)
     with pytest.raises(ValueError, match=rf"val\.json: {message}"):
         export("coco", None, coco_annotations=tmp_path / "val.json")
+
+
+def test_coco_ids_may_be_text(tmp_path, capsys):
+    file = write_coco(tmp_path / "val.json", [("a1", "one.jpg")], [("dog", "d"), ("cat", 3)])
+    export("coco", None, ["one.jpg"], coco_annotations=file)
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["image_id"], row["category_id"]) for row in rows] == [("a1", "d"), ("a1", 3)]
 
 
 def test_what_a_coco_file_lacks_is_named(tmp_path):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from edge_runtime.exports.base import UNPRINTABLE as UNPRINTABLE
 from train.data.annotation import MalformedLabels
 from train.data.labeled_folder import GivenSplit
 
@@ -354,7 +355,3 @@ def _unknown_encoding(path: Path, line: int, error: UnicodeDecodeError) -> Malfo
 def clean_name(name: str) -> str:
     """A class name: composed Unicode (NFC), so that one typed on a Mac is one; no outer space."""
     return unicodedata.normalize("NFC", name).strip()
-
-
-# Line breaks, control characters, halves of characters: no list of names, no XML can hold them.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")

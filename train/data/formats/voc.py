@@ -19,6 +19,7 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, parse
 
+from edge_runtime.exports.base import number_text
 from train.data.annotation import Annotation, Flaw, LabeledObject, MalformedLabels
 from train.data.formats.base import Format, Recognized
 from train.data.formats.files import (
@@ -208,14 +209,9 @@ def write_annotation(
         ET.SubElement(node, "difficult").text = "0"
         bndbox = ET.SubElement(node, "bndbox")
         for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
-            ET.SubElement(bndbox, tag).text = corner_text(value)
+            ET.SubElement(bndbox, tag).text = number_text(value)
     ET.indent(root)
     write_tree(root, path)
-
-
-def corner_text(value: float) -> str:
-    """A number of pixels as it is written: whole ones without a point."""
-    return f"{value:.12g}"
 
 
 def write_tree(root: ET.Element, path: str | Path) -> None:

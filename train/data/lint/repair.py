@@ -8,25 +8,31 @@ import shutil
 import tempfile
 import xml.etree.ElementTree as ET  # changes only; reading goes through train.data.formats.voc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from edge_runtime.exports.base import number_text
 from edge_runtime.media.images import read_upright
 from train.atomic_folder import atomic_folder, check_free
 from train.data.annotation import Box, LabeledObject
 from train.data.formats.files import read_text
 from train.data.formats.voc import (
-    corner_text,
     has_standard_layout,
     make_layout,
     read_tree,
     write_tree,
 )
-from train.data.formats.writers import WRITERS
+from train.data.formats.writers.kept_splits import with_kept_splits
+from train.data.formats.writers.selection import LOG_NAME as NOT_KEPT_NAME
+from train.data.formats.writers.voc import write_voc
 from train.data.geometry import Placement, by, clip_box, describe_box
+from train.data.labeled_folder import GivenSplit, Item, LabeledFolder
 from train.data.lint.checks import exif_kind
 from train.data.lint.findings import Change
 from train.data.lint.leaks import Leak
 from train.data.lint.survey import Entry, Survey, Usable, survey_folder
+from train.data.splits import splits_path
+from train.data.splits.file import FILE_NAME as SPLITS_NAME
 from train.data.systematic import find_systematic
 
 LOG_NAME = "changes.csv"
@@ -39,8 +45,8 @@ def repair(survey: Survey, out: str | Path) -> list[Change]:
     What has no flaw is copied byte for byte; a folder in another format or layout is converted to
     VOC first. `out` appears whole or not at all, with the returned changes in `changes.csv`.
 
-    Raises: ValueError where `out` holds something, no picture would be left to train on, or most
-        boxes are wrong in one way.
+    Raises: ValueError where `out` holds something, no picture would be left to train on, most
+        boxes are wrong in one way, or made splits are kept in a file that cannot be used.
     OSError where a file cannot be written.
     """
     out = Path(out)
@@ -50,17 +56,57 @@ def repair(survey: Survey, out: str | Path) -> list[Change]:
         raise ValueError(f"{survey.root}: {flaw.message}; --fix cannot tell what was meant")
     if has_standard_layout(survey.folder):
         with atomic_folder(out) as folder:
-            return _repair_into(survey, folder)
+            return _repair_into(survey, folder, [])
     with tempfile.TemporaryDirectory() as scratch:
         converted = Path(scratch) / "voc"
-        WRITERS["voc"](survey.folder, converted)
-        return repair(survey_folder(converted), out)
+        mended, changes = _mend_objects(survey)
+        kept = write_voc(mended, converted)
+        (converted / NOT_KEPT_NAME).unlink(missing_ok=True)
+        changes += [Change(e.file, e.line, e.kind, f"{e.what}: {e.why}") for e in kept.not_kept]
+        with atomic_folder(out) as folder:
+            return _repair_into(survey_folder(converted), folder, changes)
 
 
-def _repair_into(survey: Survey, folder: Path) -> list[Change]:
+def _mend_objects(survey: Survey) -> tuple[LabeledFolder, list[Change]]:
+    """The folder with names and boxes mended, and the changes, with the original's lines.
+
+    Before it is written as VOC: a writer leaves out what has no area, and lists every class that
+    it finds, the misspelt ones as well.
+    """
+    folder = with_kept_splits(survey.data)
+    items: dict[str, Item] = dict(folder.items)
+    changes = []
+    for image_id, entry in survey.entries.items():
+        if entry.usable is None or not is_mendable(entry):
+            continue
+        file, annotation = survey.relative(entry.path), entry.usable.annotation
+        objects = []
+        for item in annotation.objects:
+            name = survey.corrections.get(item.name, item.name)
+            flaw, text, box = _mend_box(item, entry.usable.placement.drawn_wh)
+            if flaw:
+                changes.append(Change(file, item.box_line, flaw, f"{describe_box(item)} {text}"))
+            if box is None:
+                continue
+            if name != item.name:
+                changes.append(Change(file, item.name_line, *_respelling(item.name, name)))
+            objects.append(replace(item, name=name, box_px=box))
+        annotation = replace(annotation, objects=tuple(objects))
+        items[image_id] = replace(items[image_id], annotation=annotation)
+    return replace(folder, items=items), changes
+
+
+def _respelling(wrong: str, right: str) -> tuple[str, str]:
+    """(kind, text) of a change."""
+    return "misspelt-class", f"renamed {wrong!r} to {right!r}"
+
+
+def _repair_into(survey: Survey, folder: Path, changes: list[Change]) -> list[Change]:
+    """Write the copy of a VOC folder. changes: made before, to be logged and returned as well."""
     make_layout(folder)
     done = {LOG_NAME}  # files that are written otherwise or left out, not copied
     changes = [
+        *changes,
         *_repair_annotations(survey, folder, done),
         *_repair_pictures(survey, folder, done),
         *_repair_splits(survey, folder, done),
@@ -68,6 +114,7 @@ def _repair_into(survey: Survey, folder: Path) -> list[Change]:
     ]
     changes.sort()
     _copy_rest(survey.root, folder, done)
+    _copy_splits(survey.root, folder)
     _write_log(changes, folder / LOG_NAME)
     return changes
 
@@ -82,9 +129,16 @@ def _repair_annotations(survey: Survey, folder: Path, done: set[str]) -> Iterato
         assert entry.usable is not None  # it is mendable
         root, changes = repair_annotation(survey, entry, entry.usable)
         if changes:
-            write_tree(root, folder / file)
+            write_tree(root, _place(folder, file))
             done.add(file)
         yield from changes
+
+
+def _place(folder: Path, file: str) -> Path:
+    """Path of a file of the copy, whose folder is there then."""
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def is_mendable(entry: Entry) -> bool:
@@ -110,7 +164,7 @@ def _repair_pictures(survey: Survey, folder: Path, done: set[str]) -> Iterator[C
             yield Change(file, 0, "undecodable-picture", "left out")
         elif entry.usable and (kind := exif_kind(entry.usable)):
             done.add(file)
-            _save_upright(entry.image_path, folder / file)
+            _save_upright(entry.image_path, _place(folder, file))
             change = f"turned upright from EXIF orientation {entry.usable.image.orientation}"
             yield Change(file, 0, kind, f"{change}, coded again")
 
@@ -128,31 +182,60 @@ def _repair_splits(survey: Survey, folder: Path, done: set[str]) -> Iterator[Cha
     leaks = {(leak.split, leak.image_id): leak for leak in survey.leaks}
     left = 0
     for split, given in survey.folder.splits.items():
-        source, lines = given.path, given.lines
-        file = survey.relative(source)
-        dropped: dict[int, Change] = {}
+        dropped: dict[int, tuple[str, str]] = {}
         seen: set[str] = set()
-        for line, image_id in lines.items():
-            reason = _why_drop(survey, image_id, leaks.get((split, image_id)), image_id in seen)
+        for line, image_id in given.lines.items():
+            leak = leaks.get((split, image_id))
+            reason = _why_drop(survey, image_id, leak, image_id in seen)
             if reason:
-                kind, text = reason
-                dropped[line] = Change(file, line, kind, f"dropped {image_id}: {text}")
+                dropped[line] = reason
             seen.add(image_id)
-        yield from dropped.values()
-        left += len(lines) - len(dropped)
-        if len(dropped) == len(lines):
-            done.add(file)
-            yield Change(file, 0, "empty-split", "left out: no picture left")
-        elif dropped:
-            done.add(file)
-            texts = enumerate(read_text(source).splitlines(), 1)
-            kept = "".join(f"{text}\n" for line, text in texts if line not in dropped)
-            (folder / file).write_text(kept, encoding="utf-8")
+        left += len(given.lines) - len(dropped)
+        rewrite = _rewrite_list if given.is_list else _drop_from_folder
+        yield from rewrite(survey, given, dropped, folder, done)
     if survey.folder.splits and not left:
         raise ValueError(
             f"{survey.root}: expected a picture that can be trained on, got none in any split; "
             "look at the findings first"
         )
+
+
+def _rewrite_list(
+    survey: Survey,
+    given: GivenSplit,
+    dropped: dict[int, tuple[str, str]],
+    folder: Path,
+    done: set[str],
+) -> Iterator[Change]:
+    """Write a split's list without the dropped lines. dropped: line → (kind, why)."""
+    file = survey.relative(given.path)
+    for line, (kind, why) in dropped.items():
+        yield Change(file, line, kind, f"dropped {given.lines[line]}: {why}")
+    if len(dropped) == len(given.lines):
+        done.add(file)
+        yield Change(file, 0, "empty-split", "left out: no picture left")
+    elif dropped:
+        done.add(file)
+        texts = enumerate(read_text(given.path).splitlines(), 1)
+        kept = "".join(f"{text}\n" for line, text in texts if line not in dropped)
+        _place(folder, file).write_text(kept, encoding="utf-8")
+
+
+def _drop_from_folder(
+    survey: Survey,
+    given: GivenSplit,
+    dropped: dict[int, tuple[str, str]],
+    folder: Path,
+    done: set[str],
+) -> Iterator[Change]:
+    """Leave out the annotations that made pictures part of a split that is a folder."""
+    for number, (kind, why) in dropped.items():
+        file = survey.relative(survey.entries[given.lines[number]].path)
+        if file in done and not (folder / file).exists():
+            continue  # for a reason of its own
+        done.add(file)
+        (folder / file).unlink(missing_ok=True)
+        yield Change(file, 0, kind, f"left out: {why}")
 
 
 def _why_drop(
@@ -204,6 +287,13 @@ def _copy_rest(root: Path, folder: Path, done: set[str]) -> None:
                 shutil.copyfile(root / below / name, folder / below / name)
 
 
+def _copy_splits(root: Path, folder: Path) -> None:
+    """Take along made splits that are kept elsewhere, since the original cannot be written to."""
+    kept = splits_path(root)
+    if kept.exists() and not (folder / SPLITS_NAME).exists():
+        shutil.copyfile(kept, folder / SPLITS_NAME)
+
+
 def _write_log(changes: list[Change], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -245,8 +335,7 @@ def repair_annotation(
             continue
         kept.add((name, box))
         if name != item.name:
-            text = f"renamed {item.name!r} to {name!r}"
-            changes.append(Change(file, item.name_line, "misspelt-class", text))
+            changes.append(Change(file, item.name_line, *_respelling(item.name, name)))
         _write_object(node, item, name, box)
     return root, changes + _repair_size(root, file, usable)
 
@@ -255,7 +344,7 @@ def _write_object(node: ET.Element, item: LabeledObject, name: str, box: Box) ->
     """Write a repaired name and box into the node of an object; what is right is not touched."""
     texts = {"name": name} if name != item.name else {}
     if box != item.box_px:
-        corners = map(corner_text, box)
+        corners = map(number_text, box)
         texts |= {f"bndbox/{tag}": text for tag, text in zip(_TAGS, corners, strict=True)}
     for path, text in texts.items():
         found = node.find(path)
@@ -265,16 +354,22 @@ def _write_object(node: ET.Element, item: LabeledObject, name: str, box: Box) ->
 
 def _repair_box(item: LabeledObject, placement: Placement) -> tuple[str | None, str, Box | None]:
     """(flaw, what is done about it, the box in pixels of the upright picture or None)."""
-    flaw, box = clip_box(item.box_px, placement.drawn_wh)
+    flaw, text, box = _mend_box(item, placement.drawn_wh)
+    return flaw, text, placement.upright_px(box) if box else None
+
+
+def _mend_box(item: LabeledObject, drawn_wh: tuple[int, int]) -> tuple[str | None, str, Box | None]:
+    """(flaw, what is done about it, the box in pixels of the picture it was drawn on or None)."""
+    flaw, box = clip_box(item.box_px, drawn_wh)
     text = "removed"
     if flaw == "inverted-box":
         x_a, y_a, x_b, y_b = item.box_px
         righted = (min(x_a, x_b), min(y_a, y_b), max(x_a, x_b), max(y_a, y_b))
-        _, box = clip_box(righted, placement.drawn_wh)
+        _, box = clip_box(righted, drawn_wh)
         text = "removed: outside the picture even with its corners swapped back"
     if box is None:
         return flaw, text, None
-    return flaw, f"becomes ({', '.join(map(corner_text, box))})", placement.upright_px(box)
+    return flaw, f"becomes ({', '.join(map(number_text, box))})", box
 
 
 def _repair_size(root: ET.Element, file: str, usable: Usable) -> list[Change]:

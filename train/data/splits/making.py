@@ -37,7 +37,7 @@ class MadeSplits:
 
 @dataclass(frozen=True)
 class _Task:
-    """What has to be made of what.
+    """Task of making splits: which of them, of which pictures.
 
     source: the given split that is divided; None: all pictures in no given val or test. pool: its
     ids. wanted: of val and test, those to be made. fixed: ids of the given val and test.

@@ -33,7 +33,7 @@ _ROBOFLOW = re.compile(r"(.+)[._](?:jpe?g|png|bmp|webp|tiff?)\.rf\.[0-9A-Za-z]+$
 
 @dataclass(frozen=True)
 class _Level:
-    """How alike pictures of a group are: bits of the hash and levels of the thumbnail that differ.
+    """Likeness of the pictures of a group: bits of the hash, levels of the thumbnail that differ.
 
     by_name: augmented copies of a picture are alike. bits: None compares no looks.
     """
@@ -57,7 +57,7 @@ _LEVELS = (
 
 @dataclass(frozen=True, eq=False)
 class _Print:
-    """What a picture is compared by.
+    """Print of a picture, by which it is compared.
 
     digest: of its pixels, those of a large JPEG at reduced size. bits: (256,) bool, difference
     hash. thumbnail: (32·32·3,) uint8.

@@ -54,7 +54,7 @@ def stratify(groups: Sequence[Group], sizes: Mapping[str, int]) -> list[str]:
 
 
 class _Deal:
-    """Where groups are so far. Needs are whole numbers, so that equal ones are equal."""
+    """Places of the groups so far. Needs are whole numbers, so that equal ones are equal."""
 
     def __init__(self, groups: Sequence[Group], sizes: Mapping[str, int]) -> None:
         self.groups, self.splits = groups, tuple(sizes)

@@ -1,4 +1,5 @@
 import csv
+import shutil
 import warnings
 
 import numpy as np
@@ -20,16 +21,18 @@ from tests.train.data.damaged_voc import (
     add,
     add_line,
     edit,
+    line_of,
     make_damaged,
     picture_of,
     tree_digest,
 )
 from train.data.__main__ import main
-from train.data.dataset import DataWarning, load_dataset, read_image
+from train.data.dataset import DataWarning, load_dataset, open_data, read_image
 from train.data.formats.voc import read_annotation
 from train.data.lint.checks import check_folder
 from train.data.lint.repair import repair
 from train.data.lint.survey import survey_folder
+from train.data.splits import splits_path, write_splits
 
 
 @pytest.fixture(scope="module")
@@ -216,3 +219,148 @@ def test_a_set_of_which_nothing_would_be_left(tmp_path):
     with pytest.raises(ValueError, match="got none in any split"):
         repair(survey_folder(root), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def add_noise(path, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (20, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def move(root, stem, place):
+    """Put annotation and picture of a stem into a sub-folder of the standard layout's folders."""
+    for path in (root / f"Annotations/{stem}.xml", picture_of(root, stem)):
+        target = path.parent / place / path.name
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+
+
+def log_of(out):
+    """(file, line, kind, change) of each row of the log."""
+    with (out / "changes.csv").open(newline="", encoding="utf-8") as file:
+        return [tuple(row.values()) for row in csv.DictReader(file)]
+
+
+def test_files_in_sub_folders_are_mended_where_they_lie(tmp_path):
+    root, out = tmp_path / "set", tmp_path / "out"
+    add(root, "a", [BOX, (30, 2, 70, 10)], splits=())
+    add(root, "turned", splits=())
+    with Image.open(picture_of(root, "turned")) as image:
+        tags = Image.Exif()
+        tags[0x0112] = 6
+        image.save(picture_of(root, "turned"), exif=tags)
+    for stem in ("a", "turned"):
+        move(root, stem, "cam1")
+        add_line(root, "train", f"cam1/{stem}")
+    repair(survey_folder(root), out)
+    boxes = [item.box_px for item in read_annotation(out / "Annotations/cam1/a.xml").objects]
+    assert boxes == [BOX, (30, 2, 40, 10)]
+    assert read_header(out / "JPEGImages/cam1/turned.png") == ((20, 40), 1)
+    assert [example.image_id for example in load_dataset(out, "train")] == ["cam1/a", "cam1/turned"]
+
+
+def test_splits_by_folders_in_the_standard_layout(tmp_path):
+    root, out = tmp_path / "set", tmp_path / "out"
+    for stem, split in (("a", "train"), ("b", "train"), ("c", "train"), ("v", "val")):
+        add(root, stem, [BOX, (4, 2, 4, 2)] if stem == "c" else [BOX], splits=())
+        move(root, stem, split)
+    copied = (root / "JPEGImages/val/v.png").read_bytes()
+    for stem in "bc":  # pictures that val has as well
+        (root / f"JPEGImages/train/{stem}.png").write_bytes(copied)
+    (root / "Annotations/train/b.xml").write_text("<annotation><object>")
+    changes = repair(survey_folder(root), out)
+    assert [(change.file, change.kind, change.change) for change in changes] == [
+        ("Annotations/train/b.xml", "malformed-xml", "left out"),
+        (
+            "Annotations/train/c.xml",
+            "leaked-picture",
+            "left out: the same picture stays in val as v",
+        ),
+        ("Annotations/train/c.xml", "no-area", "box platelet (4, 2, 4, 2) removed"),
+    ]
+    found = {
+        split: [one.image_id for one in load_dataset(out, split)] for split in ("train", "val")
+    }
+    assert found == {"train": ["a"], "val": ["v"]}
+
+
+def other_layout(root, **boxes):
+    """VOC in annots/ and images/, so that a repair converts it; a picture for each keyword."""
+    for stem, corners in boxes.items():
+        add(root, stem, corners, splits=())
+    (root / "Annotations").rename(root / "annots")
+    (root / "JPEGImages").rename(root / "images")
+    (root / "ImageSets/Main").rmdir()
+    (root / "ImageSets").rmdir()
+
+
+def test_a_folder_in_another_layout_is_mended_as_the_findings_say(tmp_path, capsys):
+    root, out = tmp_path / "set", tmp_path / "out"
+    other_layout(root, a=[BOX, (30, 12, 25, 5)], b=[BOX, (50, 2, 60, 10)], c=[BOX], d=[BOX] * 2)
+    for stem in "efghi":
+        shutil.copyfile(root / "annots/a.xml", root / f"annots/{stem}.xml")
+        edit(root / f"annots/{stem}.xml", "<xmax>25<", "<xmax>35<")
+        edit(root / f"annots/{stem}.xml", "<ymax>5<", "<ymax>15<")
+        add_noise(root / f"images/{stem}.png", ord(stem))
+    edit(root / "annots/a.xml", "<name>platelet", "<name>Platelet")
+    (root / "annots/c.xml").write_text("<annotation><object>")
+    assert main(["check", str(root), "--fix", str(out)]) == 0
+    assert "6 changes, listed in" in capsys.readouterr().out
+    assert read_annotation(out / "Annotations/a.xml").objects[1].box_px == (25, 5, 30, 12)
+    assert {item.name for item in read_annotation(out / "Annotations/a.xml").objects} == {
+        "platelet"
+    }
+    assert (out / "labels.txt").read_text() == "platelet\n"
+    assert not (out / "not_kept.csv").exists()
+    name_line = str(line_of(root / "annots/a.xml", "Platelet"))
+    log = log_of(out)
+    assert [(file, kind) for file, _, kind, _ in log] == [
+        ("Annotations/d.xml", "duplicate-box"),
+        ("annots/a.xml", "misspelt-class"),
+        ("annots/a.xml", "misspelt-class"),
+        ("annots/a.xml", "inverted-box"),
+        ("annots/b.xml", "box-outside"),
+        ("annots/c.xml", "malformed-labels"),
+    ]
+    assert log[1][1] == name_line and log[1][3] == "renamed 'Platelet' to 'platelet'"
+    assert log[3][3] == "box Platelet (30, 12, 25, 5) becomes (25, 5, 30, 12)"
+    assert log[4][3] == "box platelet (50, 2, 60, 10) removed"
+
+
+OWN_SPLITS = {"train": [f"p{n}" for n in range(4, 12)], "val": ["p0", "p1"], "test": ["p2", "p3"]}
+
+
+@pytest.mark.parametrize("standard", [True, False])
+@pytest.mark.parametrize("inside", [True, False])
+def test_splits_that_were_made_go_along(tmp_path, monkeypatch, standard, inside):
+    root, out = tmp_path / "set", tmp_path / "out"
+    stems = [stem for ids in OWN_SPLITS.values() for stem in ids]
+    boxes = {stem: [BOX, (30, 2, 70, 10)] for stem in stems}
+    if standard:
+        for stem in stems:
+            add(root, stem, boxes[stem], splits=())
+    else:
+        other_layout(root, **boxes)
+    path = root / "splits.json"
+    if not inside:  # as for a folder that cannot be written to
+        path = tmp_path / "elsewhere.json"
+        usual = splits_path
+
+        def find(folder):
+            return path if folder == root else usual(folder)
+
+        for module in ("lint.repair", "formats.writers.kept_splits", "splits.settle"):
+            monkeypatch.setattr(f"train.data.{module}.splits_path", find)
+    write_splits(path, OWN_SPLITS, 0)
+    repair(survey_folder(root), out)
+    back = open_data(out, write=False).splits
+    assert {name: sorted(ids) for name, ids in back.items()} == {
+        name: sorted(ids) for name, ids in OWN_SPLITS.items()
+    }
+
+
+def test_without_made_splits_the_copy_has_none(tmp_path):
+    root, out = tmp_path / "set", tmp_path / "out"
+    other_layout(root, **{f"p{n}": [BOX] for n in range(12)})
+    repair(survey_folder(root), out)
+    assert list((out / "ImageSets/Main").iterdir()) == []
+    assert not (root / "splits.json").exists() and not (out / "splits.json").exists()

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from train.data.annotation import LabeledObject
-from train.data.formats.writers.selection import Kept, Picture, copy_picture, kept, writing
+from train.data.formats.writers.selection import (
+    COMMON_SPLITS,
+    Kept,
+    Picture,
+    Target,
+    copy_picture,
+    kept,
+    writing,
+)
 from train.data.labeled_folder import LabeledFolder
 
 NO_SPLIT = "default"  # CVAT's name for it, which other tools read, too
@@ -17,25 +25,27 @@ NO_SPLIT = "default"  # CVAT's name for it, which other tools read, too
 def write_coco(folder: LabeledFolder, out: Path) -> Kept:
     """Write a labelled folder as COCO; `out` appears whole or not at all.
 
-    A file for each split; pictures in no split are those of instances_default.json. Boxes stay as
-    they were drawn, with the size that they were drawn on. Crowds are kept as iscrowd, difficult
-    ones as "ignore": 1.
+    A file for each of train, val and test; pictures in none of them are those of
+    instances_default.json, since the name of another split would get lost on reading: that is
+    noted. Boxes stay as they were drawn, with the size that they were drawn on. Crowds are kept as
+    iscrowd, difficult ones as "ignore": 1.
 
     Raises: ValueError where `out` holds something or nothing can be written. OSError.
     """
-    with writing(folder, out) as (target, selection):
+    with writing(folder, out, Target(COMMON_SPLITS, any_path=True)) as (target, selection):
         numbers = {name: n for n, name in enumerate(selection.class_names, 1)}
         rows = {}
         count = 0
         for image_number, picture in enumerate(selection.pictures.values(), 1):
-            copy_picture(picture, target / "images" / picture.name)
+            place = target if picture.whole_path else target / "images"
+            copy_picture(picture, place / picture.name)
             rows[picture.image_id] = _rows(picture, image_number, count, numbers)
             count += len(picture.objects)
         selection.boxes = count
         files = dict(selection.splits)
         if selection.rest:
-            files[NO_SPLIT] = [*files.get(NO_SPLIT, []), *selection.rest]
-        (target / "annotations").mkdir()
+            files[NO_SPLIT] = selection.rest
+        (target / "annotations").mkdir(exist_ok=True)  # a whole path may begin so
         for split, pictures in files.items():
             text = _text([rows[picture.image_id] for picture in pictures], numbers)
             path = target / "annotations" / f"instances_{split}.json"

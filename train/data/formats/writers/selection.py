@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,11 +14,25 @@ from pathlib import Path
 from edge_runtime.media.images import read_header
 from train.atomic_folder import atomic_folder, check_free
 from train.data.annotation import Annotation, LabeledObject
-from train.data.formats.files import UNPRINTABLE, plain_id
+from train.data.formats.files import UNPRINTABLE, plain_id, split_of, unique_ids
 from train.data.geometry import Placement, by, clip_box, describe_box, find_placement
-from train.data.labeled_folder import Item, LabeledFolder
+from train.data.labeled_folder import GivenSplit, Item, LabeledFolder
 
 LOG_NAME = "not_kept.csv"
+COMMON_SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Limits of a format.
+
+    Attributes:
+        splits: names of those that it has a place for; () for any.
+        any_path: whether a picture may lie anywhere, so that an id which is a whole path can stay.
+    """
+
+    splits: tuple[str, ...] = ()
+    any_path: bool = False
 
 
 @dataclass(frozen=True, order=True)
@@ -34,7 +48,7 @@ class NotKept:
 
 @dataclass(frozen=True)
 class Kept:
-    """What was written. splits: name → number of pictures."""
+    """Summary of a written folder. splits: name → number of pictures."""
 
     pictures: int
     boxes: int
@@ -60,6 +74,7 @@ class Picture:
 
     Attributes:
         image_id: as written. objects: those whose box has an area on the picture.
+        whole_path: whether the id is the path from the root, and not from images/ or the like.
     """
 
     image_id: str
@@ -67,6 +82,7 @@ class Picture:
     annotation: Annotation
     placement: Placement
     objects: tuple[LabeledObject, ...]
+    whole_path: bool = False
 
     @property
     def name(self) -> str:
@@ -81,7 +97,7 @@ class Picture:
 
 @dataclass
 class Selection:
-    """What of a folder can be written.
+    """The part of a folder that can be written.
 
     Attributes:
         pictures: image id as read → picture. rest: those of them in no split.
@@ -111,13 +127,13 @@ class Selection:
 
 
 @contextmanager
-def writing(folder: LabeledFolder, out: Path) -> Iterator[tuple[Path, Selection]]:
+def writing(folder: LabeledFolder, out: Path, form: Target) -> Iterator[tuple[Path, Selection]]:
     """A temporary folder that becomes `out` when the block ends, and what to write into it.
 
     Raises: ValueError where `out` holds something or nothing can be written. OSError.
     """
     check_free(out, folder.root)
-    selection = _select(folder)
+    selection = _select(folder, form)
     with atomic_folder(out) as target:
         yield target, selection
         selection.not_kept.sort()
@@ -146,17 +162,12 @@ def copy_picture(picture: Picture, target: Path) -> None:
     shutil.copyfile(picture.source, target)
 
 
-def _select(folder: LabeledFolder) -> Selection:
+def _select(folder: LabeledFolder, form: Target) -> Selection:
     selection = Selection(folder, {})
-    written = _written_ids(folder.items)
     for image_id, item in folder.items.items():
-        picture = _select_picture(selection, item, written[image_id])
-        if picture is None:
-            continue
-        selection.pictures[image_id] = picture
-        if written[image_id] != image_id:
-            why = f"becomes {picture.image_id}, since folders' names like images/ get lost"
-            selection.lose(picture.source, 0, "renamed", image_id, why)
+        picture = _select_picture(selection, item)
+        if picture is not None:
+            selection.pictures[image_id] = picture
     for path in folder.unannotated:
         why = "has no annotation, and without boxes it would become background"
         if folder.background:
@@ -170,29 +181,79 @@ def _select(folder: LabeledFolder) -> Selection:
             f"{len(folder.items)}; look at what `python -m train.data check` finds"
         )
     selection.class_names = _class_names(selection)
-    _select_splits(selection)
+    placed = _select_splits(selection, form)
+    _settle_ids(selection, placed, form)
+    selection.splits = {
+        split: [selection.pictures[image_id] for image_id in ids] for split, ids in placed.items()
+    }
+    somewhere = {image_id for ids in placed.values() for image_id in ids}
+    selection.rest = [
+        picture for image_id, picture in selection.pictures.items() if image_id not in somewhere
+    ]
     return selection
 
 
-def _written_ids(ids: dict[str, Item]) -> dict[str, str]:
-    """image id → the one to write: itself, unless reading would take a folder of it for layout.
+def _settle_ids(selection: Selection, placed: dict[str, list[str]], form: Target) -> None:
+    """Give each picture the id to write: its own, unless reading would give another.
 
-    Such ids come from pictures of one name in train/ and valid/.
+    Reading takes folders such as train/ and images/ for layout. An id has them only where pictures
+    in train/ and valid/ have one name, and then it is the whole path.
     """
-    written = {}
-    taken = {image_id for image_id in ids if plain_id(f"{image_id}.jpg") == image_id}
-    for image_id in ids:
-        new = image_id
-        if image_id not in taken:
+    pictures = selection.pictures
+    plain = {image_id: plain_id(f"{image_id}.jpg") for image_id in pictures}
+    whole = _whole_paths(pictures, plain, placed) if form.any_path else set()
+    taken = {image_id for image_id in pictures if plain[image_id] == image_id}
+    for image_id, picture in pictures.items():
+        if image_id in whole:
+            pictures[image_id] = replace(picture, whole_path=True)
+        elif image_id not in taken:
             new = re.sub(r"[/\\]+", "_", image_id)
             while new in taken:
                 new += "_"
             taken.add(new)
-        written[image_id] = new
-    return written
+            pictures[image_id] = replace(picture, image_id=new)
+            why = f"becomes {new}, since folders' names like images/ get lost"
+            selection.lose(picture.source, 0, "renamed", image_id, why)
 
 
-def _select_picture(selection: Selection, item: Item, written_id: str) -> Picture | None:
+def _whole_paths(
+    pictures: dict[str, Picture], plain: dict[str, str], placed: dict[str, list[str]]
+) -> set[str]:
+    """Ids that stay where the picture lies at that very path, below the root.
+
+    Only with the folder of its own split in it, or reading would give it another split.
+    """
+    splits: dict[str, list[str]] = defaultdict(list)
+    for split, ids in placed.items():
+        for image_id in ids:
+            splits[image_id].append(split)
+    whole = set()
+    for image_id in pictures:
+        named = split_of(image_id.split("/")[:-1])
+        if splits[image_id] == ([named] if named else []):
+            whole.add(image_id)
+    whole = {each for each in whole if plain[each] not in pictures and "\\" not in each}
+    while True:
+        paths = {
+            image_id: picture.name if image_id in whole else f"images/{number}.jpg"
+            for number, (image_id, picture) in enumerate(pictures.items())
+        }
+        read = dict(zip(paths, unique_ids(list(paths.values())), strict=True))
+        ends = {end for image_id in whole for end in _ends(image_id)}
+        lost = {plain[each] for each in whole if read[each] != each or each in ends}
+        if not lost:
+            return whole
+        whole = {image_id for image_id in whole if plain[image_id] not in lost}
+
+
+def _ends(path: str) -> Iterator[str]:
+    """Shorter paths that a path ends with: b/c and c of a/b/c."""
+    while "/" in path:
+        path = path.partition("/")[2]
+        yield path
+
+
+def _select_picture(selection: Selection, item: Item) -> Picture | None:
     """None, with the reason noted, where picture or annotation are of no use."""
     for flaw in item.flaws:
         selection.lose(item.path, flaw.line, flaw.kind, f"object {flaw.number}", flaw.message)
@@ -205,7 +266,7 @@ def _select_picture(selection: Selection, item: Item, written_id: str) -> Pictur
     if item.image_path is None:
         selection.lose(item.path, annotation.line, "missing-picture", name, item.image_problem)
         return None
-    if UNPRINTABLE.search(written_id + item.image_path.suffix):
+    if UNPRINTABLE.search(name + item.image_path.suffix):
         why = "its name has line breaks or control characters"
         selection.lose(item.path, annotation.line, "bad-name", ascii(name), why)
         return None
@@ -219,7 +280,7 @@ def _select_picture(selection: Selection, item: Item, written_id: str) -> Pictur
         why = f"drawn on {by(annotation.size_wh)}, but the picture is {by(placement.size_wh)}"
         selection.lose(item.path, annotation.size_line, "size-mismatch", name, why)
         return None
-    picture = Picture(written_id, item.image_path, annotation, placement, annotation.objects)
+    picture = Picture(name, item.image_path, annotation, placement, annotation.objects)
     return _with_usable_boxes(selection, picture)
 
 
@@ -257,23 +318,32 @@ def _class_names(selection: Selection) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _select_splits(selection: Selection) -> None:
-    placed: set[str] = set()
+def _select_splits(selection: Selection, form: Target) -> dict[str, list[str]]:
+    """Split → ids as read of its pictures that can be written."""
+    placed: dict[str, list[str]] = {}
     for name, split in selection.folder.splits.items():
-        pictures: dict[str, Picture] = {}  # a list may name one twice
-        for line, image_id in split.lines.items():
-            if image_id in selection.pictures:
-                pictures[image_id] = selection.pictures[image_id]
-            elif image_id not in selection.folder.items:
-                at = line if split.is_list else 0
-                selection.lose(split.path, at, "missing-annotation", image_id, "has no annotation")
-        placed |= pictures.keys()
-        if pictures:
-            safe = re.sub(r"[^\w.-]+", "_", name)
-            selection.splits[safe] = list(pictures.values())
-            selection.split_paths[safe] = split.path
-        else:
+        if form.splits and name not in form.splits:
+            why = f"the format has {', '.join(form.splits)} only; its pictures are written"
+            selection.lose(split.path, 0, "other-split", name, why)
+            continue
+        ids = _split_ids(selection, split)
+        if not ids:
             selection.lose(split.path, 0, "empty-split", name, "no picture of it can be written")
-    selection.rest = [
-        picture for image_id, picture in selection.pictures.items() if image_id not in placed
-    ]
+            continue
+        safe = re.sub(r"[^\w.-]+", "_", name)
+        placed[safe] = ids
+        selection.split_paths[safe] = split.path
+    return placed
+
+
+def _split_ids(selection: Selection, split: GivenSplit) -> list[str]:
+    found: dict[str, None] = {}
+    for line, image_id in split.lines.items():
+        at = line if split.is_list else 0
+        if image_id in found:
+            selection.lose(split.path, at, "duplicate-id", image_id, "named before")
+        elif image_id in selection.pictures:
+            found[image_id] = None
+        elif image_id not in selection.folder.items:
+            selection.lose(split.path, at, "missing-annotation", image_id, "has no annotation")
+    return list(found)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from train.data.formats.voc import corner_text, make_layout, write_tree
+from edge_runtime.exports.base import number_text
+from train.data.formats.voc import make_layout, write_tree
 from train.data.formats.writers.selection import (
     Kept,
     Picture,
     Selection,
+    Target,
     copy_picture,
     kept,
     writing,
@@ -25,7 +27,7 @@ def write_voc(folder: LabeledFolder, out: Path) -> Kept:
 
     Raises: ValueError where `out` holds something or nothing can be written. OSError.
     """
-    with writing(folder, out) as (target, selection):
+    with writing(folder, out, Target()) as (target, selection):
         make_layout(target)
         for picture in selection.pictures.values():
             copy_picture(picture, target / "JPEGImages" / picture.name)
@@ -62,7 +64,7 @@ def _tree(selection: Selection, picture: Picture) -> ET.Element:
             ET.SubElement(node, tag).text = text
         box = ET.SubElement(node, "bndbox")
         for tag, corner in zip(("xmin", "ymin", "xmax", "ymax"), item.box_px, strict=True):
-            ET.SubElement(box, tag).text = corner_text(corner)
+            ET.SubElement(box, tag).text = number_text(corner)
         selection.boxes += 1
     ET.indent(root)
     return root

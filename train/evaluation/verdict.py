@@ -1,0 +1,74 @@
+"""Verdict on a trained detector in plain words, with the likeliest causes of what it lacks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from train.data.dataset import DetectionDataset
+from train.evaluation.causes import Evidence, find_causes
+
+FEW_VALIDATED = 30  # pictures; an AP on fewer is a rough figure
+VERY_GOOD = 0.9
+# AP50 below which it is so, and what that means.
+LEVELS = (
+    (0.5, "poor", "much is missed or made up"),
+    (0.75, "usable with care", "a good part of the objects is missed, or found where none are"),
+    (VERY_GOOD, "good", "most objects are found"),
+    (math.inf, "very good", "nearly all objects are found"),
+)
+SHOWN = 3  # causes
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Verdict in words.
+
+    Attributes:
+        sentence: AP50, what it is worth and how rough it is.
+        causes: of a low AP50, each with a figure and a cure, the likeliest first.
+    """
+
+    sentence: str
+    causes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        rows = [f"  {number}. {cause}" for number, cause in enumerate(self.causes, 1)]
+        return "\n".join([self.sentence, *(["likeliest causes:"] if rows else []), *rows])
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Judge the model that a training has kept; a very good one needs no causes."""
+    ap50 = evidence.best["val_ap50"]
+    level, meaning = next((name, what) for below, name, what in LEVELS if ap50 < below)
+    pictures, where = _validated(evidence.validating)
+    sentence = f"AP50 {ap50:.2f} on {where} is {level}: {meaning}"
+    if pictures < FEW_VALIDATED:
+        low, high = rough_interval(ap50, pictures)
+        sentence += (
+            f"; with so few it is a rough figure, {low:.2f} to {high:.2f} would be no surprise"
+        )
+    causes = find_causes(evidence)[:SHOWN] if ap50 < VERY_GOOD else []
+    return Verdict(sentence, tuple(cause.sentence for cause in causes))
+
+
+def rough_interval(accuracy: float, pictures: int) -> tuple[float, float]:
+    """95 % interval of an AP, as if it were a share of pictures (Wilson 1927).
+
+    Boxes of one picture are found or missed together, so it is pictures that count. A bootstrap
+    over pictures would be exact, and take as long as many evaluations.
+    """
+    z = 1.96
+    scale = 1 + z**2 / pictures
+    center = (accuracy + z**2 / (2 * pictures)) / scale
+    half = z / scale * math.sqrt(accuracy * (1 - accuracy) / pictures + (z / (2 * pictures)) ** 2)
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+def _validated(dataset: DetectionDataset) -> tuple[int, str]:
+    """Pictures that AP comes from, as a number and in words."""
+    count = sum(bool((~np.asarray(example.difficult, bool)).any()) for example in dataset)
+    some = "" if count == len(dataset) else " with objects"
+    return count, f"{count} validation picture{'s' * (count != 1)}{some}"
