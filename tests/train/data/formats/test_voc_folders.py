@@ -110,6 +110,40 @@ def test_of_two_pictures_of_one_stem_the_named_one_counts(tmp_path):
         load_listed(tmp_path, "a")
 
 
+@pytest.mark.parametrize(
+    ("xml", "picture"),
+    [
+        ("{}/{}.xml", "{}/{}.jpg"),
+        ("Annotations/{}/{}.xml", "JPEGImages/{}/{}.jpg"),
+        ("{}/annots/{}.xml", "{}/images/{}.jpg"),
+    ],
+)
+@pytest.mark.parametrize("places", [("train", "valid"), ("cam1", "cam2")])
+@pytest.mark.parametrize("missing", ["0", "01"])
+def test_a_missing_picture_is_not_that_of_another_folder(tmp_path, xml, picture, places, missing):
+    for place in places:
+        for stem in "01":
+            add(tmp_path, xml.format(place, stem), picture.format(place, stem))
+    for stem in missing:
+        (tmp_path / picture.format(places[0], stem)).unlink()
+    folder = read_folder(tmp_path)
+    images = {item.path: item for item in folder.items.values()}
+    lost = images[tmp_path / xml.format(places[0], "0")]
+    assert lost.image_path is None
+    other = picture.format(places[1], "0")
+    assert lost.image_problem.endswith(
+        f"({other} belongs to another folder or split); add the picture"
+    )
+    there = images[tmp_path / xml.format(places[1], "0")]
+    assert there.image_path == tmp_path / other
+
+
+def test_xml_files_and_pictures_in_folders_of_any_names(tmp_path):
+    picture = add(tmp_path, "out/a.xml", "in/a.jpg")
+    (tmp_path / "in/Thumbs.db").touch()
+    assert [item.image_path for item in read_folder(tmp_path).items.values()] == [picture]
+
+
 def load_listed(root, *ids):
     """The pictures of a split that a list file gives."""
     main = root / "ImageSets/Main"

@@ -131,10 +131,24 @@ def test_paths_of_another_computer(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    config = "names: [cat, dog]\ntrain: images/train\nval: /data/valid/images\n"
-    # images/ exists, but is not that of valid/
-    with pytest.raises(ValueError, match=r"data\.yaml, line 3: .* at /data/valid/images, got noth"):
+    config = "names: [cat, dog]\nval: images/val\ntrain: /data/train_2/images\n"
+    # images/ exists, but is not that of train_2/
+    with pytest.raises(ValueError, match=r"yaml, line 3: .* at /data/train_2/images, got nothing"):
         read(ultralytics(tmp_path, config))
+
+
+def test_val_and_test_that_are_not_there_are_left_out(tmp_path):
+    # as exporters write them, whether there are any or not
+    config = (
+        "names: [cat, dog]\ntrain: images/train\nval: ../valid/images\n"
+        "test: [images/val, ../test/images]\n"
+    )
+    folder = read(ultralytics(tmp_path, config))
+    assert splits_of(folder) == {"train": ["a"], "test": ["b"]}
+    assert folder.notes == (
+        f"{tmp_path}/data.yaml, line 3: ../valid/images is not here; no split val",
+        f"{tmp_path}/data.yaml, line 4: ../test/images is not here; left out of test",
+    )
 
 
 def test_an_absolute_path_and_the_root_itself(tmp_path):
@@ -227,6 +241,22 @@ def test_lists_without_a_configuration(tmp_path):
     folder = read(make_folder(tmp_path, texts, ["images/a.jpg", "images/b.jpg"]))
     assert splits_of(folder) == {"train": ["a"], "val": ["b"], "test_small": ["b"]}
     assert folder.splits["train"].is_list
+
+
+@pytest.mark.parametrize("start", ["images/", "/home/me/pets/", ""])
+def test_a_list_of_pictures_of_another_folder_takes_none_of_this_one(tmp_path, start):
+    texts = {
+        "obj.names": "cat",
+        "train.txt": f"{start}cam1/0.jpg\n{start}cam2/0.jpg\n",
+        "labels/cam2/0.txt": f"0 {BOX}",
+    }
+    folder = read(make_folder(tmp_path, texts, ["images/cam2/0.jpg"]))
+    first, second = splits_of(folder)["train"]
+    assert second == "cam2/0"
+    assert first not in folder.items  # the check reports it
+    flat = {"obj.names": "cat", "train.txt": texts["train.txt"], "0.txt": f"0 {BOX}"}
+    folder = read(make_folder(tmp_path / "flat", flat, ["0.jpg"]))
+    assert not set(splits_of(folder)["train"]) & folder.items.keys()
 
 
 def test_labelimg_folder_and_label_studio_folder(tmp_path):
