@@ -241,7 +241,7 @@ class FolderFiles:
         shared = [part for part in wanted if part in own]
         if shared:
             start_a, start_b = wanted.index(shared[-1]) + 1, own.index(shared[-1]) + 1
-        elif _ABSOLUTE.match(text.strip()):
+        elif is_absolute(text):
             return False
         rest_a, rest_b = _telling(wanted[start_a:]), _telling(own[start_b:])
         return bool(rest_a - rest_b and rest_b - rest_a)
@@ -360,6 +360,16 @@ def distance(first: Sequence[str], second: Sequence[str]) -> int:
     shorter, longer = sorted((first, second), key=len)
     rest = iter(longer)
     return 2 if all(part in rest for part in shorter) else 3
+
+
+def same_name(first: str, second: str) -> bool:
+    """Whether two names of files are one on some file system."""
+    return _key(first) == _key(second)
+
+
+def is_absolute(text: str) -> bool:
+    """Whether a path, of any system, starts at a root, a drive or an address."""
+    return _ABSOLUTE.match(text.strip()) is not None
 
 
 def path_parts(text: str) -> list[str]:
