@@ -11,6 +11,7 @@ from train.data.formats.writers import WRITERS
 from train.data.formats.writers.kept_splits import with_kept_splits
 from train.data.formats.writers.selection import LOG_NAME
 from train.data.splits import splits_path
+from train.data.systematic import find_systematic
 
 
 def convert(root: Path, out: Path, to: str) -> str:
@@ -23,7 +24,7 @@ def convert(root: Path, out: Path, to: str) -> str:
 
     Returns: what was recognised, written and not kept, for the screen.
     Raises: ValueError where `root` or its splits file cannot be read, `out` holds something, or
-        nothing is of use. OSError.
+        nothing is of use, or most boxes are wrong in one way. OSError.
     """
     check_free(out, root)  # before the work, not after it
     folder = read_folder(root)
@@ -31,6 +32,9 @@ def convert(root: Path, out: Path, to: str) -> str:
     if splits_path(folder.root).exists():
         data = open_data(folder.root, write=False)
         folder, notes = with_kept_splits(data), list(data.notes)
+    systematic = find_systematic(folder)
+    if systematic is not None:
+        raise ValueError(f"{root}: {systematic.message}")
     kept = WRITERS[to](folder, out)
     lines = [*notes, f"{out}: written as {to}, {kept.describe()}"]
     if kept.not_kept:

@@ -20,6 +20,7 @@ Boxes = list[tuple[Box, tuple[int, int]]]
 _FEWEST = 3  # boxes; fewer say nothing about a set
 _MOST = 0.5  # of all boxes: then it is the set
 _SOME = 0.1  # of fractions, or of corner pairs the wrong way round: more is no slip of the hand
+_MANY = 0.3  # that leave their pictures: more than objects cut by the edge explain
 _FIT = 0.95  # of boxes that must fit as something else
 _SLACK = 0.02  # of a side, over the edge: rounding and careless drawing
 # What the flaws of `clip_box` mean where most boxes have one.
@@ -148,7 +149,7 @@ def _corner_size(boxes: Boxes) -> SystematicFlaw | None:
 def _corners_as_size(boxes: Boxes, flaws: list[str | None]) -> SystematicFlaw | None:
     """Corners written where x, y, width and height belong, as in COCO's bbox."""
     over = sum(flaw in ("box-over-edge", "impossible-box") for flaw in flaws)
-    if over < max(_FEWEST, _SOME * len(boxes)):
+    if over < max(_FEWEST, _MANY * len(boxes)):
         return None
     fit = sum(
         box[0] < box[2] - box[0] <= wh[0] + 1 and box[1] < box[3] - box[1] <= wh[1] + 1

@@ -137,6 +137,7 @@ def underfitting(evidence: Evidence) -> Cause | None:
 
 
 def few_pictures(evidence: Evidence) -> Cause | None:
+    """Fewer than FEW_PICTURES pictures to learn from."""
     count = len(evidence.training)
     if count >= FEW_PICTURES:
         return None

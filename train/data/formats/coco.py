@@ -27,6 +27,7 @@ from train.data.formats.files import (
     unique_ids,
 )
 from train.data.labeled_folder import ClassList, GivenSplit, Item, LabeledFolder
+from train.data.splits.file import FILE_NAME
 
 _HEAD_BYTES = 65536
 _TOKENS = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\]]')
@@ -114,7 +115,11 @@ def _read(files: FolderFiles, paths: Sequence[Path]) -> LabeledFolder:
     annotations = [item.annotation for item in items.values() if item.annotation]
     names = {item.name for annotation in annotations for item in annotation.objects}
     classes, notes = _classes(coco_files, names)
-    aside = [path for path in files.with_suffix(".json") if not parsed.get(path)]
+    aside = [
+        path
+        for path in files.with_suffix(".json")
+        if not parsed.get(path) and path.name != FILE_NAME  # the splits that we made
+    ]
     if aside:
         notes.append(f"no COCO file with boxes, left aside: {_some(map(files.relative, aside))}")
     pictures = {entry.picture for entry in entries.values()}
@@ -174,13 +179,19 @@ class _Pictures:
                 ranked[own != split, near, other, not exact].append(path)
         return ranked[min(ranked)] if ranked else []
 
-    def partial(self, image: CocoImage, taken: Collection[Path]) -> list[Path]:
-        """Those of the name that no "file_name" names in full; the longest common end of paths."""
+    def partial(self, label: Path, image: CocoImage, taken: Collection[Path]) -> list[Path]:
+        """Those of the name that no "file_name" names in full; the longest common end of paths.
+
+        None of another split or another folder than those of the label file and "file_name".
+        """
         ranked = defaultdict(list)
+        split = _file_split(self._files, label)
+        above = [*self._files.parts(label), *([split] if split else [])]
         for name in dict.fromkeys((image.file_name, unquote(image.file_name))):
             wanted = _parts(name)
             for parts, path in self._by_name.get(wanted[-1], ()):
-                if path not in taken:
+                folders = [*above, *wanted[:-1]]
+                if path not in taken and not self._files.belongs_elsewhere(folders, path):
                     ranked[_common_end(parts, wanted)].append(path)
         return ranked[max(ranked)] if ranked else []
 
@@ -209,11 +220,11 @@ def _find_pictures(
     fits = {id(image): pictures.whole(path, image) for path, image in images}
     taken = {path for fit in fits.values() if len(fit) == 1 for path in fit}
     wanted_by: dict[Path, set[str]] = defaultdict(set)
-    for _, image in images:
+    for path, image in images:
         if not fits[id(image)]:
-            fits[id(image)] = pictures.partial(image, taken)
-            for path in fits[id(image)]:
-                wanted_by[path].add(image.file_name)
+            fits[id(image)] = pictures.partial(path, image, taken)
+            for picture in fits[id(image)]:
+                wanted_by[picture].add(image.file_name)
     return {id(image): _only(files, image, fits[id(image)], wanted_by) for _, image in images}
 
 

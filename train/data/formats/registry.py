@@ -25,15 +25,17 @@ def read_folder(root: str | Path) -> LabeledFolder:
     """Recognise a folder of labelled pictures and read all of it, without stopping at a flaw.
 
     Args:
-        root: the folder, or its data.yaml.
+        root: the folder, or a YOLO set's data.yaml, which then counts before other configurations.
+            Its `path` is the folder where it exists outside of the file's own.
 
     Raises: ValueError, saying what the folder holds, where no format fits, or where it holds
         several data sets. OSError where a file cannot be read.
     """
     root = Path(root)
+    config = None
     if root.suffix.lower() in (".yaml", ".yml") and root.is_file():
-        root = root.parent
-    files = FolderFiles(root)
+        config, root = yolo.named_config(root)
+    files = FolderFiles(root, config)
     _check_one_set(files)
     found: list[tuple[Format, Recognized]] = []
     for each in FORMATS:
@@ -50,7 +52,7 @@ def read_folder(root: str | Path) -> LabeledFolder:
         for other, recognized in found
         if other is not chosen[0]
     ]
-    return replace(folder, notes=(*folder.notes, *aside))
+    return replace(folder, notes=(*folder.notes, *files.notes, *aside))
 
 
 def _check_one_set(files: FolderFiles) -> None:

@@ -27,7 +27,7 @@ def make_folder(root, texts, pictures=()):
 
 
 def read_with(known_format, root):
-    """What the format makes of a folder."""
+    """The folder that the format reads from a path."""
     recognized = known_format.recognize(FolderFiles(root))
     assert recognized is not None, f"{known_format.name} did not recognise {root}"
     return recognized.read()

@@ -528,6 +528,30 @@ def test_a_picture_of_the_same_name_is_not_taken_for_a_missing_one(tmp_path):
     assert folder.unannotated == (tmp_path / "0.png",)
 
 
+def test_a_missing_picture_is_not_that_of_another_split_or_folder(tmp_path):
+    for place in ("train/0.png", "valid/0.png", "valid/1.png"):
+        add_picture(tmp_path / place)
+    names = [image(0, "0.png"), image(1, "1.png")]
+    write_coco(tmp_path / "train/_annotations.coco.json", names, [box(1, 1)])
+    write_coco(tmp_path / "valid/_annotations.coco.json", names[:1], [])
+    folder = read(tmp_path)
+    (lost,) = [each for each in folder.items.values() if each.annotation.objects]
+    assert lost.image_path is None and "has no picture 1.png" in lost.image_problem
+    assert folder.unannotated == (tmp_path / "valid/1.png",)
+    other = tmp_path / "cameras"
+    for place in ("cam1/0.png", "cam2/0.png", "cam2/1.png"):
+        add_picture(other / place)
+    write_coco(other / "a.json", [image(0, "cam1/0.png"), image(1, "cam1/1.png")], [])
+    assert read(other).items["cam1/1"].image_path is None
+
+
+def test_our_own_splits_are_no_other_json(tmp_path):
+    add_picture(tmp_path / "a.png")
+    write_coco(tmp_path / "a.json", [image(1, "a.png")], [box(1, 1)])
+    (tmp_path / "splits.json").write_text('{"version": 1, "seed": 0, "splits": {"train": ["a"]}}')
+    assert not [note for note in read(tmp_path).notes if "left aside" in note]
+
+
 def test_pictures_that_fit_alike_are_named(tmp_path):
     add_picture(tmp_path / "red/0.png")
     add_picture(tmp_path / "blue/0.png")

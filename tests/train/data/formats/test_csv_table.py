@@ -211,6 +211,52 @@ def test_pictures_that_are_missing_or_not_clear(tmp_path):
     assert len(folder.unannotated) == 2
 
 
+@pytest.mark.parametrize("start", ["", "/home/me/pets/", "C:\\pets\\", "images/"])
+def test_one_picture_is_not_taken_for_two(tmp_path, start):
+    rows = ROW.replace("a.jpg", f"{start}cam1/0.jpg") + ROW.replace("cat", "dog").replace(
+        "a.jpg", f"{start}cam2/0.jpg"
+    )
+    for name, content in (
+        ("one", HEADER + rows),
+        ("other", HEADER + "".join(rows.splitlines(True)[::-1])),
+    ):
+        folder = table(tmp_path / name, content, ["images/cam2/0.jpg"])
+        assert boxes_of(folder, "cam2/0") == [("dog", BOX)]
+        (lost,) = set(folder.items) - {"cam2/0"}
+        assert boxes_of(folder, lost) == [("cat", BOX)]
+        assert folder.items[lost].image_path is None
+        assert f"there is no picture {start}cam1/0.jpg" in folder.items[lost].image_problem
+
+
+def test_a_picture_that_two_paths_fit_in_part_goes_to_none(tmp_path):
+    texts = {
+        "train.csv": HEADER + ROW.replace("a.jpg", "/x/cam1/0.jpg"),
+        "val.csv": HEADER + ROW.replace("a.jpg", "/x/cam2/0.jpg"),
+    }
+    folder = read(make_folder(tmp_path, texts, ["0.jpg"]))
+    assert [item.image_path for item in folder.items.values()] == [None, None]
+    problems = [item.image_problem for item in folder.items.values()]
+    assert "0.jpg could be that of /x/cam2/0.jpg, too" in problems[0]
+    assert "0.jpg could be that of /x/cam1/0.jpg, too" in problems[1]
+    assert splits_of(folder) == {"train": ["x/cam1/0"], "val": ["x/cam2/0"]}
+    assert folder.unannotated == (tmp_path / "0.jpg",)
+
+
+def test_a_picture_that_is_spelled_in_two_ways_is_one(tmp_path):
+    rows = ROW + ROW.replace("a.jpg", ".\\images\\a.jpg").replace("cat", "dog")
+    folder = table(tmp_path, HEADER + rows, ["images/a.jpg"])
+    assert boxes_of(folder, "a") == [("cat", BOX), ("dog", BOX)]
+
+
+def test_a_picture_in_two_tables_of_a_split_counts_once(tmp_path):
+    texts = {
+        "train.csv": HEADER + ROW + ROW.replace("a.jpg", "b.jpg"),
+        "train_labels.csv": HEADER + ROW,
+    }
+    folder = read(make_folder(tmp_path, texts, ["a.jpg", "b.jpg"]))
+    assert folder.splits["train"].lines == {2: "a", 3: "b"}
+
+
 def test_small_numbers_in_a_table_of_pixels_stay_pixels(tmp_path):
     folder = table(tmp_path, HEADER + "a.jpg,40,20,cat,0.1,0.1,0.5,0.5\n")
     assert boxes_of(folder, "a") == [("cat", (0.1, 0.1, 0.5, 0.5))]

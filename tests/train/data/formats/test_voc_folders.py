@@ -84,6 +84,100 @@ def test_lists_of_splits(tmp_path, place, line):
     assert open_data(tmp_path).splits == {"test": ("c",), "train": ("a",), "val": ("b",)}
 
 
+@pytest.mark.parametrize("start", ["/home/me/VOC", "C:\\VOC", "../VOC", "set"])
+def test_lists_of_another_machine(tmp_path, start):
+    root = tmp_path / "set"
+    for place in ("a", "cam1/b"):
+        add(root, f"Annotations/{place}.xml", f"JPEGImages/{place}.jpg")
+    (root / "ImageSets/Main").mkdir(parents=True)
+    lines = ["a.jpg", "cam1/b.jpg", "cam1/a.jpg", "c.jpg"]
+    text = "".join(f"{start}/JPEGImages/{line}\n" for line in lines)
+    (root / "ImageSets/Main/test.txt").write_text(text)
+    ids = list(read_folder(root).splits["test"].lines.values())
+    if start == "../VOC":  # whose that is nobody knows
+        assert not set(ids) & {"a", "cam1/b"}
+    else:
+        assert ids[:2] == ["a", "cam1/b"]
+    assert not set(ids[2:]) & {"a", "cam1/b"}  # cam1/a is not a
+
+
+def test_folders_of_lists_in_any_case_and_lists_of_all_pictures(tmp_path):
+    for stem in "ab":
+        add(tmp_path, f"annotations/{stem}.xml", f"images/{stem}.jpg")
+    main = tmp_path / "imagesets/MAIN"
+    main.mkdir(parents=True)
+    for name, lines in (("default", "a\nb\n"), ("All", "a\nb\n"), ("everything", "a\n")):
+        (main / f"{name}.txt").write_text(lines)
+    assert read_folder(tmp_path).splits == {}
+    (main / "trainval.txt").write_text("a\n")
+    assert list(read_folder(tmp_path).splits) == ["trainval"]
+
+
+def test_a_second_list_of_a_split_is_named(tmp_path):
+    for stem in "ab":
+        add(tmp_path, f"Annotations/{stem}.xml", f"JPEGImages/{stem}.jpg")
+    main = tmp_path / "ImageSets/Main"
+    main.mkdir(parents=True)
+    (main / "val.txt").write_text("a\n")
+    (main / "valid.txt").write_text("b\n")
+    folder = read_folder(tmp_path)
+    assert folder.splits["val"].lines == {1: "a"}
+    assert folder.notes == (
+        f"{main}/valid.txt: a second list of the split val; took {main}/val.txt",
+    )
+
+
+def test_splits_of_the_pictures_folders(tmp_path):
+    for stem, split in (("a", "train"), ("b", "valid"), ("c", "test")):
+        add(tmp_path, f"Annotations/{stem}.xml", f"images/{split}/{stem}.jpg")
+    folder = read_folder(tmp_path)
+    assert {name: list(split.lines.values()) for name, split in folder.splits.items()} == {
+        "train": ["a"],
+        "val": ["b"],
+        "test": ["c"],
+    }
+    assert folder.splits["val"].path == tmp_path / "images/valid"
+
+
+def test_classes_of_a_nested_set(tmp_path):
+    add(tmp_path, "VOC2007/Annotations/a.xml", "VOC2007/JPEGImages/a.jpg", ["cat", "dog"])
+    path = tmp_path / "VOC2007/labels.txt"
+    path.write_text("dog\n\ncat\n")
+    classes = read_folder(tmp_path).classes
+    assert (classes.path, classes.lines, classes.binding) == (path, ((1, "dog"), (3, "cat")), True)
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    folder = read_folder(tmp_path)
+    assert folder.classes.names == ("cat", "dog")
+    assert folder.notes == (
+        f"{path}: a second list of classes, left aside; took {tmp_path}/labels.txt",
+    )
+
+
+def test_two_annotations_of_one_picture_are_both_refused(tmp_path):
+    for place in ("a/0", "b/0", "a/1"):
+        add(tmp_path, f"annots/{place}.xml", f"images/{place[2:]}.jpg")
+    items = read_folder(tmp_path).items
+    assert items["a/1"].malformed is None
+    for one, other in (("a/0", "b/0"), ("b/0", "a/0")):
+        assert items[one].annotation is None
+        assert (
+            f"annots/{one}.xml, line 1: two annotations name one picture, images/0.jpg: this one "
+            f"and annots/{other}.xml" in str(items[one].malformed)
+        )
+
+
+def test_a_file_name_that_is_another_pictures_is_noted(tmp_path):
+    for stem, filename in (("a", "b.jpg"), ("b", "gone.jpg"), ("c", "C.JPG"), ("d", "d")):
+        add(tmp_path, f"Annotations/{stem}.xml", f"JPEGImages/{stem}.jpg", filename=filename)
+    folder = read_folder(tmp_path)
+    assert folder.items["a"].image_path == tmp_path / "JPEGImages/a.jpg"
+    assert folder.notes == (
+        f"{tmp_path}: 1 XML files have the name of one picture and <filename> gives another, such "
+        "as Annotations/a.xml, which says b.jpg; the picture of the file's own name counts, "
+        "JPEGImages/a.jpg",
+    )
+
+
 def test_lists_name_sub_folders(tmp_path):
     add(tmp_path, "Annotations/cam1/a.xml", "JPEGImages/cam1/a.jpg")
     add(tmp_path, "Annotations/cam2/a.xml", "JPEGImages/cam2/a.jpg")
@@ -108,6 +202,40 @@ def test_of_two_pictures_of_one_stem_the_named_one_counts(tmp_path):
     assert "JPEGImages/a.jpg and JPEGImages/a.png fit both" in item.image_problem
     with pytest.raises(ValueError, match=r"a\.xml, line 1: .*fit both; rename one of them"):
         load_listed(tmp_path, "a")
+
+
+@pytest.mark.parametrize(
+    ("xml", "picture"),
+    [
+        ("{}/{}.xml", "{}/{}.jpg"),
+        ("Annotations/{}/{}.xml", "JPEGImages/{}/{}.jpg"),
+        ("{}/annots/{}.xml", "{}/images/{}.jpg"),
+    ],
+)
+@pytest.mark.parametrize("places", [("train", "valid"), ("cam1", "cam2")])
+@pytest.mark.parametrize("missing", ["0", "01"])
+def test_a_missing_picture_is_not_that_of_another_folder(tmp_path, xml, picture, places, missing):
+    for place in places:
+        for stem in "01":
+            add(tmp_path, xml.format(place, stem), picture.format(place, stem))
+    for stem in missing:
+        (tmp_path / picture.format(places[0], stem)).unlink()
+    folder = read_folder(tmp_path)
+    images = {item.path: item for item in folder.items.values()}
+    lost = images[tmp_path / xml.format(places[0], "0")]
+    assert lost.image_path is None
+    other = picture.format(places[1], "0")
+    assert lost.image_problem.endswith(
+        f"({other} belongs to another folder or split); add the picture"
+    )
+    there = images[tmp_path / xml.format(places[1], "0")]
+    assert there.image_path == tmp_path / other
+
+
+def test_xml_files_and_pictures_in_folders_of_any_names(tmp_path):
+    picture = add(tmp_path, "out/a.xml", "in/a.jpg")
+    (tmp_path / "in/Thumbs.db").touch()
+    assert [item.image_path for item in read_folder(tmp_path).items.values()] == [picture]
 
 
 def load_listed(root, *ids):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.train.data.damaged_voc import tree_digest
 from tests.train.data.formats.coco_folder import add_picture, box, image, write_coco
+from tests.train.data.formats.pictures import make_folder
 from train.data.__main__ import main
 from train.data.annotation import Annotation, Flaw, LabeledObject, MalformedLabels
 from train.data.dataset import open_data
@@ -553,3 +554,15 @@ def test_bad_calls(tmp_path, capsys):
             main(["convert", *arguments])
         assert stopped.value.code == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_of_which_no_label_can_be_read_is_not_made_background(tmp_path):
+    make_folder(
+        tmp_path / "in",
+        {"classes.txt": "ant\n", "a.txt": "0 0.5 0.5 0.5 0.2", "b.txt": "0 0,5 0,5 0,5 0,2"},
+        ["a.jpg", "b.jpg"],
+    )
+    assert main(["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "coco"]) == 0
+    assert list(read_folder(tmp_path / "out").items) == ["a"]
+    log = (tmp_path / "out/not_kept.csv").read_text()
+    assert "unusable-picture,b," in log

@@ -13,6 +13,7 @@ from tests.train.data.formats.pictures import (
     splits_of,
 )
 from train.data.formats.files import FolderFiles
+from train.data.formats.registry import read_folder
 from train.data.formats.yolo import FORMAT
 from train.data.lint.findings import KINDS
 from train.data.systematic import find_systematic
@@ -132,10 +133,24 @@ def test_paths_of_another_computer(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    config = "names: [cat, dog]\ntrain: images/train\nval: /data/valid/images\n"
-    # images/ exists, but is not that of valid/
-    with pytest.raises(ValueError, match=r"data\.yaml, line 3: .* at /data/valid/images, got noth"):
+    config = "names: [cat, dog]\nval: images/val\ntrain: /data/train_2/images\n"
+    # images/ exists, but is not that of train_2/
+    with pytest.raises(ValueError, match=r"yaml, line 3: .* at /data/train_2/images, got nothing"):
         read(ultralytics(tmp_path, config))
+
+
+def test_val_and_test_that_are_not_there_are_left_out(tmp_path):
+    # as exporters write them, whether there are any or not
+    config = (
+        "names: [cat, dog]\ntrain: images/train\nval: ../valid/images\n"
+        "test: [images/val, ../test/images]\n"
+    )
+    folder = read(ultralytics(tmp_path, config))
+    assert splits_of(folder) == {"train": ["a"], "test": ["b"]}
+    assert folder.notes == (
+        f"{tmp_path}/data.yaml, line 3: ../valid/images is not here; no split val",
+        f"{tmp_path}/data.yaml, line 4: ../test/images is not here; left out of test",
+    )
 
 
 def test_an_absolute_path_and_the_root_itself(tmp_path):
@@ -228,6 +243,22 @@ def test_lists_without_a_configuration(tmp_path):
     folder = read(make_folder(tmp_path, texts, ["images/a.jpg", "images/b.jpg"]))
     assert splits_of(folder) == {"train": ["a"], "val": ["b"], "test_small": ["b"]}
     assert folder.splits["train"].is_list
+
+
+@pytest.mark.parametrize("start", ["images/", "/home/me/pets/", ""])
+def test_a_list_of_pictures_of_another_folder_takes_none_of_this_one(tmp_path, start):
+    texts = {
+        "obj.names": "cat",
+        "train.txt": f"{start}cam1/0.jpg\n{start}cam2/0.jpg\n",
+        "labels/cam2/0.txt": f"0 {BOX}",
+    }
+    folder = read(make_folder(tmp_path, texts, ["images/cam2/0.jpg"]))
+    first, second = splits_of(folder)["train"]
+    assert second == "cam2/0"
+    assert first not in folder.items  # the check reports it
+    flat = {"obj.names": "cat", "train.txt": texts["train.txt"], "0.txt": f"0 {BOX}"}
+    folder = read(make_folder(tmp_path / "flat", flat, ["0.jpg"]))
+    assert not set(splits_of(folder)["train"]) & folder.items.keys()
 
 
 def test_labelimg_folder_and_label_studio_folder(tmp_path):
@@ -464,6 +495,69 @@ def test_a_second_configuration_is_left_aside(tmp_path):
     assert folder.notes == (
         f"{tmp_path}/old/coco.yaml: another configuration, left aside; took {tmp_path}/data.yaml",
     )
+
+
+def test_the_named_configuration_counts(tmp_path):
+    config = "train: images/train\nval: images/val\nnames: [cat, dog]\n"
+    other = "train: images/val\nval: images/train\nnames: [bird, fish]\n"
+    ultralytics(tmp_path, config, **{"other.yaml": other, "old/coco.yml": other})
+    for name, classes, train in [
+        ("data.yaml", ("cat", "dog"), "a"),
+        ("other.yaml", ("bird", "fish"), "b"),
+    ]:
+        folder = read_folder(tmp_path / name)
+        assert (folder.root, folder.classes.names) == (tmp_path, classes)
+        assert splits_of(folder)["train"] == [train]
+        assert len(folder.notes) == 2  # on the two others
+        assert not [note for note in folder.notes if f"{tmp_path}/{name}: another" in note]
+    (tmp_path / "names.yaml").write_text("names: [x, y]\n")  # no configuration of splits
+    assert read_folder(tmp_path / "names.yaml").classes.names == ("cat", "dog")
+    (tmp_path / "other.yaml").write_text("names: [a\ntrain: images/train\n")
+    with pytest.raises(ValueError, match=r"other\.yaml, line 2: expected YAML"):
+        read_folder(tmp_path / "other.yaml")
+
+
+@pytest.mark.parametrize("base", ["{}/set", "../set", "{}/set/images"])
+def test_a_configuration_outside_of_its_set(tmp_path, base):
+    base = base.format(tmp_path)
+    inside = "" if base.endswith("images") else "images/"
+    config = f"path: {base}\ntrain: {inside}train\nval: {inside}val\nnames: [cat, dog]\n"
+    make_folder(tmp_path, {"conf/mine.yaml": config, "conf/data.yaml": "names: [x]"})
+    ultralytics(tmp_path / "set", "train: images/val\nnames: [bird, fish]\n")
+    folder = read_folder(tmp_path / "conf/mine.yaml")
+    assert folder.root.resolve() == tmp_path / "set"
+    assert folder.classes.names == ("cat", "dog")
+    assert splits_of(folder) == {"train": ["a"], "val": ["b"]}
+    assert folder.layout == "mine.yaml, label files in folders such as labels/train/"
+
+
+def test_a_path_below_the_configuration_leaves_the_labels_in_reach(tmp_path):
+    ultralytics(tmp_path, "path: images\ntrain: train\nval: val\nnames: [cat, dog]\n")
+    folder = read_folder(tmp_path / "data.yaml")
+    assert folder.root == tmp_path and boxes_of(folder, "b") == [("dog", BOX_PX)]
+
+
+def test_key_points_without_a_configuration_of_them(tmp_path):
+    points = "0.4 0.45 0.6 0.55 0.5 0.5 0.4 0.45"  # all in 0.25 to 0.75, 0.4 to 0.6
+    folder = read(flat(tmp_path / "two", f"0 {BOX} {points}\n1 {BOX}\n"))
+    assert boxes_of(folder, "a") == [("cat", BOX_PX), ("dog", BOX_PX)]
+    (note,) = folder.notes
+    assert note.startswith("1 lines have key points after the box, left aside")
+    triples = "0.4 0.45 2 0.6 0.55 1 0 0 0"
+    folder = read(flat(tmp_path / "three", f"0 {BOX} {triples}\n"))
+    assert boxes_of(folder, "a") == [("cat", BOX_PX)]
+    assert folder.items["a"].flaws == ()
+    # one line that is no box around its points, and one of another length
+    for name, line in (("far", "0 0.5 0.5 0.1 0.1 " + points), ("short", f"0 {BOX} 0.5 0.5")):
+        folder = read(flat(tmp_path / name, f"0 {BOX} {points}\n{line}\n"))
+        assert folder.notes[0].startswith("2 polygons")
+
+
+def test_small_polygons_are_no_key_points(tmp_path):
+    # read as a box, center 0.5 0.5 and size 0.55 0.5 would hold the other corners
+    folder = read(flat(tmp_path, "0 0.5 0.5 0.55 0.5 0.55 0.6 0.5 0.6\n"))
+    assert boxes_of(folder, "a") == [("cat", (20, 10, 22, 12))]
+    assert folder.notes[0].startswith("1 polygons")
 
 
 def test_recognition(tmp_path):

@@ -190,6 +190,7 @@ def test_most_boxes_wrong_in_one_way_are_one_finding(tmp_path, boxes, kind, said
     assert said in findings[0].message
     with pytest.raises(ValueError, match=said):
         load_dataset(tmp_path / "set", "train")
+    assert main(["convert", str(tmp_path / "set"), str(tmp_path / "out"), "--to", "yolo"]) == 2
     with pytest.raises(ValueError, match="--fix cannot tell"):
         repair(survey_folder(tmp_path / "set"), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -334,7 +334,7 @@ OWN_SPLITS = {"train": [f"p{n}" for n in range(4, 12)], "val": ["p0", "p1"], "te
 def test_splits_that_were_made_go_along(tmp_path, monkeypatch, standard, inside):
     root, out = tmp_path / "set", tmp_path / "out"
     stems = [stem for ids in OWN_SPLITS.values() for stem in ids]
-    boxes = {stem: [BOX, (30, 2, 70, 10)] for stem in stems}
+    boxes = {stem: [BOX, (4, 2, 20, 11), (1, 1, 9, 9), (30, 2, 70, 10)] for stem in stems}
     if standard:
         for stem in stems:
             add(root, stem, boxes[stem], splits=())

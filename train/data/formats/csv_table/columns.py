@@ -67,7 +67,7 @@ _AUTOML_USES = {
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the rows of a table hold what: column numbers from 0, None where it is not there.
+    """Columns of a table: their numbers from 0, None where it is not there.
 
     Attributes:
         kind: for people.

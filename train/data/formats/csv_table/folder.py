@@ -11,7 +11,14 @@ from train.data.annotation import Annotation, Flaw, LabeledObject
 from train.data.formats.csv_table.columns import Columns
 from train.data.formats.csv_table.names import find_class_list, read_descriptions
 from train.data.formats.csv_table.rows import NO_CLASS, Row, read_rows
-from train.data.formats.files import SPLIT_NAMES, FolderFiles, plain_id, split_of, unique_ids
+from train.data.formats.files import (
+    SPLIT_NAMES,
+    FolderFiles,
+    may_be_one,
+    plain_id,
+    split_of,
+    unique_ids,
+)
 from train.data.formats.fractions import to_pixels, upright_size
 from train.data.geometry import by
 from train.data.labeled_folder import GivenSplit, Item, LabeledFolder
@@ -36,7 +43,7 @@ class _Picture:
         return sorted((one.name, one.box_px) for one in self.objects)
 
 
-_Key = Path | str  # a picture, or what a table calls one that is not there
+_Key = Path | str  # a picture, or what a table calls one that is not there or not its own
 
 
 def read_folder(files: FolderFiles, tables: list[tuple[Path, Columns]]) -> LabeledFolder:
@@ -48,6 +55,7 @@ def read_folder(files: FolderFiles, tables: list[tuple[Path, Columns]]) -> Label
     gathered = _Gathered(files, read_descriptions(files))
     for path, columns in tables:
         gathered.add_table(path, columns)
+    gathered.settle_rivals()
     ids = _image_ids(files, gathered.pictures)
     items = {ids[key]: _item(ids[key], picture) for key, picture in gathered.pictures.items()}
     splits = _splits(gathered.splits, ids)
@@ -79,10 +87,12 @@ class _Gathered:
         self.splits: dict[str, list[tuple[Path, int, _Key]]] = defaultdict(list)
         self.flaws: list[tuple[Path, Flaw]] = []
         self.notes: list[str] = []
+        self._texts: dict[Path, list[str]] = defaultdict(list)  # by which tables name a picture
 
     def add_table(self, path: Path, columns: Columns) -> None:
         split = _split_of_table(self._files, path)
         found: dict[str, tuple[Path | None, str]] = {}
+        keys: dict[str, _Key] = {}
         pictures: dict[_Key, _Picture] = {}
         absent: set[str] = set()
         nameless: dict[str, int] = {}
@@ -97,7 +107,9 @@ class _Gathered:
             if image is None and columns.open_images and self._files.images:
                 absent.add(row.image)
                 continue
-            key: _Key = image or row.image
+            key = keys.get(row.image)
+            if key is None:
+                key = keys[row.image] = self._key(image, row.image) if image else row.image
             if key not in pictures:
                 pictures[key] = _Picture(path, image, problem, row.line, row.image)
                 row_split = row.split if columns.split is not None else split
@@ -106,6 +118,29 @@ class _Gathered:
             self._add_row(pictures[key], row, columns, nameless)
         self._note(path, columns, absent, nameless)
         self._merge(pictures)
+
+    def _key(self, image: Path, text: str) -> _Key:
+        """The picture; for a second path that may mean another one that path, until it is known."""
+        texts = self._texts[image]
+        if text not in texts:
+            texts.append(text)
+        return image if may_be_one(text, texts[0]) else text
+
+    def settle_rivals(self) -> None:
+        """Take a picture from rows whose path may mean another, see `FolderFiles.rivals`."""
+        renamed: dict[_Key, _Key] = {}
+        for image, texts in self._texts.items():
+            refused = self._files.rivals(image, texts)
+            for text in texts:
+                key: _Key = image if may_be_one(text, texts[0]) else text
+                if text not in refused:
+                    renamed[key] = image
+                elif key not in renamed:
+                    renamed[key] = text
+                    self.pictures[key].image, self.pictures[key].problem = None, refused[text]
+        self.pictures = {renamed.get(key, key): each for key, each in self.pictures.items()}
+        for split, members in self.splits.items():
+            self.splits[split] = [(path, n, renamed.get(key, key)) for path, n, key in members]
 
     def _add_row(
         self, picture: _Picture, row: Row, columns: Columns, nameless: dict[str, int]
@@ -230,7 +265,10 @@ def _splits(
     order = {"train": 0, "val": 1, "test": 2}
     splits = {}
     for split in sorted(given, key=lambda name: (order.get(name, 3), name)):
-        members = given[split]
+        firsts: dict[_Key, tuple[Path, int, _Key]] = {}
+        for member in given[split]:
+            firsts.setdefault(member[2], member)  # it may stand in two tables
+        members = list(firsts.values())
         lines = {line: ids[key] for _, line, key in members}
         if len({path for path, _, _ in members}) > 1:
             lines = dict(enumerate((ids[key] for _, _, key in members), 1))

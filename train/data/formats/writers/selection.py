@@ -263,6 +263,10 @@ def _select_picture(selection: Selection, item: Item) -> Picture | None:
         selection.lose(item.path, line, "malformed-labels", name, reason)
         return None
     annotation = item.annotation
+    if item.flaws and not annotation.objects:
+        why = "none of its objects can be used, and without them it would be background"
+        selection.lose(item.path, annotation.line, "unusable-picture", name, why)
+        return None
     if item.image_path is None:
         selection.lose(item.path, annotation.line, "missing-picture", name, item.image_problem)
         return None

@@ -52,16 +52,20 @@ class Config:
 
 
 def config_paths(files: FolderFiles) -> list[Path]:
-    """Files that look like a configuration with splits, the likeliest first."""
-    found = []
-    for path in files.with_suffix(".yaml", ".yml", ".data"):
-        keys = _keys(path)
-        if (keys & {"names", "nc", "classes"}) and (keys & SPLIT_NAMES.keys()):
-            found.append(path)
+    """Files that look like a configuration with splits: the named one, then the likeliest."""
+    found = [path for path in files.with_suffix(".yaml", ".yml", ".data") if is_config(path)]
     known = ("data", "dataset", "obj")
-    return sorted(
-        found, key=lambda path: (len(files.parts(path)), path.stem.lower() not in known, path)
-    )
+    found.sort(key=lambda path: (len(files.parts(path)), path.stem.lower() not in known, path))
+    if files.config is None:
+        return found
+    own = files.config.resolve()
+    return [files.config, *(path for path in found if path.resolve() != own)]
+
+
+def is_config(path: Path) -> bool:
+    """Whether a file looks like a configuration with splits."""
+    keys = _keys(path)
+    return bool(keys & {"names", "nc", "classes"} and keys & SPLIT_NAMES.keys())
 
 
 def names_paths(files: FolderFiles) -> list[Path]:

@@ -13,6 +13,7 @@ from train.data.formats.yolo.config import Config, config_paths, read_config
 from train.data.formats.yolo.labels import Forms, read_label_file
 from train.data.formats.yolo.pairs import Pairs, pair_labels
 from train.data.formats.yolo.places import Places
+from train.data.formats.yolo.poses import find_pose_numbers
 from train.data.formats.yolo.splits import find_splits
 from train.data.labeled_folder import Item, LabeledFolder
 
@@ -30,9 +31,13 @@ def read_folder(files: FolderFiles) -> LabeledFolder:
     pairs = pair_labels(files)
     ids = dict(zip(files.images, unique_ids(map_relative(files, files.images)), strict=True))
     splits, notes = find_splits(files, places, config, ids)
-    forms = Forms()
-    reader = _Reader(files, classes, config.pose_numbers if config else 0, forms)
-    items = {ids[image]: reader.item(ids[image], image, pairs) for image in files.images}
+    pose_numbers = config.pose_numbers if config else 0
+    items, forms, reader = _read_items(files, classes, pairs, ids, pose_numbers)
+    if not pose_numbers and _has_longer_lines(items, forms):
+        labels = [path for paths in pairs.labels.values() for path in paths]
+        pose_numbers = find_pose_numbers(labels)
+        if pose_numbers:
+            items, forms, reader = _read_items(files, classes, pairs, ids, pose_numbers)
     for image_id, label in _lost_ids(files, pairs.lost, items).items():
         items[image_id] = reader.lost_item(image_id, label)
     notes = [*(config.notes if config else []), *notes, *_form_notes(forms)]
@@ -53,6 +58,25 @@ def read_folder(files: FolderFiles) -> LabeledFolder:
         notes=tuple(notes),
         background=True,
     )
+
+
+def _read_items(
+    files: FolderFiles,
+    classes: NumberedNames,
+    pairs: Pairs,
+    ids: dict[Path, str],
+    pose_numbers: int,
+) -> tuple[dict[str, Item], Forms, _Reader]:
+    forms = Forms()
+    reader = _Reader(files, classes, pose_numbers, forms)
+    items = {ids[image]: reader.item(ids[image], image, pairs) for image in files.images}
+    return items, forms, reader
+
+
+def _has_longer_lines(items: dict[str, Item], forms: Forms) -> bool:
+    """Whether there are lines that key points may make longer than a box's."""
+    kinds = {flaw.kind for item in items.values() for flaw in item.flaws}
+    return "polygon" in forms.counts or bool(kinds & {"bad-number", "not-normalized"})
 
 
 def map_relative(files: FolderFiles, paths: Iterable[Path]) -> list[str]:
@@ -147,4 +171,6 @@ def _layout(files: FolderFiles, config: Config | None, classes: NumberedNames, p
         where += " and beside the pictures" if beside else ""
     elif not beside:
         where = "no label file"
-    return f"{files.relative(config.path) if config else classes.path.name}, {where}"
+    source = config.path if config else classes.path
+    inside = source.is_relative_to(files.root) and config
+    return f"{files.relative(source) if inside else source.name}, {where}"

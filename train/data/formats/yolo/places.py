@@ -59,8 +59,9 @@ class Places:
         return parts[end - 1] == name and name not in parts[end:]
 
     def parts(self, path: Path) -> tuple[str, ...]:
-        """The names from the root to a folder or file."""
-        return path.relative_to(self._root).parts
+        """The names from the root to a folder or file; () for one that lies outside."""
+        inside = path.is_relative_to(self._root)
+        return path.relative_to(self._root).parts if inside else ()
 
 
 def _alike(parts: Sequence[str]) -> tuple[str, ...]:

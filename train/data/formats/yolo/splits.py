@@ -11,7 +11,7 @@ from train.data.formats.yolo.pairs import sniff, split_word
 from train.data.formats.yolo.places import Places, find_source
 from train.data.labeled_folder import GivenSplit
 
-_OPTIONAL = "test"  # exporters write `test:` whether there is one or not
+_COMPULSORY = "train"  # exporters write `val:` and `test:` whether there are any or not
 
 
 def find_splits(
@@ -21,7 +21,7 @@ def find_splits(
 
     ids: picture → image id.
 
-    Raises: ValueError where the configuration's train or val names nothing that is there. OSError.
+    Raises: ValueError where the configuration's train names nothing that is there. OSError.
     """
     notes: list[str] = []
     if config and config.sources:
@@ -41,15 +41,14 @@ def _config_splits(
         found = []
         for value in values:
             path, said = find_source(places, config, value)
-            if path is None and split != _OPTIONAL:
+            if path is None and split == _COMPULSORY:
                 raise ValueError(said)
             if path is None:
-                notes.append(
-                    f"{config.path}, line {value.line}: {value.text} is not here; no split {split}"
-                )
-                continue
+                left_out = f"no split {split}" if len(values) == 1 else f"left out of {split}"
+                said = f"{config.path}, line {value.line}: {value.text} is not here; {left_out}"
+            else:
+                found.append(path)
             notes += [said] if said else []
-            found.append(path)
         if found:
             splits[split] = _split(files, config, found, ids)
     return splits
@@ -74,11 +73,16 @@ def read_list(files: FolderFiles, path: Path, ids: dict[Path, str]) -> dict[int,
 
     Raises: as `read_text`.
     """
-    lines = {}
-    for number, line in read_lines(path):
-        image, _ = files.find_path(line, path)
-        lines[number] = ids[image] if image else plain_id(line.strip())
-    return lines
+    rows = [(number, line, files.find_path(line, path)[0]) for number, line in read_lines(path)]
+    texts: dict[Path, list[str]] = defaultdict(list)
+    for _, line, image in rows:
+        if image and line not in texts[image]:
+            texts[image].append(line)
+    refused = {text for image, lines in texts.items() for text in files.rivals(image, lines)}
+    return {
+        number: ids[image] if image and line not in refused else plain_id(line.strip())
+        for number, line, image in rows
+    }
 
 
 def _list_splits(
