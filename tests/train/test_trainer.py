@@ -85,7 +85,8 @@ def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp
     source.set_weights([w + rng.uniform(0.01, 0.02, w.shape) for w in source.get_weights()])
     weights, out = tmp_path / "backbone.weights.h5", tmp_path / "model.keras"
     source.save_weights(weights)
-    assert run(scenes, out, "--epochs=1", f"--backbone-weights={weights}") == 0
+    still = ("--frozen-blocks=3", "--freeze-batch-norm", "--backbone-rate=0.15")
+    assert run(scenes, out, "--epochs=1", *still, f"--backbone-weights={weights}") == 0
     trained = keras.saving.load_model(out, compile=False)
     moved = {
         layer.name: max(
@@ -147,8 +148,8 @@ def test_a_damaged_state_is_named(scenes, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--epochs", "0"], "--epochs is 1 or more, got 0"),
-        (["--stop-after", "61"], "--stop-after is 0 to 60 (--epochs), got 61"),
+        (["--epochs", "-1"], "--epochs is 1 or more, or 0 for what the number of pictures"),
+        (["--epochs=60", "--stop-after=61"], "--stop-after is 0 to 60 (--epochs), got 61"),
         (["--crop", "1.5"], "--crop is 0 to 1, got 1.5"),
         (["--input-size", "8"], "--input-size is 64 to 2048, or 0 for the preset's, got 8"),
         (["--batch-size", "100"], "lower --batch-size"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from tests.train.runs import run, stopped_after_an_epoch
 from tests.train.tiny_training import LEVELS, tiny_ssd
 from train import setup
 from train.config import TrainConfig
+from train.data.dataset import DetectionDataset
 from train.model.ssd import build_ssd
 from train.setup import make_spec
 from train.training.checkpoint import read_progress, save_detector
@@ -166,10 +168,15 @@ def test_qat_wants_the_very_same_classes(tmp_path):
     path = tmp_path / "old.keras"
     saved(path)
     initial = Initial(start_from=path)
-    assert make_spec(TrainConfig(qat=True), KNOWN, initial) == read_spec(path)
+    config = TrainConfig(qat=True)
+    assert make_spec(config, pictures_of(KNOWN), initial) == (read_spec(path), ())
     for names in (("cow", "ant", "bee"), (*KNOWN, "dog")):
         with pytest.raises(ValueError, match=r"a detector of the data's classes .* expected"):
-            make_spec(TrainConfig(qat=True), names, initial)
+            make_spec(config, pictures_of(names), initial)
+
+
+def pictures_of(class_names):
+    return DetectionDataset(Path("set"), "train", tuple(class_names), [])
 
 
 def levels(*counts):
@@ -233,7 +240,7 @@ def test_a_fine_tuning_is_trained_and_resumed_as_such(
     labels.write_text(labels.read_text().replace("3", "three"))
     frozen = []
     monkeypatch.setattr(setup, "freeze", lambda *arguments: frozen.append(arguments[1:]))
-    flags = ("--epochs=2", f"--start-from={start}", "--frozen-blocks=2")
+    flags = ("--epochs=2", f"--start-from={start}", "--frozen-blocks=2", "--freeze-batch-norm")
     with stopped_after_an_epoch(monkeypatch):
         assert run(root, out, *flags) == 130
     said = "classes: 9 of 10 taken over from start.keras, 1 new; everything else is taken over"
