@@ -6,6 +6,9 @@ DETECTOR ?= models/digits_int8.tflite
 QAT ?= $(wildcard $(MODEL:.keras=_qat.keras))
 OUT ?= build/$(basename $(notdir $(MODEL)))
 PYTHON ?= python3
+# Of `make mine`: DATA's name, without spaces.
+space := $(subst ,, )
+mine = $(subst $(space),_,$(notdir $(patsubst %/,%,$(DATA))))
 # Of a soak.
 MINUTES ?= 30
 # More flags for the command behind a target: make convert FLAGS="--threads 1"
@@ -51,7 +54,7 @@ stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
 include $(wildcard studies/*/recipe.mk)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data check-data train bccd bccd-baseline family convert benchmark detect test test-quick test-pi soak lint clean
+.PHONY: help setup data check-data train mine bccd bccd-baseline family convert benchmark detect test test-quick test-pi soak lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +81,14 @@ train: $(installed) data ## train the shipped detector again, from scratch, over
 	@$(call stage,digits_256,$(digits_recipe) $(coarse))
 	@$(call stage,digits,$(digits_recipe) $(fine))
 	@$(call stage,digits_qat,$(digits_qat))
+
+mine: $(installed) ## your own pictures from folder to int8: check, train, convert, report; DATA=folder
+	@$(python) -m train.data check "$(DATA)"
+	@$(call stage,$(mine),--data "$(DATA)")
+	@[ build/$(mine)/report.json -nt build/$(mine).keras ] || \
+	  $(python) -m convert build/$(mine).keras --data "$(DATA)" --out build/$(mine)
+	@echo "found and missed on validation pictures: build/$(mine)_validation.jpg"
+	@echo "for the Pi: build/$(mine)/$(mine)_int8.tflite; what it cost: build/$(mine)/report.html"
 
 convert: $(needs) ## int8 and other .tflite files, and what they cost: report.html
 	@$(python) -m convert "$(MODEL)" $(if $(QAT),--qat "$(QAT)") --data "$(DATA)" --out "$(OUT)" $(FLAGS)
