@@ -82,7 +82,7 @@ def test_underfitting():
     history = rows([5, 4.5, 4.5, 4], [0.01, 0.02, 0.02, 0.02])
     cause = causes.underfitting(evidence(history, frozen_blocks=7))
     assert "from 5.00 to 4.00 in 4 epochs" in cause.sentence
-    assert "above and below 0.002, and fewer --frozen-blocks than 7" in cause.sentence
+    assert "above and below 0.001, and fewer --frozen-blocks than 7" in cause.sentence
     own = replace(evidence(history), pretrained=False)
     assert "--frozen-blocks" not in causes.underfitting(own).sentence
     assert causes.underfitting(evidence(rows([5, 5, 5], [0.8] * 3))) is None  # it began well
