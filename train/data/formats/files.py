@@ -132,8 +132,9 @@ class FolderFiles:
     def find_image(self, label: Path, filename: str | None = None) -> tuple[Path | None, str]:
         """The picture of a label file that lies somewhere in the folder: (path, "").
 
-        It has the label file's stem, and of several the one that `filename` names; else the name
-        in `filename`. The nearest counts: in the same folder, in one that differs in one name
+        It has the label file's stem, and of several the one that `filename` names, wherever it
+        lies: a mask beside the label file is not the picture; else the name in `filename`. The
+        nearest counts: in the same folder, in one that differs in one name
         (annots/a/1.xml, images/a/1.jpg), further away only if nothing else fits. One that
         `belongs_elsewhere` never does.
 
@@ -147,11 +148,10 @@ class FolderFiles:
             for path in dict.fromkeys([*same_stem, *named])
             if self.belongs_elsewhere(self.parts(label), path, label.suffix)
         ]
-        for fitting in (same_stem, named):
+        exact = [path for path in same_stem if _key(path.name) == _key(wanted)]
+        for fitting in (exact, same_stem, named):
             candidates = [path for path in fitting if path not in elsewhere]
             nearest = self._nearest(label, candidates)
-            if len(nearest) > 1 and wanted:
-                nearest = [path for path in nearest if _key(path.name) == _key(wanted)] or nearest
             if len(nearest) == 1:
                 return nearest[0], ""
             if nearest:

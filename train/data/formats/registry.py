@@ -83,6 +83,14 @@ def _unknown(files: FolderFiles) -> str:
     }
     held = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no such file"
     cure = "export the labels in one of these forms, or point to the folder that holds them"
+    tables = files.with_suffix(".csv")
+    if tables:
+        with tables[0].open(encoding="utf-8", errors="replace") as file:
+            header = file.readline(200).strip()
+        cure = (
+            f"{files.relative(tables[0])} begins with {header!r}, columns such as filename, class, "
+            "xmin, ymin, xmax, ymax are expected"
+        )
     other = _other_tool(files)
     if other:
         cure = f"the labels look like {other}'s own; export them as COCO, VOC or YOLO"

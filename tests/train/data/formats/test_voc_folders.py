@@ -246,6 +246,14 @@ def load_listed(root, *ids):
     return load_dataset(root, "test")
 
 
+def test_a_mask_nearer_to_the_annotation_is_not_its_picture(tmp_path):
+    """As in the Oxford pets."""
+    picture = add(tmp_path, "annotations/xmls/a.xml", "images/a.jpg")
+    (tmp_path / "annotations/trimaps").mkdir()
+    Image.new("L", SIZE).save(tmp_path / "annotations/trimaps/a.png")
+    assert read_folder(tmp_path).items["a"].image_path == picture
+
+
 @pytest.mark.parametrize(
     ("name", "form"),
     [
@@ -343,6 +351,12 @@ def test_a_folder_of_something_else_is_said_to_be_so(tmp_path):
         read_folder(tmp_path)
     with pytest.raises(ValueError, match="expected a folder of labelled pictures, got a file"):
         read_folder(tmp_path / "a.png")
+    (tmp_path / "t.csv").write_text("picture;left\na.png;3\n")
+    (tmp_path / "a.json").rename(tmp_path / "a.txt")
+    with pytest.raises(ValueError, match=r"t\.csv begins with 'picture;left', columns such as"):
+        read_folder(tmp_path)
+    (tmp_path / "a.txt").rename(tmp_path / "a.json")
+    (tmp_path / "t.csv").unlink()
     (tmp_path / "set.zip").touch()
     with pytest.raises(ValueError, match="got a file; unpack it"):
         read_folder(tmp_path / "set.zip")

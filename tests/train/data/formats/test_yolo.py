@@ -592,3 +592,12 @@ def test_class_numbers_that_start_at_one_are_one_flaw_of_the_set(tmp_path):
     assert "no box has the first class, 'ant', and 4 boxes have a number beyond" in flaw.message
     (tmp_path / "p0.txt").write_text(f"0 {BOX}\n2 {BOX}")  # then it is a mistake in three files
     assert find_systematic(read_with(FORMAT, tmp_path)) is None
+
+
+def test_a_label_file_of_two_pictures_is_said(tmp_path):
+    texts = {"classes.txt": "ant\n", "labels/a.txt": f"0 {BOX}", "labels/b.txt": f"0 {BOX}"}
+    pictures = ["images/a.jpg", "images/b.jpg", "images/b.png"]
+    folder = read_with(FORMAT, make_folder(tmp_path, texts, pictures))
+    (note,) = folder.notes
+    assert note.startswith("1 label files belong to more than one picture, such as ")
+    assert "labels/b.txt to " in note and "images/b.jpg and " in note

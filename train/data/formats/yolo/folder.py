@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def read_folder(files: FolderFiles) -> LabeledFolder:
         items[image_id] = reader.lost_item(image_id, label)
     notes = [*(config.notes if config else []), *notes, *_form_notes(forms)]
     notes += [f"{path}: another configuration, left aside; took {paths[0]}" for path in paths[1:]]
+    notes += _shared_notes(pairs)
     bare = [path for path in pairs.bare if path not in pairs.labels]
     if bare:
         notes.append(
@@ -147,6 +149,22 @@ _FORM_NOTES = {
     "confidence": "{} lines have a sixth number, taken as a confidence and left aside (first: {})",
     "pose": "{} lines have key points after the box, left aside (first: {})",
 }
+
+
+def _shared_notes(pairs: Pairs) -> list[str]:
+    """A note on label files that two pictures of one stem have."""
+    images = defaultdict(list)
+    for image, labels in pairs.labels.items():
+        for label in labels:
+            images[label].append(image)
+    shared = {label: found for label, found in images.items() if len(found) > 1}
+    if not shared:
+        return []
+    label, (first, second, *_) = next(iter(shared.items()))
+    return [
+        f"{len(shared)} label files belong to more than one picture, such as {label} to {first} "
+        f"and {second}: each gets the boxes. Move out of the set what is no picture of it, as masks are"
+    ]
 
 
 def _form_notes(forms: Forms) -> list[str]:
