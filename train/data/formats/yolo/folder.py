@@ -163,7 +163,8 @@ def _shared_notes(pairs: Pairs) -> list[str]:
     label, (first, second, *_) = next(iter(shared.items()))
     return [
         f"{len(shared)} label files belong to more than one picture, such as {label} to {first} "
-        f"and {second}: each gets the boxes. Move out of the set what is no picture of it, as masks are"
+        f"and {second}: each gets the boxes. Move out of the set what is no picture of it, as "
+        "masks are"
     ]
 
 
