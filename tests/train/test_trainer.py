@@ -48,6 +48,15 @@ def test_training_writes_model_log_and_curves_and_lowers_the_loss(
     assert (settings["alpha"], settings["input_size"]) == (preset.alpha, read_spec(out).input_hw[0])
 
 
+def test_short_epochs_do_not_wait_for_the_curves(scenes, tmp_path, monkeypatch, tiny_net):
+    drawn = []
+    monkeypatch.setattr(callbacks, "CURVES_SECONDS", 1e9)
+    monkeypatch.setattr(callbacks, "draw_curves", lambda rows, _: drawn.append(len(rows)))
+    assert run(scenes, tmp_path / "model.keras", "--epochs=4") == 0
+    assert drawn == [1, 4]  # the first and the last
+    assert len(losses(tmp_path / "model.keras")) == 4
+
+
 def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monkeypatch, tiny_net):
     whole, parts = tmp_path / "whole.keras", tmp_path / "parts.keras"
     assert run(scenes, whole, "--epochs", "2") == 0

@@ -32,6 +32,8 @@ from train.training.logs import Row, draw_curves, write_log
 from train.training.model_views import ModelViews
 from train.training.provenance import TRAINING_MEMBER, provenance_to_json
 
+CURVES_SECONDS = 15.0  # between two drawings of the curves, where epochs are shorter
+
 
 def detect_all(
     model: keras.Model, dataset: DetectionDataset, spec: DetectorSpec, batch_size: int = 25
@@ -126,6 +128,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         super().__init__()
         self.views, self.validation, self.files = views, validation, files
         self.progress, self.provenance = start, provenance
+        self.drawn = -math.inf  # when the curves were last drawn
         self._ap50_per_class: dict[str, float | None] = {}
 
     @property
@@ -167,7 +170,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         progress = Progress(epoch + 1, best, self.progress.recipe, history)
         save_state(self.files.state, self.model, progress)
         self.progress = progress
-        self.write_history()
+        self.write_history(draw=last or now - self.drawn > CURVES_SECONDS)
 
     def _save(self, history: list[Row]) -> None:
         self.views.sync(self.model)
@@ -181,9 +184,12 @@ class BestCheckpoint(keras.callbacks.Callback):
             found = self.validation.detections
             draw_contact_sheet(dataset.examples, found, spec.class_names, self.files.sheet)
 
-    def write_history(self) -> None:
+    def write_history(self, draw: bool = True) -> None:
+        """The log as it is now, and the curves, which take half a second, unless told not to."""
         write_log(self.progress.history, self.files.log)
-        draw_curves(self.progress.history, self.files.curves)
+        if draw:
+            draw_curves(self.progress.history, self.files.curves)
+            self.drawn = time.perf_counter()
 
 
 def _explained(error: OSError, state: Path, epochs: int) -> OSError:
