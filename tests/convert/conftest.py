@@ -1,4 +1,4 @@
-"""What all tests of the conversion share."""
+"""Fixtures that all tests of the conversion share."""
 
 from __future__ import annotations
 

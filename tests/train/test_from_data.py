@@ -1,4 +1,4 @@
-"""What a recipe leaves open follows from the pictures and their objects."""
+"""Settings from the data: epochs, crops and anchors by the pictures and their objects."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_runtime.media.images import read_header, read_image
 from train.data.annotation import check_class_names
-from train.data.formats.files import SPLIT_NAMES
+from train.data.formats.image_ids import SPLIT_NAMES
 from train.data.formats.registry import read_folder
 from train.data.geometry import DataWarning, at_line, place_boxes, plain_warnings, warn
 from train.data.labeled_folder import Item, LabeledFolder

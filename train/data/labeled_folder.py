@@ -19,7 +19,7 @@ class Item:
 
     Attributes:
         image_id: unique in the folder; the picture's path without suffix and without the folders
-            that only give the layout, see `train.data.formats.files.plain_id`.
+            that only give the layout, see `train.data.formats.image_ids.plain_id`.
         path: the label file; the picture where it has none.
         annotation: None where the label file is malformed, see `malformed`.
         flaws: of objects that are not in the annotation.

@@ -37,7 +37,9 @@ def test_shapes_and_types_that_other_tools_take(found, count):
 @pytest.mark.filterwarnings("ignore")  # its own
 @pytest.mark.parametrize(("found", "count"), [(FOUND, 2), (NOTHING, 0)])
 def test_supervision_takes_them_as_they_are(found, count):
-    supervision = pytest.importorskip("supervision")
+    supervision = pytest.importorskip(
+        "supervision", reason="supervision is not installed: pip install supervision"
+    )
     taken = supervision.Detections(
         xyxy=found.boxes, confidence=found.scores, class_id=found.class_ids
     )

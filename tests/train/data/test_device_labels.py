@@ -1,4 +1,4 @@
-"""What `edge-runtime detect` writes, read by what trains and what measures."""
+"""Labels that `edge-runtime detect` writes, read by training and by pycocotools."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What no detector could come of is refused before the training, with the cure."""
+"""Readiness of a data set: refused, with the cure, where no detector could come of it."""
 
 import pytest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from train.data.formats.files import clean_name, read_lines
+from train.data.formats.text import clean_name, read_lines
 from train.data.labeled_folder import ClassList
 
 

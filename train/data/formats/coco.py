@@ -18,14 +18,8 @@ from urllib.parse import unquote
 from train.data.annotation import Annotation, Flaw
 from train.data.formats.base import Format, Recognized
 from train.data.formats.coco_file import LISTS, CocoFile, CocoImage, read_coco_file
-from train.data.formats.files import (
-    SPLIT_NAMES,
-    FolderFiles,
-    distance,
-    plain_id,
-    split_of,
-    unique_ids,
-)
+from train.data.formats.files import FolderFiles, distance
+from train.data.formats.image_ids import SPLIT_NAMES, plain_id, split_of, unique_ids
 from train.data.labeled_folder import ClassList, GivenSplit, Item, LabeledFolder
 from train.data.splits.file import FILE_NAME
 

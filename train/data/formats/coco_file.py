@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from train.data.annotation import Box, Flaw, LabeledObject, MalformedLabels
-from train.data.formats.files import UNPRINTABLE, clean_name
+from train.data.formats.files import UNPRINTABLE
 from train.data.formats.located_json import Element, read_arrays
+from train.data.formats.text import clean_name
 
 LISTS = ("images", "annotations", "categories")
 

@@ -1,4 +1,4 @@
-"""Files of a labelled folder: one walk, pictures by name, ids, splits by folder, text decoded."""
+"""Files of a labelled folder: one walk, pictures found by name and path, splits by folder."""
 
 from __future__ import annotations
 
@@ -11,34 +11,15 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from edge_runtime.exports.base import UNPRINTABLE as UNPRINTABLE
-from train.data.annotation import MalformedLabels
+from train.data.formats.image_ids import (
+    IMAGE_SUFFIXES,
+    SPLIT_NAMES,
+    folders_above,
+    says_layout,
+    split_of,
+)
 from train.data.labeled_folder import GivenSplit
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff")
-)
-# `val`, `valid` and `validation` are one thing.
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-# Folders that say what lies in them and nothing about the pictures: no part of an id.
-_LAYOUT_NAMES = frozenset(
-    (
-        *("annotations", "annotation", "annots", "annot", "anno", "xml", "xmls"),
-        *("labels", "label", "labelimg", "data", "dataset"),
-        *("images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "jpg", "jpegs"),
-        *("obj_train_data", "obj_valid_data", "obj_test_data", "obj_validation_data"),
-    )
-)
-_SPLIT_FOLDER = re.compile(
-    rf"({'|'.join(SPLIT_NAMES)})(?:[_-]?(?:images?|imgs?|labels?|annotations?|data|set|zip|\d+))*"
-)
 _ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"))
 _ABSOLUTE = re.compile(r"[/\\~]|[A-Za-z][\w+.-]*:")  # of a system, a drive or an address
 _IGNORED_FOLDERS = frozenset(("__MACOSX", "__pycache__", "node_modules"))
@@ -249,7 +230,7 @@ class FolderFiles:
 
     @cached_property
     def _above(self) -> int:
-        return _folders_above([self.relative(path) for path in self.images])
+        return folders_above([self.relative(path) for path in self.images])
 
     def rivals(self, path: Path, texts: Sequence[str]) -> dict[str, str]:
         """Of different paths that all led to one picture, those that mean another: path → why.
@@ -288,7 +269,7 @@ def _leads_to(text: str, folders: Sequence[str]) -> bool:
     """Whether a picture's folders end with all of those in a path, or it names all that tell."""
     wanted = [_folder_key(part) for part in path_parts(text)[:-1]]
     own = [_folder_key(part) for part in folders]
-    telling = [[part for part in parts if not _says_layout(part)] for parts in (own, wanted)]
+    telling = [[part for part in parts if not says_layout(part)] for parts in (own, wanted)]
     return _ends_with(own, wanted) or (bool(telling[0]) and _ends_with(telling[1], telling[0]))
 
 
@@ -304,7 +285,7 @@ def may_be_one(first: str, second: str) -> bool:
 
 def _telling(parts: Sequence[str]) -> set[str]:
     """The folders that say something about the pictures."""
-    return {_folder_key(part) for part in parts if not _says_layout(part)}
+    return {_folder_key(part) for part in parts if not says_layout(part)}
 
 
 def _name_notes(root: Path, names: Sequence[bytes]) -> list[str]:
@@ -387,117 +368,3 @@ def _folder_key(part: str) -> str:
 def picture_name(filename: str | None) -> str:
     """The name alone: a path from another machine, or one that climbs out, is no use here."""
     return (filename or "").replace("\\", "/").rsplit("/", 1)[-1].strip()
-
-
-def split_of(parts: Sequence[str]) -> str | None:
-    """The split whose name is among a file's folders; "train2017" and "test_zip" count, too."""
-    for part in parts:
-        match = _SPLIT_FOLDER.fullmatch(part.lower())
-        if match:
-            return SPLIT_NAMES[match[1]]
-    return None
-
-
-def plain_id(path: str) -> str:
-    """A picture's, label file's or list line's path → id: no suffix, no folders of the layout.
-
-    "Annotations/cam1/p000.xml" and "cam1/p000" are cam1/p000; "train/images/a.jpg" is a.
-    """
-    pure = PurePosixPath(unicodedata.normalize("NFC", path.replace("\\", "/")))
-    stem = pure.stem if pure.suffix.lower() in IMAGE_SUFFIXES | {".xml", ".txt"} else pure.name
-    folders = [part for part in pure.parts[:-1] if part not in ("/", ".", "..")]
-    kept = [part for part in folders if not _says_layout(part)]
-    return "/".join([*kept, stem])
-
-
-def _says_layout(part: str) -> bool:
-    return part.lower() in _LAYOUT_NAMES or split_of([part]) is not None
-
-
-def unique_ids(relative: Sequence[str]) -> list[str]:
-    """`plain_id` of each path below the root; the whole path where two would be one.
-
-    Without suffix even then, unless it is all that differs. Folders above the set itself, as in
-    VOC2012/Annotations/a.xml, are left out.
-    """
-    above = _folders_above(relative)
-    ids = [plain_id("/".join(PurePosixPath(path).parts[above:])) for path in relative]
-    for longer in (lambda path: str(PurePosixPath(path).with_suffix("")), str):
-        counts: dict[str, int] = defaultdict(int)
-        for image_id in ids:
-            counts[image_id] += 1
-        ids = [
-            longer(path) if counts[image_id] > 1 else image_id
-            for path, image_id in zip(relative, ids, strict=True)
-        ]
-    return ids
-
-
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-
-
-def _folders_above(relative: Sequence[str]) -> int:
-    """Number of folders that all paths have in common before the first of the layout."""
-    if not relative:
-        return 0
-    folders = [PurePosixPath(path).parts[:-1] for path in relative]
-    for place, parts in enumerate(zip(*folders, strict=False)):
-        if len(set(parts)) > 1:
-            return 0
-        if _says_layout(parts[0]):
-            return place
-    return 0
-
-
-def read_text(path: Path) -> str:
-    """A text file: UTF-8 or, where its first bytes say so, UTF-16.
-
-    Raises: MalformedLabels (a ValueError), naming file and line, for another encoding. OSError.
-    """
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-16" if content[:2] in _UTF16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _unknown_encoding(path, line, error) from error
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number from 1, line without its end) of each line that is not blank; one is held at a time.
-
-    Raises: as `read_text`, at the line that it concerns.
-    """
-    with path.open("rb") as file:
-        if file.read(2) in _UTF16:
-            chunks: Iterable[str] = read_text(path).replace("\r\n", "\n").split("\n")
-        else:
-            file.seek(0)
-            chunks = _decoded_lines(path, file)
-        number = 0
-        for chunk in chunks:
-            for line in chunk.rstrip("\r\n").split("\r"):  # as old Macs ended lines
-                number += 1
-                if line.strip():
-                    yield number, line
-
-
-def _decoded_lines(path: Path, file: Iterable[bytes]) -> Iterator[str]:
-    for number, raw in enumerate(file, 1):
-        try:
-            yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise _unknown_encoding(path, number, error) from error
-
-
-def _unknown_encoding(path: Path, line: int, error: UnicodeDecodeError) -> MalformedLabels:
-    expected = "UTF-16, as its first bytes say" if "16" in error.encoding else "UTF-8"
-    reason = (
-        f"expected text in {expected}, got the byte 0x{error.object[error.start]:02x}; "
-        "save it as UTF-8"
-    )
-    return MalformedLabels(f"{path}, line {line}", line, reason)
-
-
-def clean_name(name: str) -> str:
-    """A class name: composed Unicode (NFC), so that one typed on a Mac is one; no outer space."""
-    return unicodedata.normalize("NFC", name).strip()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from train.data.annotation import MalformedLabels
-from train.data.formats.files import read_text
+from train.data.formats.text import read_text
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 

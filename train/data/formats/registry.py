@@ -11,7 +11,8 @@ from pathlib import Path
 
 from train.data.formats import coco, csv_table, voc, yolo
 from train.data.formats.base import Format, Recognized
-from train.data.formats.files import FolderFiles, split_of
+from train.data.formats.files import FolderFiles
+from train.data.formats.image_ids import split_of
 from train.data.labeled_folder import LabeledFolder
 
 FORMATS: tuple[Format, ...] = (coco.FORMAT, voc.FORMAT, yolo.FORMAT, csv_table.FORMAT)

@@ -24,18 +24,9 @@ from defusedxml.ElementTree import DefusedXMLParser, parse
 from edge_runtime.exports.base import number_text
 from train.data.annotation import Annotation, Flaw, LabeledObject, MalformedLabels
 from train.data.formats.base import Format, Recognized
-from train.data.formats.files import (
-    SPLIT_NAMES,
-    FolderFiles,
-    clean_name,
-    is_absolute,
-    path_parts,
-    picture_name,
-    plain_id,
-    read_text,
-    same_name,
-    unique_ids,
-)
+from train.data.formats.files import FolderFiles, is_absolute, path_parts, picture_name, same_name
+from train.data.formats.image_ids import SPLIT_NAMES, plain_id, unique_ids
+from train.data.formats.text import clean_name, read_text
 from train.data.geometry import at_line
 from train.data.labeled_folder import ClassList, GivenSplit, Item, LabeledFolder
 

@@ -15,7 +15,7 @@ from edge_runtime.exports.base import number_text
 from edge_runtime.media.images import read_upright
 from train.atomic_folder import atomic_folder, check_free
 from train.data.annotation import Box, LabeledObject
-from train.data.formats.files import read_text
+from train.data.formats.text import read_text
 from train.data.formats.voc import (
     has_standard_layout,
     make_layout,

@@ -13,7 +13,8 @@ from train.data.annotation import MalformedLabels
 from train.data.formats.base import Format, Recognized
 from train.data.formats.csv_table.columns import Columns, find_columns, parse_row
 from train.data.formats.csv_table.folder import read_folder
-from train.data.formats.files import FolderFiles, read_lines
+from train.data.formats.files import FolderFiles
+from train.data.formats.text import read_lines
 
 _COUNTED_ROWS = 20_000
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from train.data.formats.files import IMAGE_SUFFIXES
+from train.data.formats.image_ids import IMAGE_SUFFIXES
 from train.data.formats.numbers import finite_number
 
 _FIRST_BYTES = 1 << 16

@@ -11,15 +11,9 @@ from train.data.annotation import Annotation, Flaw, LabeledObject
 from train.data.formats.csv_table.columns import Columns
 from train.data.formats.csv_table.names import find_class_list, read_descriptions
 from train.data.formats.csv_table.rows import NO_CLASS, Row, read_rows
-from train.data.formats.files import (
-    SPLIT_NAMES,
-    FolderFiles,
-    may_be_one,
-    plain_id,
-    split_of,
-    unique_ids,
-)
+from train.data.formats.files import FolderFiles, may_be_one
 from train.data.formats.fractions import to_pixels, upright_size
+from train.data.formats.image_ids import SPLIT_NAMES, plain_id, split_of, unique_ids
 from train.data.geometry import by
 from train.data.labeled_folder import GivenSplit, Item, LabeledFolder
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from train.data.formats.class_names import read_class_list
 from train.data.formats.csv_table.columns import parse_row
-from train.data.formats.files import FolderFiles, clean_name, read_lines
+from train.data.formats.files import FolderFiles
+from train.data.formats.text import clean_name, read_lines
 from train.data.labeled_folder import ClassList
 
 _LISTS = ("classes.csv", "class.csv", "class_list.csv", "class_mapping.csv", "labels.csv")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from train.data.annotation import Box, Flaw
 from train.data.formats.csv_table.columns import Columns, parse_row, split_of_cell
-from train.data.formats.files import clean_name, read_lines
 from train.data.formats.fractions import MOST_FRACTION
 from train.data.formats.numbers import finite_number, shown
+from train.data.formats.text import clean_name, read_lines
 
 NO_CLASS = "object"  # the class of all boxes of a table without a column of classes
 _LONGEST_START = 10_000  # characters of a malformed row that are looked at

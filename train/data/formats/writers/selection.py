@@ -14,7 +14,8 @@ from pathlib import Path
 from edge_runtime.media.images import read_header
 from train.atomic_folder import atomic_folder, check_free
 from train.data.annotation import Annotation, LabeledObject
-from train.data.formats.files import UNPRINTABLE, plain_id, split_of, unique_ids
+from train.data.formats.files import UNPRINTABLE
+from train.data.formats.image_ids import plain_id, split_of, unique_ids
 from train.data.geometry import Placement, by, clip_box, describe_box, find_placement
 from train.data.labeled_folder import GivenSplit, Item, LabeledFolder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from train.data.formats.files import split_of
+from train.data.formats.image_ids import split_of
 from train.data.formats.writers.selection import (
     COMMON_SPLITS,
     Kept,

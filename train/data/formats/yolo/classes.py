@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from train.data.formats.class_names import read_class_list
-from train.data.formats.files import FolderFiles, clean_name, read_text
+from train.data.formats.files import FolderFiles
+from train.data.formats.text import clean_name, read_text
 from train.data.formats.yolo.config import Config, names_paths, read_config
 from train.data.formats.yolo.places import Places, find_source
 from train.data.labeled_folder import ClassList

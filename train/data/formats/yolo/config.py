@@ -10,8 +10,10 @@ from typing import NoReturn
 
 import yaml
 
-from train.data.formats.files import SPLIT_NAMES, FolderFiles, clean_name, read_lines, read_text
+from train.data.formats.files import FolderFiles
+from train.data.formats.image_ids import SPLIT_NAMES
 from train.data.formats.numbers import shown
+from train.data.formats.text import clean_name, read_lines, read_text
 
 _YAML_KEY = re.compile(
     r"^[{\s]{0,9}[\"']?(names|nc|train|val|valid|validation|test)[\"']?\s*:", re.M

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from train.data.annotation import Annotation, MalformedLabels
-from train.data.formats.files import FolderFiles, plain_id, unique_ids
+from train.data.formats.files import FolderFiles
 from train.data.formats.fractions import upright_size
+from train.data.formats.image_ids import plain_id, unique_ids
 from train.data.formats.yolo.classes import NumberedNames, find_names
 from train.data.formats.yolo.config import Config, config_paths, read_config
 from train.data.formats.yolo.labels import Forms, read_label_file

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from train.data.annotation import Box, Flaw, LabeledObject
-from train.data.formats.files import read_lines
 from train.data.formats.fractions import MOST_FRACTION, to_pixels
 from train.data.formats.numbers import finite_number, shown
+from train.data.formats.text import read_lines
 from train.data.formats.yolo.classes import NumberedNames
 
 _CURE = "correct it or remove the line"

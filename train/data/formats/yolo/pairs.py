@@ -7,17 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from train.data.formats.files import (
-    IMAGE_SUFFIXES,
-    SPLIT_NAMES,
-    FolderFiles,
-    clean_name,
-    distance,
-    plain_id,
-    split_of,
-)
+from train.data.formats.files import FolderFiles, distance
 from train.data.formats.fractions import MOST_FRACTION
+from train.data.formats.image_ids import IMAGE_SUFFIXES, SPLIT_NAMES, plain_id, split_of
 from train.data.formats.numbers import finite_number
+from train.data.formats.text import clean_name
 
 _SNIFFED_BYTES = 4096
 _LABEL_FOLDER = re.compile(r"labels?\b.*|labels?[_-].*|obj_\w+_data")

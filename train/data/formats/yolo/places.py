@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from train.data.formats.files import IMAGE_SUFFIXES, SPLIT_NAMES, FolderFiles, path_parts, split_of
+from train.data.formats.files import FolderFiles, path_parts
+from train.data.formats.image_ids import IMAGE_SUFFIXES, SPLIT_NAMES, split_of
 from train.data.formats.yolo.config import Config, Value
 
 

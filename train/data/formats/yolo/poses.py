@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from train.data.annotation import MalformedLabels
-from train.data.formats.files import read_lines
 from train.data.formats.numbers import finite_number
+from train.data.formats.text import read_lines
 
 _BOX = 4
 _SLACK = 1e-3  # labels are rounded

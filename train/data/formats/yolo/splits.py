@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from train.data.formats.files import FolderFiles, plain_id, read_lines
+from train.data.formats.files import FolderFiles
+from train.data.formats.image_ids import plain_id
+from train.data.formats.text import read_lines
 from train.data.formats.yolo.config import Config
 from train.data.formats.yolo.pairs import sniff, split_word
 from train.data.formats.yolo.places import Places, find_source
