@@ -32,6 +32,13 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     add_initial_flags(parser)
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     parser.add_argument("--overwrite", action="store_true", help="replace what --out names")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="the most time that it may take; fewer epochs then, the learning rate falls in time; "
+        "None: as long as it takes",
+    )
     parser.add_argument("--tensorboard", action="store_true", help="curves for TensorBoard, too")
     add_setting_flags(parser, TrainConfig)
     if "--qat" in given:
@@ -101,6 +108,7 @@ def _train(
         tensorboard=arguments.tensorboard,
         command=command,
         cluster=cluster,
+        budget=arguments.budget,
     )
     return history if cluster.first else None
 

@@ -61,9 +61,10 @@ class LearningSettings:
         0, "epochs after which to stop, the learning rate still high, for a next stage; 0: all", 0
     )
     batch_size: int = setting(
-        8,
-        "pictures a step; few pictures need many steps, thousands from scratch rather 16 to 32",
+        0,
+        "pictures a step; thousands from scratch rather 16 to 32; 0: 8, or all if they are fewer",
         1,
+        zero="8, or all if they are fewer",
     )
     learning_rate: float = setting(
         1e-3,
@@ -72,7 +73,10 @@ class LearningSettings:
         1,
     )
     warmup_epochs: float = setting(
-        1.0, "rise from zero to the peak, before batch norm's statistics can be trusted", 0
+        0.0,
+        "rise from zero to the peak, before batch norm's statistics can be trusted; 0: one, more "
+        "where it has few steps",
+        0,
     )
     hard_negatives: bool = setting(
         True,
@@ -111,6 +115,12 @@ class TrainConfig(AugmentationSettings, LearningSettings):
 
     validate_every: int = setting(
         0, "epochs between measurements of validation AP; 0: some 25 in all", 1, zero="some 25"
+    )
+    patience: int = setting(
+        8,
+        "stop where the mean AP of so many validations is not above that of as many before; 0: "
+        "after the last epoch only",
+        0,
     )
     qat: bool = setting(
         False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,15 +15,20 @@ from train.anchors.kmeans import fit_spec
 from train.config import TrainConfig
 from train.data.augment import USUAL_MAX_ZOOM, USUAL_MIN_CROP
 from train.data.dataset import DetectionDataset
+from train.model.presets import PRESETS
 
 # Augmented pictures of a training. Steps teach, not epochs: 60 epochs of 114 pictures are 6,800.
 PICTURES_SEEN = 24_000
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 400
+USUAL_BATCH = 8  # pictures: few of them need many steps
+WARMUP_STEPS = 50  # at least, and an epoch: before, batch norm's statistics are another set's
 VALIDATIONS = 25  # in a training: each costs a pass over the validation split
 # An object that takes this much of its picture's side is large: a crop of 0.3 would cut it.
 LARGE_SIDE = 0.35
 LARGE = {"min_crop": 0.5, "max_zoom": 1.5}
 SMALL = {"min_crop": USUAL_MIN_CROP, "max_zoom": USUAL_MAX_ZOOM}
+# Pixels of the input that all but a few objects get: two to three cells of the finest map.
+SMALLEST_SIDE, SMALLER = 20, 0.05
 REACHED = 0.98  # share of boxes: the preset's anchors will do
 GAIN = 0.01  # of that share, for which fitted anchors are worth being others than the preset's
 
@@ -49,13 +55,28 @@ def settle(config: TrainConfig, training: DetectionDataset) -> Settled:
     epochs = int(chosen.get("epochs", config.epochs))
     if not config.validate_every:
         chosen["validate_every"] = max(1, epochs // VALIDATIONS)
+    if not config.batch_size:
+        chosen["batch_size"] = min(USUAL_BATCH, len(training))
+    if not config.warmup_epochs:
+        steps = len(training) // int(chosen.get("batch_size", config.batch_size))
+        chosen["warmup_epochs"] = min(max(1.0, WARMUP_STEPS / max(steps, 1)), epochs / 4)
+    side = _input_side(config, training)
+    if side:
+        chosen["input_size"] = side
+        small = _small_side(training)
+        reasons.append(
+            f"--input-size {side}: an object in twenty is smaller than {small:.1%} of a picture's "
+            f"side, {small * side:.0f} pixels then"
+        )
     open_sizes = [name for name in LARGE if not getattr(config, name)]
     if open_sizes:
-        side = _typical_side(training)
-        sizes = LARGE if side >= LARGE_SIDE else SMALL
+        large = _typical_side(training)
+        sizes = LARGE if large >= LARGE_SIDE else SMALL
         chosen |= {name: sizes[name] for name in open_sizes}
         flags = " ".join(f"--{name.replace('_', '-')} {sizes[name]:g}" for name in open_sizes)
-        reasons.append(f"{flags}: the largest object takes {side:.0%} of a picture's side (median)")
+        reasons.append(
+            f"{flags}: the largest object takes {large:.0%} of a picture's side (median)"
+        )
     return Settled(replace(config, **chosen), tuple(reasons))
 
 
@@ -65,13 +86,51 @@ def as_begun(config: TrainConfig, begun: Mapping[str, Any]) -> TrainConfig:
     Args:
         begun: the recipe in the state of that training; {} for a new one.
     """
-    names = ("epochs", "validate_every", *LARGE)
+    names = ("epochs", "validate_every", "batch_size", "warmup_epochs", "input_size", *LARGE)
     kept = {n: begun[n] for n in names if not getattr(config, n) and begun.get(n)}
+    if config.epochs and config.epochs < kept.get("warmup_epochs", 0):
+        del kept["warmup_epochs"]  # another recipe, which will be said; this is no reason to stop
     return replace(config, **kept)
+
+
+def check_sizes(spec: DetectorSpec, training: DetectionDataset) -> None:
+    """Raises: ValueError where every object is smaller than a cell of the finest map."""
+    height, width = spec.input_hw
+    cell = spec.levels[0].stride
+    scale = np.array([width, height])
+    sizes = [np.sqrt(((e.boxes[:, 2:] - e.boxes[:, :2]) * scale).prod(axis=1)) for e in training]
+    largest = float(np.max(np.concatenate([*sizes, np.zeros(1)])))
+    if not training.box_count or largest >= cell:
+        return
+    larger = math.ceil(width * 2 * cell / max(largest, 1e-6) / 64) * 64
+    raise ValueError(
+        f"objects larger than a cell of the net's finest map, {cell} pixels, expected, got "
+        f"{largest:.1f} pixels for the largest of {training.box_count} at the input size "
+        f"{width}x{height}: no net of this kind finds them; cut the pictures into tiles, take them "
+        f"from nearer, or try --input-size {larger}"
+    )
 
 
 def _epochs(pictures: int) -> int:
     return int(np.clip(round(PICTURES_SEEN / pictures), FEWEST_EPOCHS, MOST_EPOCHS))
+
+
+def _input_side(config: TrainConfig, training: DetectionDataset) -> int:
+    """The smallest of the preset's sides at which small objects are large enough; 0: no choice.
+
+    A net that goes on learning has its size already.
+    """
+    sides = PRESETS[config.preset].sides
+    if config.input_size or config.qat or not sides or not training.box_count:
+        return 0
+    wanted = SMALLEST_SIDE / _small_side(training)
+    return next((side for side in sides if side >= wanted), sides[-1])
+
+
+def _small_side(training: DetectionDataset) -> float:
+    """Size that all but a few objects have at least, √area as a fraction of the picture's side."""
+    sizes = [np.sqrt((e.boxes[:, 2:] - e.boxes[:, :2]).prod(axis=1)) for e in training]
+    return max(float(np.quantile(np.concatenate(sizes), SMALLER)), 1e-6)
 
 
 def _typical_side(training: DetectionDataset) -> float:

@@ -17,12 +17,15 @@ from train.data.dataset import DetectionDataset
 from train.data.readiness import Splits
 from train.from_data import fit_anchors
 from train.model.backbone import freeze
+from train.model.batch_norm import with_fused_batch_norm
+from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
 from train.model.presets import PRESETS
 from train.model.ssd import build_ssd
 from train.quantization.qat import make_int8_views, read_float_spec
-from train.training.distributed import Cluster, share_weights
+from train.training.distributed import Cluster, replicated, share_weights
 from train.training.initial_weights import Initial
 from train.training.model_views import ModelViews
+from train.training.optimizer import build_optimizer
 
 OWN_ANCHORS = "preset"  # --anchors: the preset's, whatever the boxes
 
@@ -86,6 +89,28 @@ def build_net(
     if initial.pretrained_backbone:
         freeze(model, config.frozen_blocks, config.freeze_batch_norm)
     return model
+
+
+def model_to_train(views: ModelViews, config: TrainConfig, replicate: bool) -> keras.Model:
+    """The view of a net that learns, on several devices or with a faster batch norm."""
+    if views.shared:
+        return views.evaluation
+    if replicate:
+        return replicated(views.export, config.seed)
+    return with_fused_batch_norm(views.export)
+
+
+def compile_model(
+    model: keras.Model, config: TrainConfig, initial: Initial, steps_per_epoch: int
+) -> None:
+    """Give a net the recipe's optimizer and losses."""
+    logits_loss = class_loss if config.hard_negatives else class_loss_of_all_negatives
+    model.compile(
+        build_optimizer(model, config, initial.pretrained_backbone, steps_per_epoch),
+        loss={"logits": logits_loss, "offsets": box_loss},
+        # XLA on a CPU made TensorFlow's training several times slower; JAX needs it.
+        jit_compile=keras.backend.backend() == "jax",
+    )
 
 
 def describe_recipe(

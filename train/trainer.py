@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import sys
+import time
 import traceback
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
@@ -22,17 +24,23 @@ from train.data.dataset import DetectionDataset, open_data
 from train.data.readiness import Splits, load_splits
 from train.evaluation.causes import Evidence
 from train.evaluation.verdict import Verdict, judge
-from train.from_data import as_begun, settle
-from train.model.batch_norm import with_fused_batch_norm
-from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
+from train.from_data import as_begun, check_sizes, settle
 from train.model.ssd import multiply_adds
-from train.setup import build_views, describe_recipe, make_spec
+from train.pace import check_budget, settle_within
+from train.setup import (
+    build_views,
+    compile_model,
+    describe_recipe,
+    make_spec,
+    model_to_train,
+)
 from train.training.callbacks import BestCheckpoint, Speed, Validation
 from train.training.checkpoint import (
     Progress,
     TrainingFiles,
     advise,
     begin,
+    check_free,
     read_progress,
     restore_state,
 )
@@ -40,16 +48,15 @@ from train.training.distributed import (
     SINGLE,
     Cluster,
     data_parallel,
-    replicated,
     share_file,
     share_progress,
 )
 from train.training.initial_weights import Initial
 from train.training.logs import EventLog, Row, check_installed, open_writer
 from train.training.model_views import ModelViews
-from train.training.optimizer import build_optimizer
 from train.training.provenance import describe_training
 from train.training.screen import Screen
+from train.training.stopping import Stopping
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ def train(
     tensorboard: bool = False,
     command: str = "",
     cluster: Cluster = SINGLE,
+    budget: float | None = None,
 ) -> list[Row]:
     """Train a detector on one split of a labelled folder, keep the best by AP on another.
 
@@ -88,20 +96,29 @@ def train(
         tensorboard: write the curves for TensorBoard, too.
         command: what the user typed, for the model's provenance.
         cluster: the processes that train together; the first alone reads weights and writes.
+        budget: minutes that the training may take at most, on one host; None for any time.
 
     Returns: the log, a row an epoch. Raises: ValueError for what does not fit, before anything is
     written; OSError where a file cannot be written or a picture not be read, with what is left.
     """
-    files = TrainingFiles(out)
+    begin_time, files = time.perf_counter(), TrainingFiles(out)
     with cluster.barrier():
+        check_budget(budget, cluster)
         opened = open_data(data)
         if cluster.first:
             print(*opened.notes, sep="\n")
         splits = load_splits(opened, config.train_split, config.val_split)
         begun = read_progress(files.state).recipe if resume and files.state.is_file() else {}
-        settled = settle(as_begun(config, begun), splits.training)
+        if begun:
+            config = as_begun(config, begun)
+        else:
+            check_free(files, overwrite or resume)
+        settled = settle(config, splits.training)
+        spec, fitted = make_spec(settled.config, splits.training, initial, begun.get("spec"))
+        check_sizes(spec, splits.training)
+        if budget is not None and not begun:
+            settled = settle_within(budget, config, settled, spec, initial, splits)
         config = settled.config
-        spec, fitted = make_spec(config, splits.training, initial, begun.get("spec"))
         if cluster.first and (settled.reasons or fitted):
             print(*settled.reasons, *fitted, sep="\n")
         recipe = describe_recipe(config, spec, initial, splits)
@@ -118,14 +135,15 @@ def train(
     # A state that does not say was written when the classes had to be the same.
     initial = replace(initial, fine_tuning=start.recipe.get("fine_tuning", False))
     job = _Job(config, initial, splits, spec, files, start, cluster, distribution)
-    checkpoint = _run(job, command, tensorboard)
+    left = math.inf if budget is None else 60 * budget - (time.perf_counter() - begin_time)
+    checkpoint = _run(job, command, tensorboard, left)
     history = _finish(checkpoint, files, cluster)
     if cluster.first and splits.validating:
         print(_judge(job, splits.validating, history, checkpoint))
     return history
 
 
-def _run(job: _Job, command: str, tensorboard: bool) -> BestCheckpoint:
+def _run(job: _Job, command: str, tensorboard: bool, budget: float) -> BestCheckpoint:
     """The training itself. Returns: what kept its best model and knows its log."""
     config, start, cluster = job.config, job.start, job.cluster
     training, validating = job.splits
@@ -139,8 +157,11 @@ def _run(job: _Job, command: str, tensorboard: bool) -> BestCheckpoint:
         config, training, command, _software(), job.initial.start_from, job.initial.describe()
     )
     checkpoint = BestCheckpoint(views, validation, job.files, start, provenance)
+    stopping = Stopping(checkpoint, config.patience, config.epochs_trained, budget)
     screen = Screen(start, batches.steps_per_epoch, validation)
     callbacks = [Speed(batches), validation, checkpoint]
+    if cluster.count == 1:  # the others would wait for the first one's next step
+        callbacks.append(stopping)
     if tensorboard and cluster.first:
         callbacks.append(EventLog(open_writer(job.files.events), start.history))
     callbacks.append(screen)
@@ -152,15 +173,17 @@ def _run(job: _Job, command: str, tensorboard: bool) -> BestCheckpoint:
         if batches.epochs:
             with closing(screen):
                 _fit(job, model, batches, callbacks)
-        elif cluster.first:  # only the tidying up was interrupted
-            checkpoint.write_history()
+    if stopping.reason:
+        print(stopping.reason)
+    if cluster.first and (stopping.reason or not batches.epochs):
+        checkpoint.write_history()  # also where only the tidying up was interrupted
     return checkpoint
 
 
 def _compiled(job: _Job, views: ModelViews, steps_per_epoch: int) -> keras.Model:
     """The model to train, as it is at the start or was at the interruption."""
-    model = _model_to_train(views, job.config, replicate=job.distribution is not None)
-    _compile(model, job.config, job.initial, steps_per_epoch)
+    model = model_to_train(views, job.config, replicate=job.distribution is not None)
+    compile_model(model, job.config, job.initial, steps_per_epoch)
     if job.start.epochs:
         restore_state(share_file(job.cluster, job.files.state), model)
         # With pictures added or taken out an epoch has other steps; the learning rate goes by them.
@@ -193,14 +216,6 @@ def _software() -> dict[str, str]:
     # Not by the package's name: TensorFlow comes under several.
     version = getattr(sys.modules.get(backend), "__version__", "")
     return {"keras": keras.__version__, "backend": f"{backend} {version}".strip()}
-
-
-def _model_to_train(views: ModelViews, config: TrainConfig, replicate: bool) -> keras.Model:
-    if views.shared:
-        return views.evaluation
-    if replicate:
-        return replicated(views.export, config.seed)
-    return with_fused_batch_norm(views.export)
 
 
 def _fit(
@@ -282,18 +297,6 @@ def _judge(
             job.initial.pretrained_backbone,
             checkpoint.ap50_per_class,
         )
-    )
-
-
-def _compile(
-    model: keras.Model, config: TrainConfig, initial: Initial, steps_per_epoch: int
-) -> None:
-    logits_loss = class_loss if config.hard_negatives else class_loss_of_all_negatives
-    model.compile(
-        build_optimizer(model, config, initial.pretrained_backbone, steps_per_epoch),
-        loss={"logits": logits_loss, "offsets": box_loss},
-        # XLA on a CPU made TensorFlow's training several times slower; JAX needs it.
-        jit_compile=keras.backend.backend() == "jax",
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from train.config import TrainConfig
 from train.data.dataset import DetectionDataset, Example
-from train.from_data import as_begun, fit_anchors, settle
+from train.from_data import as_begun, check_sizes, fit_anchors, settle
 from train.model.presets import PRESETS
 
 
@@ -45,7 +45,15 @@ def test_large_objects_are_cropped_and_shrunk_less(sides, min_crop, max_zoom):
 
 
 def test_what_is_given_stays():
-    given = TrainConfig(epochs=7, validate_every=3, min_crop=0.8, max_zoom=4.0)
+    given = TrainConfig(
+        epochs=7,
+        validate_every=3,
+        min_crop=0.8,
+        max_zoom=4.0,
+        input_size=96,
+        batch_size=4,
+        warmup_epochs=0.5,
+    )
     assert settle(given, dataset([(0.5, 0.5)])) == type(settle(given, dataset([])))(given, ())
 
 
@@ -55,6 +63,41 @@ def test_an_interrupted_training_keeps_what_was_chosen_for_it():
     assert asdict(again) == begun
     assert as_begun(TrainConfig(epochs=3), begun).epochs == 3
     assert as_begun(TrainConfig(), {}) == TrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("side", "chosen"),
+    [(0.5, 256), (0.0782, 256), (0.0781, 320), (0.0626, 320), (0.0624, 384), (0.01, 448)],
+)
+def test_small_objects_get_a_larger_input(side, chosen):
+    """At the size chosen 20 pixels of an object, the largest size for the smallest ones."""
+    config = settle(TrainConfig(), dataset([(side, side)])).config
+    assert config.input_size == chosen
+
+
+def test_presets_of_one_size_keep_it():
+    for given in (TrainConfig(preset="digits"), TrainConfig(preset="ssdlite")):
+        assert settle(given, dataset([(0.01, 0.01)])).config.input_size == 0
+
+
+@pytest.mark.parametrize(
+    ("pictures", "batch", "warmup"), [(5, 5, 50), (16, 8, 25), (80, 8, 5), (400, 8, 1)]
+)
+def test_few_pictures_make_small_batches_and_a_long_warm_up(pictures, batch, warmup):
+    """Of 50 steps at least, and an epoch."""
+    config = settle(TrainConfig(), dataset([(0.5, 0.5)], pictures)).config
+    assert (config.batch_size, config.warmup_epochs) == (batch, warmup)
+
+
+def test_warm_up_ends_in_the_first_quarter():
+    assert settle(TrainConfig(epochs=8), dataset([(0.5, 0.5)], 16)).config.warmup_epochs == 2
+
+
+def test_objects_smaller_than_a_cell_are_refused():
+    spec = PRESETS["fpnlite"].spec(("cat",), (320, 320))  # its finest map has stride 8
+    check_sizes(spec, dataset([(0.01, 0.01), (0.026, 0.026)]))
+    with pytest.raises(ValueError, match=r"got 6.4 pixels for the largest of 100.*size 832"):
+        check_sizes(spec, dataset([(0.02, 0.02)]))
 
 
 def test_anchors_are_fitted_where_the_presets_miss_boxes():

@@ -18,12 +18,15 @@ class Preset:
         top_down_channels: width of the top-down path (FPNLite); 0 for plain SSDLite.
         alpha: width multiplier of the MobileNetV2 backbone.
         input_hw: height and width of the input in pixels.
+        sides: heights and widths that the size of the objects may choose from, ascending; empty
+            where it is `input_hw` whatever they are.
     """
 
     levels: tuple[AnchorLevel, ...]
     top_down_channels: int
     alpha: float
     input_hw: tuple[int, int]
+    sides: tuple[int, ...] = ()
 
     def spec(
         self, class_names: Sequence[str], input_hw: tuple[int, int] | None = None
@@ -76,6 +79,7 @@ PRESETS = {
         top_down_channels=128,
         alpha=1.0,
         input_hw=(320, 320),
+        sides=(256, 320, 384, 448),  # whole cells on the coarsest map; a Pi has time for
     ),
     # Digits stand upright, so tall anchors reach them all; three octaves span 18 to 200 of 300.
     "digits": Preset(

@@ -91,6 +91,16 @@ def begin(recipe: dict[str, Any], files: TrainingFiles, resume: bool, overwrite:
     """
     if resume:
         return _go_on(recipe, files)
+    check_free(files, overwrite)
+    state = files.state
+    for path in (state, files.sheet):  # else they would be taken for the new training's
+        path.unlink(missing_ok=True)
+    files.remove_leftovers()
+    return Progress(0, -1.0, recipe, [])
+
+
+def check_free(files: TrainingFiles, overwrite: bool) -> None:
+    """Raises: ValueError rather than replace an earlier result that is not to be overwritten."""
     state = files.state
     for path in (state, files.model, files.log, files.curves, files.sheet):
         if path.exists() and not overwrite:
@@ -99,10 +109,6 @@ def begin(recipe: dict[str, Any], files: TrainingFiles, resume: bool, overwrite:
             raise ValueError(
                 f"{path} holds {what}; {cure}choose another --out, or replace it with --overwrite"
             )
-    for path in (state, files.sheet):  # else they would be taken for the new training's
-        path.unlink(missing_ok=True)
-    files.remove_leftovers()
-    return Progress(0, -1.0, recipe, [])
 
 
 def _go_on(recipe: dict[str, Any], files: TrainingFiles) -> Progress:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from train.config import TrainConfig
 from train.data.annotation import Box, LabeledObject
 from train.data.geometry import DataWarning, by, clip_box, describe_box
 from train.data.lint.findings import KINDS, Finding, make_finding
@@ -14,6 +15,8 @@ from train.data.lint.leaks import main_splits
 from train.data.lint.survey import Entry, Survey, Usable, survey_folder
 from train.data.readiness import load_ready
 from train.data.systematic import find_systematic
+from train.from_data import check_sizes, settle
+from train.model.presets import PRESETS
 
 
 def check_folder(root: str | Path) -> list[Finding]:
@@ -53,7 +56,10 @@ def find_obstacles(survey: Survey) -> list[Finding]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)
-            load_ready(survey.data, undecodable=_undecodable(survey))
+            training = load_ready(survey.data, undecodable=_undecodable(survey)).training
+        config = settle(TrainConfig(), training).config
+        spec = PRESETS[config.preset].spec(training.class_names, (config.input_size,) * 2)
+        check_sizes(spec, training)
     except ValueError as error:
         reason = str(error).removeprefix(f"{survey.root}: ")
         findings.append(make_finding("training-stops", ".", 0, reason))

@@ -1,0 +1,157 @@
+"""Pace of a training on this machine, measured before it, and the epochs that a budget allows."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+from edge_runtime.detector.spec import DetectorSpec
+from train.config import TrainConfig
+from train.data.augment import Augmentation
+from train.data.batches import TrainingBatches
+from train.data.readiness import Splits
+from train.from_data import VALIDATIONS, Settled, settle
+from train.setup import build_views, compile_model, model_to_train
+from train.training.callbacks import detect_all
+from train.training.distributed import SINGLE, Cluster
+from train.training.initial_weights import Initial
+
+TIMED = 5  # steps, and of them the median
+FEWEST_EPOCHS = 3  # with fewer the learning rate rises and is gone
+SAVING = 1.0  # seconds an epoch for state, log and, now and then, curves
+MARGIN = 0.9  # of the budget is planned: a machine is not always as fast as at the start
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that the parts of a training take.
+
+    start: until the first step is done, compiling included. step: of one batch. validation: of all
+    validation pictures, 0 without.
+    """
+
+    start: float
+    step: float
+    validation: float
+
+    def epochs(self, budget: float, steps_per_epoch: int, validations: int) -> int:
+        """Epochs that fit into a budget of seconds, together with so many validations."""
+        left = MARGIN * budget - self.start - validations * self.validation
+        return max(0, math.floor(left / (steps_per_epoch * self.step + SAVING)))
+
+    def least(self, steps_per_epoch: int) -> float:
+        """The smallest budget that is worth a training, in seconds."""
+        epoch = steps_per_epoch * self.step + SAVING + self.validation
+        return (self.start + FEWEST_EPOCHS * epoch) / MARGIN
+
+
+def probe(config: TrainConfig, spec: DetectorSpec, initial: Initial, splits: Splits) -> Pace:
+    """Pace of a training, measured on a net that is thrown away. Raises: as `build_views`."""
+    training, validating = splits
+    initial = replace(initial, fine_tuning=initial.is_fine_tuning(spec.class_names))
+    views = build_views(config, spec, initial, training, SINGLE, fresh=True)
+    model = model_to_train(views, config, replicate=False)
+    batches = TrainingBatches(
+        training, spec, Augmentation.of(config), config.batch_size, config.seed, range(TIMED + 1)
+    )
+    compile_model(model, config, initial, batches.steps_per_epoch)
+
+    def validate(count: int) -> None:
+        if validating:
+            some = replace(validating, examples=validating.examples[:count])
+            detect_all(views.evaluation, some, spec)
+
+    try:
+        return measure_pace(model, batches, validate, len(validating) if validating else 0)
+    finally:
+        batches.close()
+        keras.utils.clear_session()  # the names of layers are counted from the start again
+
+
+def measure_pace(
+    model: keras.Model, batches: TrainingBatches, validate: Callable[[int], None], pictures: int
+) -> Pace:
+    """Time some steps of a compiled model, which changes it, and some validation pictures.
+
+    Args:
+        validate: evaluates so many validation pictures.
+        pictures: in a validation, 0 for none.
+    """
+    start = time.perf_counter()
+    model.train_on_batch(*batches[0])
+    first = time.perf_counter() - start
+    steps = []
+    for number in range(1, min(TIMED + 1, len(batches))):
+        start = time.perf_counter()
+        model.train_on_batch(*batches[number])
+        steps.append(time.perf_counter() - start)
+    validation = 0.0
+    if pictures:
+        some = min(pictures, TIMED)
+        validate(some)  # compiles
+        start = time.perf_counter()
+        validate(some)
+        validation = (time.perf_counter() - start) * pictures / some
+    # The first step is paid for again.
+    return Pace(2 * first, float(np.median(steps or [first])), validation)
+
+
+def epochs_within(
+    minutes: float, wanted: int, pace: Pace, steps_per_epoch: int, validations: int
+) -> int:
+    """Epochs of a training that is to end within so many minutes, at most the wanted ones.
+
+    Raises: ValueError where too few fit, with the minutes that are needed.
+    """
+    epochs = pace.epochs(60 * minutes, steps_per_epoch, validations)
+    if epochs < min(FEWEST_EPOCHS, wanted):
+        raise ValueError(
+            f"--budget {minutes:g} is too little for a training: {steps_per_epoch} steps an epoch "
+            f"of {pace.step:.2f} s each; {math.ceil(pace.least(steps_per_epoch) / 60)} minutes are "
+            "the least here, half an hour a good try; a smaller --input-size is faster"
+        )
+    return min(wanted, epochs)
+
+
+def check_budget(budget: float | None, cluster: Cluster) -> None:
+    """Raises: ValueError for a budget of minutes that is none, or of several hosts."""
+    if budget is None:
+        return
+    if not 0 < budget < math.inf:
+        raise ValueError(
+            f"--budget is minutes, more than 0, got {budget:g}; half an hour is a good try, and "
+            "without it the number of pictures decides"
+        )
+    if cluster.count > 1:
+        raise ValueError("--budget is for one host, got several; give --epochs instead")
+
+
+def settle_within(
+    budget: float,
+    config: TrainConfig,
+    settled: Settled,
+    spec: DetectorSpec,
+    initial: Initial,
+    splits: Splits,
+) -> Settled:
+    """The settings, with fewer epochs where a budget of minutes does not allow theirs.
+
+    Raises: as `epochs_within`.
+    """
+    print("measuring the pace of a training here, for --budget", flush=True)
+    pace = probe(settled.config, spec, initial, splits)
+    steps = len(splits.training) // settled.config.batch_size
+    wanted = settled.config.epochs
+    epochs = epochs_within(budget, wanted, pace, steps, VALIDATIONS)
+    if epochs == wanted:
+        return settled
+    said = (
+        f"--epochs {epochs}: what --budget {budget:g} allows of {wanted}, {pace.step:.2f} s a step"
+    )
+    shorter = settle(replace(config, epochs=epochs), splits.training)
+    return replace(shorter, reasons=(said, *shorter.reasons))
