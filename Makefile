@@ -87,7 +87,7 @@ mine: $(installed) ## your own pictures from folder to int8: check, train, conve
 	@$(call stage,$(mine),--data "$(DATA)")
 	@[ build/$(mine)/report.json -nt build/$(mine).keras ] || \
 	  $(python) -m convert build/$(mine).keras --data "$(DATA)" --out build/$(mine)
-	@echo "found and missed on validation pictures: build/$(mine)_validation.jpg"
+	@echo "found and missed on held-out pictures: build/$(mine)/found.jpg"
 	@echo "for the Pi: build/$(mine)/$(mine)_int8.tflite; what it cost: build/$(mine)/report.html"
 
 convert: $(needs) ## int8 and other .tflite files, and what they cost: report.html

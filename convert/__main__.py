@@ -3,8 +3,9 @@
     python -m convert models/digits.keras --data data/digits --out build/digits
 
 Writes NAME_float32.tflite, NAME_int8.tflite and the other variants of convert/variants.py, each
-with its spec and labels inside, report.json and report.html. All of the variants appear, or none:
-after an error the files of an earlier run are still there.
+with its spec and labels inside, report.json and report.html, and found.jpg, what int8 finds and
+misses on the benchmark's pictures. All of the variants appear, or none: after an error the files of
+an earlier run are still there.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from convert.arguments import (
     add_calibration_images,
     add_model_and_data,
 )
+from convert.benchmark.agreement import PictureMatch
 from convert.benchmark.html import write_results
 from convert.benchmark.run import COMPARED, run_benchmark
 from convert.benchmark.tables import format_report
@@ -35,8 +37,12 @@ from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import open_data, plain_warnings
 from train.data.decoding import drop_undecodable
+from train.evaluation.contact_sheet import draw_contact_sheet
 from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import read_training
+
+
+SHEET = "found.jpg"  # in --out
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -179,8 +185,18 @@ def _benchmark(args: argparse.Namespace, paths: Mapping[str, Path], command: str
     )
     comparison = comparison.with_training(read_training(args.model))
     print(format_report(comparison.report))
-    for path in write_results(args.out / "report.json", comparison):
-        print(path)
+    written = write_results(args.out / "report.json", comparison)
+    if comparison.matches:
+        sheet = args.out / SHEET
+        _draw_found(comparison.matches, read_spec(args.model).class_names, sheet)
+        written = [sheet, *written]
+    print(*written, sep="\n")
+
+
+def _draw_found(matches: Sequence[PictureMatch], class_names: Sequence[str], path: Path) -> None:
+    """A sheet of what the int8 file found and missed on the benchmark's pictures."""
+    examples = [match.example for match in matches]
+    draw_contact_sheet(examples, [match.found[1] for match in matches], class_names, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ import pytest
 from edge_runtime.detector.spec import AnchorLevel
 from edge_runtime.media.images import read_image
 from tests.train.runs import run, stopped_after_an_epoch
+from train import setup
 from train import trainer as loop
 from train.data import batches
 from train.data.dataset import DataWarning, load_dataset
@@ -133,7 +134,7 @@ def test_a_validation_split_that_measures_nothing_is_refused(copied, capsys):
 
 
 def test_a_loss_that_is_no_number_ends_the_training(scenes, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(loop, "box_loss", lambda targets, offsets: np.nan * offsets[0, 0, 0])
+    monkeypatch.setattr(setup, "box_loss", lambda targets, offsets: np.nan * offsets[0, 0, 0])
     out = tmp_path / "model.keras"
     assert run(scenes, out, "--epochs=1") == 2
     assert "lower --learning-rate" in capsys.readouterr().err
