@@ -41,7 +41,6 @@ from train.evaluation.contact_sheet import draw_contact_sheet
 from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import read_training
 
-
 SHEET = "found.jpg"  # in --out
 
 

@@ -60,7 +60,8 @@ def test_command(keras_path, dataset, tmp_path):
     assert lines[0].startswith("calibration: 25 of 30 pictures of split 'train', seed 0; boxes: bl")
     assert {line.split(":")[0] for line in lines[1 : 1 + len(FILES)]} == FILES
     assert lines[-1] == str(out / "report.json")
-    assert {path.name for path in out.iterdir()} == FILES | {"found.jpg", "report.json", "report.html"}
+    extra = {"found.jpg", "report.json", "report.html"}
+    assert {path.name for path in out.iterdir()} == FILES | extra
     report = json.loads((out / "report.json").read_text())
     assert report["command"].startswith("python -m convert ")
     assert len(report["robustness"]) > 1
