@@ -2,8 +2,9 @@
 
     python -m studies.small_sets build/small_sets/*/report.json --out build/small_sets
 
-Takes the reports of `python -m convert`, writes small_sets.json, the same rows as small_sets.csv,
-and small_sets.png. `--earlier small_sets.json` keeps the rows of trainings not done again.
+Takes reports of `python -m convert` and the logs of the trainings beside their folders. Writes
+small_sets.json, the same rows as small_sets.csv, and small_sets.png; `--earlier small_sets.json`
+keeps the rows of trainings not done again.
 """
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from convert.benchmark.report import read_report
 from convert.report_files import write_report
 from edge_runtime.arguments import run_command
 from studies.small_sets.plot import draw_study
-from studies.small_sets.report import format_study, make_cell, merge, read_cells, to_json, write_csv
+from studies.small_sets.report import format_study, merge, read_cell, read_cells, to_json, write_csv
 
 STEM = "small_sets"
 
 
 def _run(args: argparse.Namespace) -> int:
     earlier = read_cells(args.earlier) if args.earlier else []
-    cells = merge(earlier, [make_cell(read_report(path)) for path in args.reports])
+    cells = merge(earlier, map(read_cell, args.reports))
     target = args.out / f"{STEM}.json"
     draw_study(cells, args.out / f"{STEM}.png")
     write_csv(cells, args.out / f"{STEM}.csv")

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.benchmark.report import BenchmarkReport, ModelRow
+from convert.benchmark.report import BenchmarkReport, ModelRow, read_report
 from convert.tables import align, mean_and_spread, points, signed_points
 from edge_runtime.media.atomic import atomic_path
 
@@ -26,7 +26,7 @@ class Cell:
         flags: of the training's command that are no names of files and no seed: none, if untouched.
         pictures, test_pictures: learnt from, and measured on.
         input: of the network in pixels, as text.
-        epochs, minutes: of the training.
+        epochs, minutes: of the whole training, by its log; the best epoch may have come before.
         float32_ap … int8_ap50: in [0, 1].
         machine: of the training, in words; date: of the measurement.
     """
@@ -48,8 +48,21 @@ class Cell:
     date: str
 
 
-def make_cell(report: BenchmarkReport) -> Cell:
-    """The cell of a report of `python -m convert`.
+def read_cell(path: Path) -> Cell:
+    """The cell of NAME/report.json, beside which the training's log is NAME.csv.
+
+    Raises: ValueError, FileNotFoundError where one is missing or no such file.
+    """
+    log = path.absolute().parent.with_suffix(".csv")
+    if not log.is_file():
+        raise FileNotFoundError(f"no log of the training at {log}; train by `make small-sets`")
+    with log.open(encoding="utf-8", newline="") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    return make_cell(read_report(path), seconds)
+
+
+def make_cell(report: BenchmarkReport, seconds: Sequence[float]) -> Cell:
+    """The cell of a report of `python -m convert` and the seconds of its training's epochs.
 
     Raises: ValueError where float32, int8, the training's record or an AP is missing.
     """
@@ -67,8 +80,8 @@ def make_cell(report: BenchmarkReport) -> Cell:
         pictures=training["images"],
         test_pictures=report.data.images,
         input=f"{width}x{height}",
-        epochs=training["epochs"],
-        minutes=training["minutes"],
+        epochs=len(seconds),
+        minutes=round(sum(seconds) / 60, 1),
         float32_ap=_measured(float32, float32.accuracy.ap),
         float32_ap50=_measured(float32, float32.accuracy.ap50),
         int8_ap=_measured(int8, int8.accuracy.ap),

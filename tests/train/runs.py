@@ -15,7 +15,7 @@ from train.data.dataset import DataWarning
 from train.training import callbacks
 
 # Nothing random about the images, and the full learning rate from the first step on.
-STILL = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0")
+STILL = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0.001")
 
 
 def run(scenes: Path, out: Path, *flags: str) -> int:

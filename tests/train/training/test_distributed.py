@@ -119,7 +119,7 @@ def losses(out: Path):
 def alone(scenes, begun, tmp_path_factory, processes):
     """Output files of single processes, by name; they run side by side to save time."""
     tiny = f"--start-from={begun}"
-    still = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0")
+    still = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0.001")
     runs = {
         "tiny": ([tiny], {}),
         "two devices": ([tiny], {"XLA_FLAGS": f"{HASTY} --xla_force_host_platform_device_count=2"}),
