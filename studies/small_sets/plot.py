@@ -14,7 +14,8 @@ KINDS = (("float32", -0.12, "C0", "o"), ("int8", 0.12, "C1", "s"))
 
 
 def draw_study(cells: Sequence[Cell], path: Path) -> None:
-    """Write a PNG with a point for each training and file."""
+    """Write a PNG with a point for each training from ImageNet's weights, and each file."""
+    cells = [cell for cell in cells if cell.start == "ImageNet"] or list(cells)
     names = sorted({cell.data for cell in cells}, key=str.lower)
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     for axes, (key, title) in zip(

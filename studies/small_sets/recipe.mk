@@ -5,6 +5,9 @@
 # is done already is not done again; a cell takes up to 45 minutes of two cores.
 SMALL_SETS ?= kangaroo BCCD chess limes
 SEEDS ?= 0 1 2
+START ?=
+small_start = $(if $(START),--start-from $(START),$(bccd_weights))
+small_from = $(if $(START),_from_$(basename $(notdir $(START))))
 
 # $(call measured,NAME,DATA): float32 and int8 of a training, measured on its test split.
 measured = if [ ! -e $(1)/report.json ] || [ $(1).keras -nt $(1)/report.json ]; then \
@@ -18,8 +21,8 @@ small-sets: $(installed) ## studies/small_sets again: four small sets, untouched
 	@$(if $(WEIGHTS),$(call link,$(WEIGHTS),imagenet.weights.h5))
 	@for seed in $(SEEDS); do for set in $(SMALL_SETS); do \
 	  test -e build/data/$$set || ln -s "$(abspath $(SETS))/$$set" build/data/$$set; \
-	  $(call stage,small_sets/$${set}_$$seed,--data build/data/$$set --seed $$seed \
-	    $(bccd_weights)) || exit; \
-	  $(call measured,build/small_sets/$${set}_$$seed,build/data/$$set) || exit; \
+	  $(call stage,small_sets/$${set}_$$seed$(small_from),--data build/data/$$set --seed $$seed \
+	    $(small_start)) || exit; \
+	  $(call measured,build/small_sets/$${set}_$$seed$(small_from),build/data/$$set) || exit; \
 	done; done
 	@$(python) -m studies.small_sets build/small_sets/*/report.json --out build/small_sets

@@ -23,6 +23,7 @@ class Cell:
 
     Attributes:
         data: name of the set's folder.
+        start: the first weights: "ImageNet", or the name of another detector's file.
         flags: of the training's command that are no names of files and no seed: none, if untouched.
         pictures, test_pictures: learnt from, and measured on.
         input: of the network in pixels, as text.
@@ -33,6 +34,7 @@ class Cell:
 
     data: str
     seed: int
+    start: str
     flags: str
     pictures: int
     test_pictures: int
@@ -73,10 +75,12 @@ def make_cell(report: BenchmarkReport, seconds: Sequence[float]) -> Cell:
             "write it by `make small-sets`"
         )
     height, width = int8.input_hw or (0, 0)
+    start, flags = _read_command(training["command"])
     return Cell(
         data=report.data.root,
         seed=training["seed"],
-        flags=_flags(training["command"]),
+        start=start,
+        flags=flags,
         pictures=training["images"],
         test_pictures=report.data.images,
         input=f"{width}x{height}",
@@ -98,14 +102,16 @@ def _measured(model: ModelRow, value: float | None) -> float:
     return value
 
 
-def _flags(command: str) -> str:
+def _read_command(command: str) -> tuple[str, str]:
+    """What a training started from, and its flags beside data, files and seed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for flag in ("--seed", "--out", "--data", "--backbone-weights"):
+    for flag in ("--seed", "--out", "--data", "--backbone-weights", "--start-from"):
         parser.add_argument(flag)
     for flag in ("--resume", "--overwrite"):
         parser.add_argument(flag, action="store_true")
-    rest = parser.parse_known_args(shlex.split(command))[1]
-    return shlex.join(rest[rest.index("train") + 1 :])
+    known, rest = parser.parse_known_args(shlex.split(command))
+    start = Path(known.start_from).stem if known.start_from else "ImageNet"
+    return start, shlex.join(rest[rest.index("train") + 1 :])
 
 
 def read_cells(path: Path) -> list[Cell]:
@@ -117,11 +123,11 @@ def read_cells(path: Path) -> list[Cell]:
 
 
 def merge(earlier: Iterable[Cell], now: Iterable[Cell]) -> list[Cell]:
-    """Cells by set and seed; one that was measured again counts as now.
+    """Cells by set, start and seed; one that was measured again counts as now.
 
-    Raises: ValueError where the same set was trained with other flags.
+    Raises: ValueError where they were trained with different flags.
     """
-    cells = {(cell.data, cell.seed): cell for cell in [*earlier, *now]}
+    cells = {(cell.data, cell.start, cell.seed): cell for cell in [*earlier, *now]}
     flags = {cell.flags for cell in cells.values()}
     if len(flags) > 1:
         raise ValueError(f"trainings with the same flags expected, got {sorted(flags)}")
@@ -133,20 +139,31 @@ def to_json(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 HEADINGS = (
-    *("set", "pictures", "input", "seeds", "float32 AP50", "float32 AP", "int8 AP50", "int8 AP"),
+    *(
+        "set",
+        "start",
+        "pictures",
+        "input",
+        "seeds",
+        "float32 AP50",
+        "float32 AP",
+        "int8 AP50",
+        "int8 AP",
+    ),
     *("int8 - float32 AP", "minutes"),
 )
 
 
 def summary_rows(cells: Sequence[Cell]) -> list[list[str]]:
-    """A line for each set: means over its seeds ± standard deviation, AP in points."""
+    """A line for each set and start: means over seeds ± standard deviation, AP in points."""
     rows = []
-    for name in sorted({cell.data for cell in cells}, key=str.lower):
-        of_set = [cell for cell in cells if cell.data == name]
+    for name, start in sorted({(cell.data, cell.start) for cell in cells}):
+        of_set = [cell for cell in cells if (cell.data, cell.start) == (name, start)]
         first = of_set[0]
         rows.append(
             [
                 name,
+                start,
                 f"{first.pictures} + {first.test_pictures}",
                 "/".join(sorted({cell.input for cell in of_set})),
                 str(len(of_set)),
@@ -177,7 +194,7 @@ def format_study(cells: Sequence[Cell]) -> str:
         f"flags beside data, out, weights and seed: {flags}; measured on test pictures, in points",
         "pictures: learnt from + measured on; mean ± standard deviation of the seeds",
     ]
-    return "\n".join(head) + "\n\n" + align([list(HEADINGS), *summary_rows(cells)], left=(0,))
+    return "\n".join(head) + "\n\n" + align([list(HEADINGS), *summary_rows(cells)], left=(0, 1))
 
 
 def write_csv(cells: Sequence[Cell], path: Path) -> None:

@@ -49,6 +49,20 @@ def test_a_cell_has_the_whole_training(tmp_path):
     assert (cell.float32_ap, cell.int8_ap50) == (0.5, pytest.approx(0.69))
 
 
+def test_another_detectors_weights_are_another_row(tmp_path):
+    start = "--start-from b/chess_0.keras"
+    cells = [
+        read_cell(write_run(tmp_path / "a", "cats", 0, 0.5)),
+        read_cell(write_run(tmp_path / "b", "cats", 0, 0.6, start)),
+    ]
+    assert [cell.start for cell in cells] == ["ImageNet", "chess_0"]
+    assert merge(cells, cells) == cells
+    assert [row.split()[1] for row in format_study(cells).splitlines()[-2:]] == [
+        "ImageNet",
+        "chess_0",
+    ]
+
+
 def test_means_over_seeds_and_a_set_alone(tmp_path):
     runs = [("cats", 0, 0.50), ("cats", 1, 0.54), ("dogs", 0, 0.30)]
     cells = [read_cell(write_run(tmp_path, *run)) for run in runs]
