@@ -21,8 +21,8 @@ small-sets: $(installed) ## studies/small_sets again: four small sets, untouched
 	@$(if $(WEIGHTS),$(call link,$(WEIGHTS),imagenet.weights.h5))
 	@for seed in $(SEEDS); do for set in $(SMALL_SETS); do \
 	  test -e build/data/$$set || ln -s "$(abspath $(SETS))/$$set" build/data/$$set; \
-	  $(call stage,small_sets/$${set}_$$seed$(small_from),--data build/data/$$set --seed $$seed \
+	  $(call stage,small_sets/$${set}_$${seed}$(small_from),--data build/data/$$set --seed $$seed \
 	    $(small_start)) || exit; \
-	  $(call measured,build/small_sets/$${set}_$$seed$(small_from),build/data/$$set) || exit; \
+	  $(call measured,build/small_sets/$${set}_$${seed}$(small_from),build/data/$$set) || exit; \
 	done; done
 	@$(python) -m studies.small_sets build/small_sets/*/report.json --out build/small_sets
