@@ -198,7 +198,6 @@ class AugmentationSettings:
         100,
         zero="what the objects' sizes suggest",
     )
-    mosaic: float = setting(0.0, "probability of a picture made of parts of four", 0, 1)
 
     def __post_init__(self) -> None:
         check_settings(self)

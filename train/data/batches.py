@@ -13,9 +13,8 @@ from edge_runtime.detector.interpreter import available_cores
 from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from edge_runtime.media.images import read_image
-from train.data.augment import Augmentation, Sample, flip
-from train.data.dataset import DetectionDataset
-from train.data.mosaic import mosaic
+from train.data.augment import Augmentation
+from train.data.dataset import DetectionDataset, Example
 from train.data.targets import TargetEncoder
 
 # Images (B, H, W, 3) float32 and {"logits": (B, N) int32, "offsets": (B, N, 5) float32}.
@@ -62,7 +61,6 @@ class TrainingBatches(keras.utils.PyDataset):
         index, count = part
         self.part = slice(index * batch_size // count, (index + 1) * batch_size // count)
         self.encoder = TargetEncoder(spec)
-        self.last_mosaic = 0.8 * (epochs.stop if epochs else 0)
         self.failure: Exception | None = None
         self.cpu_seconds = 0.0
         self._made_at: dict[int, float] = {}
@@ -109,7 +107,8 @@ class TrainingBatches(keras.utils.PyDataset):
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
         rows = order[step * self.batch_size : (step + 1) * self.batch_size][self.part]
         samples = [
-            self._sample(row, np.random.default_rng([self.seed, epoch, row]), epoch) for row in rows
+            self._sample(self.dataset[row], np.random.default_rng([self.seed, epoch, row]))
+            for row in rows
         ]
         images, classes, offsets = (np.stack(parts) for parts in zip(*samples, strict=True))
         positive = (classes > 0)[..., None].astype(np.float32)
@@ -123,25 +122,16 @@ class TrainingBatches(keras.utils.PyDataset):
         return self._made_at.pop(index)
 
     def _sample(
-        self, row: int, rng: np.random.Generator, epoch: int
+        self, example: Example, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Pixels as `preprocess` makes them, class targets and offset targets of one image."""
-        chance = self.augmentation.mosaic if epoch < self.last_mosaic else 0.0
-        # Asked only where wanted: a draw more would change every later one of older recipes.
-        if chance and rng.random() < chance:
-            others = rng.integers(0, len(self.dataset), 3)
-            four = [self._read(each) for each in (row, *others)]
-            image, boxes, class_ids = mosaic(four, rng, self.spec.input_hw)
-            if rng.random() < self.augmentation.horizontal_flip:
-                image, boxes = flip(image, boxes)
-        else:
-            image, boxes, class_ids = self.augmentation.geometric(
-                *self._read(row), rng, self.spec.input_hw
-            )
+        image = read_image(example.image_path)
+        image, boxes, class_ids = self.augmentation.geometric(
+            image,
+            example.boxes[example.single],
+            example.class_ids[example.single],
+            rng,
+            self.spec.input_hw,
+        )
         image = self.augmentation.photometric(image, rng)
         return preprocess(image, self.spec)[0], *self.encoder(boxes, class_ids)
-
-    def _read(self, row: int) -> Sample:
-        example = self.dataset[row]
-        single = example.single
-        return read_image(example.image_path), example.boxes[single], example.class_ids[single]
