@@ -1,4 +1,4 @@
-"""Box arithmetic in NumPy: formats, IoU, offset encoding, NMS, box voting.
+"""Box arithmetic in NumPy: formats, IoU, offset encoding.
 
 `boxes` are xyxy (x_min, y_min, x_max, y_max), `anchors` cxcywh, both as fractions of the input.
 `offsets` are ordered (ty, tx, th, tw), since TFLite_Detection_PostProcess and MediaPipe hard-wire
@@ -11,9 +11,6 @@ import numpy as np
 
 # exp() of more than this makes any anchor larger than any picture; it only guards against overflow.
 MAX_LOG_SCALE = 10.0
-# With any from 0.5 to 0.8 two detectors gained 0.01 to 0.018 AP on validation pictures, most with
-# this one, and with squared scores as weights a little more than with scores.
-VOTE_IOU = 0.75
 
 
 def cxcywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
@@ -79,63 +76,3 @@ def decode(offsets: np.ndarray, anchors: np.ndarray, variances: tuple[float, flo
     center = shift * variances[0] * anchors[:, 2:] + anchors[:, :2]
     size = np.exp(np.minimum(scale * variances[1], MAX_LOG_SCALE)) * anchors[:, 2:]
     return cxcywh_to_xyxy(np.concatenate([center, size], axis=1))
-
-
-def nms(
-    boxes: np.ndarray,
-    scores: np.ndarray,
-    class_ids: np.ndarray,
-    iou_threshold: float,
-    max_detections: int,
-) -> np.ndarray:
-    """Greedy non-maximum suppression within each class.
-
-    A box is dropped if its IoU with a better box of its class is above `iou_threshold`; at the
-    threshold exactly it stays. Equal scores: the earlier row first.
-
-    Args:
-        boxes: (N, 4) xyxy. scores: (N,). class_ids: (N,).
-
-    Returns: (K,) row numbers, K <= max_detections, best score first.
-    """
-    order = np.argsort(-scores, kind="stable")
-    keep: list[int] = []
-    while order.size and len(keep) < max_detections:
-        best, rest = order[0], order[1:]
-        keep.append(best)
-        duplicate = iou(boxes[best : best + 1], boxes[rest])[0] > iou_threshold
-        order = rest[~(duplicate & (class_ids[rest] == class_ids[best]))]
-    return np.asarray(keep, dtype=np.int64)
-
-
-def vote(
-    boxes: np.ndarray,
-    scores: np.ndarray,
-    class_ids: np.ndarray,
-    keep: np.ndarray,
-    iou_threshold: float,
-) -> np.ndarray:
-    """Kept boxes, each moved to the mean of the duplicates that agree with it.
-
-    The weights are squared scores. Neighbouring anchors answer for the same object with errors of
-    their own, which a mean evens out, and with them the rounding of an int8 model (box voting:
-    Gidaris and Komodakis 2015, section 4.2).
-
-    Args:
-        boxes: (N, 4) xyxy. scores: (N,). class_ids: (N,). keep: (K,) row numbers of `nms`.
-        iou_threshold: of the suppression. Those of a box's class that overlap it by more, and by
-            VOTE_IOU at least, agree with it.
-
-    Returns: (K, 4), of the type of `boxes`. A box that none agrees with stays as it is.
-    """
-    best = boxes[keep]
-    overlap = iou(best, boxes)
-    agree = (overlap >= VOTE_IOU) & (overlap > iou_threshold)
-    agree &= class_ids[keep][:, None] == class_ids[None, :]
-    agree[np.arange(len(keep)), keep] = True  # whatever the threshold
-    weights = (agree * scores**2).astype(boxes.dtype, copy=False)
-    total = weights.sum(axis=1, keepdims=True)
-    # Of the differences, so that a box that none agrees with comes back to the last bit.
-    shift = weights @ boxes - total * best
-    voted: np.ndarray = best + np.divide(shift, total, out=np.zeros_like(shift), where=total > 0)
-    return voted

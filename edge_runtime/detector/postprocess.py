@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from edge_runtime.detector import boxes as box_ops
+from edge_runtime.detector.suppression import nms_and_vote
 
 # Only this many best candidates enter the suppression, so that a threshold near 0 stays affordable
 # (a benchmark's 0.01 leaves thousands). 10 for each wanted detection, but never fewer than 1000.
@@ -68,8 +69,7 @@ def decode_outputs(
     most = max(MIN_CANDIDATES, CANDIDATES_PER_DETECTION * max_detections)
     best = np.argsort(-candidates[1], kind="stable")[:most]
     boxes, scores, class_ids = (values[best] for values in candidates)
-    keep = box_ops.nms(boxes, scores, class_ids, iou_threshold, max_detections)
-    voted = box_ops.vote(boxes, scores, class_ids, keep, iou_threshold)
+    keep, voted = nms_and_vote(boxes, scores, class_ids, iou_threshold, max_detections)
     # A mean of boxes in the image may leave it by a rounding.
     return np.clip(voted, 0, 1), scores[keep], class_ids[keep].astype(np.int64)
 
