@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -168,8 +167,10 @@ MOVED: dict[str, dict[str, str]] = {
 }
 
 
-class MovedFinder(MetaPathFinder):
+class MovedFinder:
     """Finds nothing, and raises for a name that was moved.
+
+    Not an `importlib.abc.MetaPathFinder`, whose module takes as long to import as half of NumPy.
 
     Attributes:
         packages: whose old names it knows.

@@ -99,7 +99,8 @@ def _overlap(
     boxes: np.ndarray, class_ids: np.ndarray, others: np.ndarray, other_ids: np.ndarray
 ) -> np.ndarray:
     """(N, M) IoU of boxes of the same class, 0 of different ones."""
-    return iou(boxes, others) * (class_ids[:, None] == other_ids)
+    overlap: np.ndarray = iou(boxes, others) * (class_ids[:, None] == other_ids)
+    return overlap
 
 
 def _greedy(duplicate: np.ndarray, most: int) -> np.ndarray:
@@ -110,7 +111,8 @@ def _greedy(duplicate: np.ndarray, most: int) -> np.ndarray:
     """
     width = -(-len(duplicate) // 8)
     bits = np.packbits(duplicate, axis=1, bitorder="little").tobytes()
-    alive, kept = (1 << len(duplicate)) - 1, []
+    alive = (1 << len(duplicate)) - 1
+    kept: list[int] = []
     while alive and len(kept) < most:
         lowest = alive & -alive  # the bit of the best row that is left
         row = lowest.bit_length() - 1
