@@ -36,7 +36,8 @@ def nms(
     """
     order = np.argsort(-scores, kind="stable")
     kept, _ = _choose(boxes[order], class_ids[order], iou_threshold, max_detections)
-    return order[kept]
+    rows: np.ndarray = order[kept]
+    return rows
 
 
 def nms_and_vote(
