@@ -18,6 +18,7 @@ from edge_runtime.detector.spec import (
     SPEC_MEMBER,
     DetectorSpec,
     SpecError,
+    read_member,
     read_spec,
 )
 
