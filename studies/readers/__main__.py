@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import statistics
 import sys
 import tempfile
@@ -97,6 +98,9 @@ def _first_answer(pythons: Sequence[str], job: Job) -> Answer | None:
 
 
 def _run(args: argparse.Namespace, command: str) -> None:
+    for python in args.python:
+        if shutil.which(python) is None:
+            raise ValueError(f"--python names no program, got {python}; give its path")
     source = open_source(args.file)
     dataset = load_dataset(args.data, args.split, source.spec.class_names)
     dataset = drop_undecodable(replace(dataset, examples=dataset.examples[: args.limit]))

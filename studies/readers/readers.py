@@ -70,6 +70,10 @@ class OwnRuntime(Reader):
         return seen.boxes / whole, seen.scores, seen.class_ids
 
 
+class OwnRuntimeTflite(OwnRuntime):
+    module = "tflite_runtime"
+
+
 class _Interpreted(Reader):
     """A reader on a TFLite interpreter."""
 
@@ -214,6 +218,7 @@ class OpenCV(Reader):
 
 READERS: dict[str, type[Reader]] = {
     "edge_runtime": OwnRuntime,
+    "edge_runtime, tflite-runtime": OwnRuntimeTflite,
     "LiteRT": BySignature,
     "Frigate, LiteRT": Frigate,
     "Frigate, tflite-runtime": FrigateTflite,

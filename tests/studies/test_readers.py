@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from convert.export.forms import MEDIAPIPE, POSTPROCESS, export
 from convert.export.labels import label_map
@@ -44,30 +45,20 @@ def files(tmp_path_factory):
     return {None: SHIPPED, POSTPROCESS.name: four, MEDIAPIPE.name: two}
 
 
-@pytest.fixture(scope="module")
-def read(scenes, files, tmp_path_factory):
-    """Call it with a reader's name: what it finds; skips where it is not installed."""
-    folder = tmp_path_factory.mktemp("answers")
-
-    def answer(name):
-        job = Job(
-            reader=name,
-            file=str(files[READERS[name].form]),
-            images=[str(example.image_path) for example in scenes],
-            answer=str(folder / "answer.npz"),
-        )
-        for python in PYTHONS:
-            found = ask(python, job)
-            if found is not None:
-                return found.found
-        pytest.skip(f"{READERS[name].module} is in none of this Python and READER_PYTHONS")
-
-    return answer
+def read(name, file, images, folder):
+    """What a reader finds in pictures; skips where it is not installed."""
+    job = Job(name, str(file), list(map(str, images)), str(folder / "answer.npz"))
+    for python in PYTHONS:
+        answer = ask(python, job)
+        if answer is not None:
+            return answer.found
+    pytest.skip(f"{READERS[name].module} is in none of this Python and READER_PYTHONS")
 
 
 @pytest.fixture(scope="module")
-def ours(read):
-    return read("edge_runtime")
+def ours(scenes, tmp_path_factory):
+    images = [example.image_path for example in scenes]
+    return read("edge_runtime", SHIPPED, images, tmp_path_factory.mktemp("ours"))
 
 
 def matches(found, other):
@@ -83,14 +74,15 @@ def matches(found, other):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_reader_finds_what_we_find(name, read, ours):
+def test_a_reader_finds_what_we_find(name, scenes, files, ours, tmp_path):
     """Class, place and score of every clear detection, and no other clear ones.
 
     Boxes differ by our voting and by readers' whole pixels, of digits 24 pixels long; scores by
     kernels. MediaPipe's suppression of two outputs does not look at classes: of two digits that
     overlap one goes.
     """
-    theirs = read(name)
+    images = [example.image_path for example in scenes]
+    theirs = read(name, files[READERS[name].form], images, tmp_path)
     assert len(theirs) == len(ours) == 12
     found = [
         pair for mine, other in zip(ours, theirs, strict=True) for pair in matches(mine, other)
@@ -104,6 +96,27 @@ def test_a_reader_finds_what_we_find(name, read, ours):
     for _, scores, class_ids in theirs:
         assert class_ids.dtype == np.int64
         assert name == "OpenCV" or (np.diff(scores) <= 0).all()  # Frigate stops at the first low
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["float", "int8"])
+@pytest.mark.parametrize("name", [name for name in OTHERS if READERS[name].form is not None])
+def test_a_tiny_file_of_each_kind(name, kind, tiny_models, tmp_path):
+    """A float net takes uint8 pixels as well: a red cell, and a green one at the rim."""
+    source = open_source(tiny_models / f"tiny_{kind}.tflite")
+    four, two, _ = export(source, [POSTPROCESS, MEDIAPIPE], tmp_path)
+    pixels = np.zeros((32, 48, 3), np.uint8)
+    pixels[:16, 32:] = (255, 0, 0)
+    pixels[16:, :16] = (0, 200, 0)
+    Image.fromarray(pixels).save(tmp_path / "cells.png")
+    file = four if READERS[name].form == POSTPROCESS.name else two
+    ((boxes, scores, class_ids),) = read(name, file, [tmp_path / "cells.png"], tmp_path)
+    assert class_ids[:2].tolist() == [0, 1]
+    assert scores[:2] == pytest.approx([0.98, 0.90], abs=0.02)
+    # In pixels; the green box reaches 2 pixels below the picture, where some readers cut it off.
+    found = boxes[:2] * [48, 32, 48, 32]
+    found[1, 3] = min(found[1, 3], 32)
+    np.testing.assert_allclose(found, [(36, 2, 44, 18), (4, 18, 12, 32)], atol=1)
 
 
 def test_the_label_map_is_read_right_by_both():
