@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from convert.errors import VerificationError, hidden_output
-from convert.export.forms import POSTPROCESS, export
+from convert.export.exporter import export
+from convert.export.forms import POSTPROCESS
 from convert.export.source import open_source
 from convert.progress import announce
 from convert.quantize import ai_edge_quantizer

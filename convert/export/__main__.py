@@ -16,9 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convert.errors import run_conversion
-from convert.export.forms import READERS, Thresholds, export, targets
-from convert.export.operators import IOU_THRESHOLD, MAX_DETECTIONS
-from convert.export.source import open_source
+from convert.export.forms import DEFAULTS, READERS, Thresholds, targets
 from edge_runtime.arguments import number_between, whole_number
 
 
@@ -36,19 +34,26 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--iou-threshold",
         type=number_between(0, 1, "0 to 1"),
-        default=IOU_THRESHOLD,
+        default=DEFAULTS.iou,
         help="of the four-output file: of two boxes of a class, drop the worse if IoU > it",
     )
     add(
         "--max-detections",
         type=whole_number(1),
-        default=MAX_DETECTIONS,
+        default=DEFAULTS.max_detections,
         help="of the four-output file",
     )
     return parser
 
 
 def _run(args: argparse.Namespace) -> None:
+    try:
+        from convert.export.exporter import export
+        from convert.export.source import open_source
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"exporting needs {error.name}; pip install ai-edge-litert"
+        ) from error
     source = open_source(args.file)
     forms = READERS[args.reader]
     folder = args.out or args.file.parent

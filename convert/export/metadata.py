@@ -8,6 +8,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
+from convert.export.forms import MEDIAPIPE, POSTPROCESS, Form
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.metadata_slots import (
     DETECTOR_IDENTIFIER,
@@ -33,10 +34,6 @@ from edge_runtime.detector.metadata_slots import (
     TensorsDecodingOptions,
 )
 from edge_runtime.detector.spec import LABELS_MEMBER, DetectorSpec
-
-# Outputs by the names that MediaPipe looks for, in the order of the file's.
-FOUR_OUTPUTS = ("location", "category", "score", "number of detections")
-TWO_OUTPUTS = ("location", "score")
 
 # The oldest parsers that know all that is written here.
 METADATA_PARSER = "1.5.0"
@@ -90,21 +87,17 @@ class _Tables:
         return bytes(self._builder.Output())
 
 
-def build_metadata(spec: DetectorSpec, outputs: Sequence[str]) -> bytes:
-    """Content of the entry TFLITE_METADATA.
-
-    Args:
-        outputs: FOUR_OUTPUTS or TWO_OUTPUTS; of two, the anchors to decode them with go along.
-    """
+def build_metadata(spec: DetectorSpec, form: Form) -> bytes:
+    """Content of the entry TFLITE_METADATA; for MEDIAPIPE with the anchors to decode boxes by."""
     tables = _Tables()
     subgraph = {
         SubGraphMetadata.INPUTS: (OFFSET, tables.tables([_image(tables, spec)])),
         SubGraphMetadata.OUTPUTS: (
             OFFSET,
-            tables.tables([_output(tables, name, outputs) for name in outputs]),
+            tables.tables([_output(tables, name, form) for name in form.tensors]),
         ),
     }
-    if tuple(outputs) == TWO_OUTPUTS:
+    if form is MEDIAPIPE:
         anchors = {
             CustomMetadata.NAME: (OFFSET, tables.text(DETECTOR_METADATA)),
             CustomMetadata.DATA: (OFFSET, tables.data(build_detector_metadata(spec))),
@@ -185,12 +178,12 @@ def _image(tables: _Tables, spec: DetectorSpec) -> int:
     )
 
 
-def _output(tables: _Tables, name: str, outputs: Sequence[str]) -> int:
+def _output(tables: _Tables, name: str, form: Form) -> int:
     fields = {TensorMetadata.NAME: (OFFSET, tables.text(name))}
     labels = {
-        ("category", FOUR_OUTPUTS): AssociatedFileType.VALUE_LABELS,
-        ("score", TWO_OUTPUTS): AssociatedFileType.AXIS_LABELS,
-    }.get((name, tuple(outputs)))
+        ("category", POSTPROCESS): AssociatedFileType.VALUE_LABELS,
+        ("score", MEDIAPIPE): AssociatedFileType.AXIS_LABELS,
+    }.get((name, form))
     if name == "location":
         index = tables.numbers(_BOX_INDEX, np.uint32)
         # Coordinates stay out: 0 is RATIO.

@@ -6,16 +6,12 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
+from convert.export.forms import Thresholds
 from convert.export.graph import GraphEditor
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.spec import DetectorSpec
 
 POSTPROCESS = "TFLite_Detection_PostProcess"
-
-# 0.4, where Frigate stops reading, costs 1.1 AP and saves no time.
-SCORE_THRESHOLD = 0.01
-IOU_THRESHOLD = 0.45  # as in `Detector`
-MAX_DETECTIONS = 100
 
 _Operator = schema.BuiltinOperator
 
@@ -24,8 +20,8 @@ def add_uint8_input(graph: GraphEditor, spec: DetectorSpec) -> None:
     """Pixels as they are, 0 to 255, become the net's input, without a rounding.
 
     QUANTIZE in front of an int8 input (pixel and pixel - 128 stand for the same number),
-    DEQUANTIZE in front of a float one, by the spec's mean and scale. `check_input` of
-    convert/export/source.py has seen that they are those of the net.
+    DEQUANTIZE in front of a float one, by the spec's mean and scale. `open_source` has seen that
+    the net's input is that of the spec.
     """
     old = graph.input
     shape = (1, *spec.input_hw, 3)
@@ -49,7 +45,7 @@ def add_offsets(graph: GraphEditor, name: str) -> int:
 def add_scores(graph: GraphEditor, name: str) -> int:
     """Softmax of the output `logits`, without the background's column.
 
-    In float: an int8 SOFTMAX has no value above 255/256, and ties of the best cost 0.8 AP. The
+    In float: an int8 SOFTMAX has no value above 255/256, so that the best detections tie. The
     background goes because MediaPipe and OpenCV take it for a class.
 
     Returns: the tensor, (1, N, C) in [0, 1].
@@ -77,8 +73,7 @@ def add_postprocess(
     spec: DetectorSpec,
     offsets: int,
     scores: int,
-    iou_threshold: float,
-    max_detections: int,
+    thresholds: Thresholds,
 ) -> tuple[int, int, int, int]:
     """TFLite_Detection_PostProcess: decoding and NMS inside the file.
 
@@ -86,7 +81,7 @@ def add_postprocess(
     clipped; class ids (1, K) from 0; scores (1, K), falling; count (1,). All float32.
     """
     anchors = make_anchors(spec)[:, [1, 0, 3, 2]]  # the operator wants y, x, h, w
-    count = max_detections
+    count = thresholds.max_detections
     boxes, classes, found, number = (
         # A name with "StatefulPartitionedCall" makes some scripts expect another order.
         graph.tensor(POSTPROCESS + suffix, shape)
@@ -101,12 +96,12 @@ def add_postprocess(
         POSTPROCESS,
         [offsets, scores, graph.constant("anchors", anchors)],
         [boxes, classes, found, number],
-        _postprocess_options(spec, iou_threshold, max_detections),
+        _postprocess_options(spec, thresholds),
     )
     return boxes, classes, found, number
 
 
-def _postprocess_options(spec: DetectorSpec, iou_threshold: float, max_detections: int) -> bytes:
+def _postprocess_options(spec: DetectorSpec, thresholds: Thresholds) -> bytes:
     """The operator's flexbuffer: every value 4 bytes wide, no bool among them.
 
     OpenCV reads it by position and takes other widths for other numbers.
@@ -115,7 +110,7 @@ def _postprocess_options(spec: DetectorSpec, iou_threshold: float, max_detection
     builder = flexbuffers.Builder()
     with builder.Map():
         for name, number in (
-            ("max_detections", max_detections),
+            ("max_detections", thresholds.max_detections),
             ("max_classes_per_detection", 1),
             ("num_classes", spec.num_classes),
             ("use_regular_nms", 1),  # within each class, as ours
@@ -123,8 +118,8 @@ def _postprocess_options(spec: DetectorSpec, iou_threshold: float, max_detection
             builder.Key(name)
             builder.Int(number, 4)
         for name, value in (
-            ("nms_score_threshold", SCORE_THRESHOLD),
-            ("nms_iou_threshold", iou_threshold),
+            ("nms_score_threshold", thresholds.score),
+            ("nms_iou_threshold", thresholds.iou),
             ("y_scale", 1 / center),
             ("x_scale", 1 / center),
             ("h_scale", 1 / size),

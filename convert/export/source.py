@@ -85,6 +85,12 @@ def _members(path: Path) -> dict[str, str]:
 def _check(source: Source) -> None:
     """Raises: ValueError unless input and outputs are those of the spec, in int8 or float."""
     model, spec, path = source.read(), source.spec, source.path
+    if spec.score_tensor != "softmax_logits":
+        raise ValueError(
+            f"{path}: a score_tensor of 'softmax_logits' expected in its spec, found "
+            f"{spec.score_tensor!r}, which other tools' files cannot hold; export a detector with "
+            "one softmax over its classes"
+        )
     signatures = model.signatureDefs or []
     if len(model.subgraphs) != 1 or len(signatures) != 1 or len(signatures[0].inputs) != 1:
         raise ValueError(
@@ -117,10 +123,10 @@ def _check(source: Source) -> None:
                 f"{path}: {name} of type {' or '.join(_RUNS)} expected, found {kind}, which the "
                 "readers' operators do not take; export the int8 or a float file of this detector"
             )
-    check_input(source, found["input"])
+    _check_input(source, found["input"])
 
 
-def check_input(source: Source, tensor: schema.TensorT) -> None:
+def _check_input(source: Source, tensor: schema.TensorT) -> None:
     """Raises: ValueError unless uint8 pixels can become the net's input without a rounding."""
     spec, cure = source.spec, "train with the default pixel_mean 128 and pixel_scale 1/128"
     if _TYPES[tensor.type] == "FLOAT32":

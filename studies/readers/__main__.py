@@ -23,7 +23,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from convert.errors import run_conversion
-from convert.export.forms import MEDIAPIPE, POSTPROCESS, export
+from convert.export.exporter import export
+from convert.export.forms import MEDIAPIPE, POSTPROCESS
 from convert.export.source import Source, open_source
 from convert.report_files import check_writable, write_report
 from edge_runtime.arguments import whole_number

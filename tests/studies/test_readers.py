@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convert.export.forms import MEDIAPIPE, POSTPROCESS, export
+from convert.export.exporter import export
+from convert.export.forms import MEDIAPIPE, POSTPROCESS
 from convert.export.labels import label_map
 from convert.export.source import open_source
 from edge_runtime.detector.boxes import iou

@@ -10,7 +10,8 @@ from convert.benchmark.report import ApPair, BenchmarkReport, read_report
 from convert.benchmark.robustness import CONDITIONS, compare_with_clean
 from convert.benchmark.run import run_benchmark
 from convert.benchmark.tables import format_report, robustness_rows
-from convert.export.forms import POSTPROCESS, export
+from convert.export.exporter import export
+from convert.export.forms import POSTPROCESS
 from convert.export.source import open_source
 from convert.report_files import write_report
 from edge_runtime.detector.latency import WARM_UP_RUNS, measure

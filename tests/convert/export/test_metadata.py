@@ -6,12 +6,8 @@ from flatbuffers import encode, packer
 from flatbuffers.number_types import UOffsetTFlags
 from flatbuffers.table import Table
 
-from convert.export.metadata import (
-    FOUR_OUTPUTS,
-    TWO_OUTPUTS,
-    build_detector_metadata,
-    build_metadata,
-)
+from convert.export.forms import MEDIAPIPE, POSTPROCESS
+from convert.export.metadata import build_detector_metadata, build_metadata
 from edge_runtime.detector import metadata_slots as slots
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 
@@ -53,14 +49,14 @@ class Reader(Table):
         return self._at(slot) != 0
 
 
-@pytest.fixture(params=[FOUR_OUTPUTS, TWO_OUTPUTS], ids=["four", "two"])
-def outputs(request):
+@pytest.fixture(params=[POSTPROCESS, MEDIAPIPE], ids=lambda form: form.name)
+def form(request):
     return request.param
 
 
 @pytest.fixture
-def subgraph(outputs):
-    root = Reader.root(build_metadata(SPEC, outputs), b"M001")
+def subgraph(form):
+    root = Reader.root(build_metadata(SPEC, form), b"M001")
     assert root.text(slots.ModelMetadata.MIN_PARSER_VERSION) == "1.5.0"
     assert "red, green" in root.text(slots.ModelMetadata.DESCRIPTION)
     (found,) = root.tables(slots.ModelMetadata.SUBGRAPHS)
@@ -83,9 +79,9 @@ def test_the_input_is_rgb_with_the_specs_mean_and_deviation(subgraph):
     assert stats.vector(slots.Stats.MIN, np.float32) == [0]
 
 
-def test_outputs_are_named_in_order_and_one_carries_the_labels(subgraph, outputs):
+def test_outputs_are_named_in_order_and_one_carries_the_labels(subgraph, form):
     tensors = subgraph.tables(slots.SubGraphMetadata.OUTPUTS)
-    assert tuple(t.text(slots.TensorMetadata.NAME) for t in tensors) == outputs
+    assert tuple(t.text(slots.TensorMetadata.NAME) for t in tensors) == form.tensors
     labels = {}
     for tensor in tensors:
         if tensor.has(slots.TensorMetadata.FILES):
@@ -93,7 +89,7 @@ def test_outputs_are_named_in_order_and_one_carries_the_labels(subgraph, outputs
             assert file.text(slots.AssociatedFile.NAME) == "labels.txt"
             kind = file.number(slots.AssociatedFile.TYPE, packer.int8)
             labels[tensor.text(slots.TensorMetadata.NAME)] = kind
-    assert labels == ({"category": 3} if len(outputs) == 4 else {"score": 2})
+    assert labels == ({"category": 3} if form is POSTPROCESS else {"score": 2})
 
 
 def test_boxes_say_their_order(subgraph):
@@ -106,9 +102,9 @@ def test_boxes_say_their_order(subgraph):
     assert box.number(slots.BoundingBoxProperties.COORDINATES, packer.int8) == 0  # RATIO
 
 
-def test_only_two_outputs_carry_anchors(subgraph, outputs):
-    assert subgraph.has(slots.SubGraphMetadata.CUSTOM) == (len(outputs) == 2)
-    if len(outputs) == 2:
+def test_only_two_outputs_carry_anchors(subgraph, form):
+    assert subgraph.has(slots.SubGraphMetadata.CUSTOM) == (form is MEDIAPIPE)
+    if form is MEDIAPIPE:
         (custom,) = subgraph.tables(slots.SubGraphMetadata.CUSTOM)
         assert custom.text(slots.CustomMetadata.NAME) == "DETECTOR_METADATA"
         data = bytes(custom.vector(slots.CustomMetadata.DATA, np.uint8))

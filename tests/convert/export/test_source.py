@@ -1,5 +1,6 @@
 """Files that cannot be exported, each refused by what was found, and label maps."""
 
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from convert.export import source as source_module
 from convert.export.__main__ import main
 from convert.export.labels import label_map
 from convert.export.source import open_source
@@ -96,6 +98,23 @@ def test_pixels_that_no_uint8_stands_for(tiny_models, tmp_path, kind, mean, foun
     with pytest.raises(ValueError, match="train with the default pixel_mean 128") as caught:
         open_source(path)
     assert found in str(caught.value)
+
+
+def test_scores_of_another_kind(tiny_models, tmp_path, monkeypatch):
+    """Should a spec ever say so: a softmax over such a tensor would be silently wrong."""
+    other = replace(SPEC)
+    object.__setattr__(other, "score_tensor", "sigmoid_logits")
+    monkeypatch.setattr(source_module, "read_spec", lambda path: other)
+    with pytest.raises(ValueError, match="'softmax_logits' expected in its spec, found 'sigmoid_l"):
+        open_source(tiny_models / "tiny_int8.tflite")
+
+
+def test_the_package_that_is_missing_is_named(model, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "convert.export.exporter", raising=False)
+    monkeypatch.delitem(sys.modules, "convert.export.graph", raising=False)
+    monkeypatch.setitem(sys.modules, "flatbuffers", None)
+    status, _, err = run(capsys, model, "--for", "all")
+    assert status == 2 and "pip install ai-edge-litert" in err
 
 
 def test_a_file_without_spec(tiny_models):

@@ -11,7 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import flexbuffers
 
-from convert.export.forms import MEDIAPIPE, POSTPROCESS, Thresholds, build, export
+from convert.export.exporter import build, export
+from convert.export.forms import MEDIAPIPE, POSTPROCESS, Thresholds
 from convert.export.graph import ALIGNMENT
 from convert.export.source import open_source
 from convert.runtime_versions import operator_name
