@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,18 +100,25 @@ def _check(source: Source) -> None:
         )
     tensors = model.subgraphs[0].tensors
     found = {entry.name.decode(): tensors[entry.tensorIndex] for entry in signatures[0].outputs}
-    rows = len(make_anchors(spec))
-    wanted: dict[str, tuple[int, ...]] = {
-        "logits": (1, rows, spec.num_classes + 1),
-        "offsets": (1, rows, 4),
-    }
-    if set(found) != set(wanted):
+    if set(found) != {"logits", "offsets"}:
         raise ValueError(
             f"{path}: the outputs logits and offsets expected, found {sorted(found)}; "
             "export a file as `python -m convert` writes it"
         )
     found["input"] = tensors[signatures[0].inputs[0].tensorIndex]
-    wanted["input"] = (1, *spec.input_hw, 3)
+    _check_tensors(source, found)
+    _check_input(source, found["input"])
+
+
+def _check_tensors(source: Source, found: Mapping[str, schema.TensorT]) -> None:
+    """Raises: ValueError unless shapes are the spec's, and types int8 or float."""
+    spec, path = source.spec, source.path
+    rows = len(make_anchors(spec))
+    wanted: dict[str, tuple[int, ...]] = {
+        "input": (1, *spec.input_hw, 3),
+        "logits": (1, rows, spec.num_classes + 1),
+        "offsets": (1, rows, 4),
+    }
     for name, shape in wanted.items():
         got, kind = tuple(map(int, found[name].shape)), _TYPES.get(found[name].type)
         if got != shape:
@@ -123,7 +131,6 @@ def _check(source: Source) -> None:
                 f"{path}: {name} of type {' or '.join(_RUNS)} expected, found {kind}, which the "
                 "readers' operators do not take; export the int8 or a float file of this detector"
             )
-    _check_input(source, found["input"])
 
 
 def _check_input(source: Source, tensor: schema.TensorT) -> None:
