@@ -19,7 +19,7 @@ class Row:
         version: distribution and version of the reader.
         opens: whether it read the file; the reason of a failure is `error`.
         ap, ap50: COCO's, in [0, 1].
-        ms: median from a decoded picture to its detections.
+        ms: from a decoded picture to its detections: the median of the reader's best round.
     """
 
     reader: str
