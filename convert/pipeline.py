@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,16 @@ import keras
 import numpy as np
 
 from convert.errors import VerificationError, hidden_output
+from convert.export.exporter import export
+from convert.export.forms import POSTPROCESS
+from convert.export.source import open_source
 from convert.progress import announce
 from convert.quantize import ai_edge_quantizer
 from convert.quantize.bias_correction import correct_rounding
 from convert.quantize.converter_ptq import convert_with_ptq
 from convert.runtime_versions import minimum_runtime
-from convert.tflite import convert, convert_int8, export, load_model
+from convert.tflite import convert, convert_int8, load_model
+from convert.tflite import export as export_saved_model
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from convert.verify import find_problems, read_model
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
@@ -28,6 +32,9 @@ from train.quantization.fused_ops import head_ops, output_ops, select_ops
 from train.quantization.learnt_ranges import read_ranges
 from train.quantization.simulated_net import Quantization, build_int8_net, check_ranges
 from train.training.provenance import TRAINING_MEMBER
+
+# Which variant other tools get: the first that was made.
+EXPORTED = ("int8_qat", "int8")
 
 
 @dataclass
@@ -63,7 +70,7 @@ class ConversionInput:
     @cached_property
     def saved_model(self) -> Path:
         """Folder of the exported float detector."""
-        return export(self.model, self.spec, self.work / "float")
+        return export_saved_model(self.model, self.spec, self.work / "float")
 
     @cached_property
     def quantization(self) -> Quantization:
@@ -114,13 +121,17 @@ def find_quantization(
 
 
 def convert_all(source: ConversionInput, variants: Sequence[str], out: Path) -> dict[str, Path]:
-    """Write the variants, float32 first, into `out`, or none.
+    """Write the variants, float32 first, into `out`, or none; an int8 file for other tools, too.
 
     Returns: their paths by name of the variant, in the given order.
     Raises: VerificationError, ConversionError, ValueError; OSError, as on a full disk.
     """
     written = {variant: _convert_one(source, variant) for variant in variants}
-    return {variant: path.replace(out / path.name) for variant, path in written.items()}
+    exported = _export(written)
+    placed = {variant: path.replace(out / path.name) for variant, path in written.items()}
+    for path in exported:
+        path.replace(out / path.name)
+    return placed
 
 
 def _convert_one(source: ConversionInput, variant: str) -> Path:
@@ -142,6 +153,21 @@ def _convert_one(source: ConversionInput, variant: str) -> Path:
         flush=True,
     )
     return path
+
+
+def _export(written: Mapping[str, Path]) -> list[Path]:
+    """The four-output file and the label map of an int8 file, beside it; none without one."""
+    path = next((written[variant] for variant in EXPORTED if variant in written), None)
+    if path is None:
+        return []
+    try:
+        model, labels = export(open_source(path), [POSTPROCESS], path.parent)
+    except ValueError as error:  # nothing that the variants would have to wait for
+        print(f"not exported for other tools: {error}", flush=True)
+        return []
+    megabytes = model.stat().st_size / 1e6
+    print(f"{model.name}: {megabytes:.2f} MB, for Frigate and pycoral, with {labels.name}")
+    return [model, labels]
 
 
 def _members(source: ConversionInput, variant: str, runtime: str) -> dict[str, str]:
@@ -212,6 +238,6 @@ def _write_simulated(
 ) -> None:
     """A .tflite file of what train/quantization/simulated_net.py simulates."""
     net = build_int8_net(model, quantization, keep_float)
-    saved_model = export(net, source.spec, source.work / target.stem)
+    saved_model = export_saved_model(net, source.spec, source.work / target.stem)
     kept = output_ops(model) & set(keep_float)
     convert_int8(saved_model, target, float_outputs=bool(kept))

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from convert.errors import ModelError
 
 VARIANT_MEMBER = "variant.txt"  # inside a file: the name of its variant
+EXPORT_MEMBER = "export.txt"  # inside an exported file: its form, see convert/export/forms.py
 CALIBRATED_HERE = "min-max, rounding corrected"
 AI_EDGE_QUANTIZER = "ai-edge-quantizer"
 

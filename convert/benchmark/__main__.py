@@ -18,7 +18,9 @@ from pathlib import Path
 from convert.arguments import LATENCY_RUNS
 from convert.errors import run_conversion
 from convert.report_files import check_writable, write_report
+from convert.variants import EXPORT_MEMBER
 from edge_runtime.arguments import whole_number
+from edge_runtime.detector.spec import read_member
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +52,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _measurable(paths: Sequence[Path]) -> list[Path]:
+    """Those that are not exported; the others are named. Raises: ValueError where none is left."""
+    kept = []
+    for path in paths:
+        form = read_member(path, EXPORT_MEMBER)
+        if form is None:
+            kept.append(path)
+        else:
+            print(f"{path} is left out: exported as {form}, it is not ours to decode")
+    if not kept:
+        raise ValueError("a file as `python -m convert` writes it expected, got exported ones only")
+    return kept
+
+
 def _run(args: argparse.Namespace, command: str) -> None:
     """Measure, print the table, write the report and the page."""
     try:  # what measures is an extra on a device
@@ -65,7 +81,7 @@ def _run(args: argparse.Namespace, command: str) -> None:
     for path in (args.out, page_path(args.out)):
         check_writable(path)
     comparison = run_benchmark(
-        args.models,
+        _measurable(args.models),
         args.data,
         args.split,
         args.threads,

@@ -8,7 +8,10 @@ import pytest
 from tests.conftest import ROOT
 
 HEAVY = {"tensorflow", "keras", "jax", "ai_edge_quantizer"}
-COMMANDS = ("convert", "convert.benchmark", "convert.explain", "studies.calibration")
+COMMANDS = (
+    *("convert", "convert.benchmark", "convert.explain", "convert.export"),
+    *("studies.calibration", "studies.readers"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,12 +29,14 @@ from tests.convert.fixtures import (  # noqa: F401
     make_model,
     write_dataset,
 )
+from tests.tiny_model import SPEC as TINY_SPEC
 from train.data.dataset import DataWarning
 
 pytestmark = pytest.mark.slow
 
 INT8 = TensorType.INT8
 FILES = {f"cells_{variant}.tflite" for variant, row in VARIANTS.items() if not row.flag}
+EXPORTED = {"cells_int8_postprocess.tflite", "cells_int8_labels.txt"}
 # What is enough to see whether files appear, and quick.
 FEW = ("--variants", "float32", "int8", "--calibration-images", 20)
 
@@ -59,9 +62,11 @@ def test_command(keras_path, dataset, tmp_path):
     assert "PASCAL VOC, XML files in Annotations/; 54 pictures" in lines.pop(0)
     assert lines[0].startswith("calibration: 25 of 30 pictures of split 'train', seed 0; boxes: bl")
     assert {line.split(":")[0] for line in lines[1 : 1 + len(FILES)]} == FILES
+    assert lines[1 + len(FILES)].startswith("cells_int8_postprocess.tflite: 0.0")
     assert lines[-1] == str(out / "report.json")
-    extra = {"found.jpg", "report.json", "report.html"}
-    assert {path.name for path in out.iterdir()} == FILES | extra
+    reports = {"found.jpg", "report.json", "report.html"}
+    assert {path.name for path in out.iterdir()} == FILES | EXPORTED | reports
+    assert (out / "cells_int8_labels.txt").read_text() == "0 blue\n1 red\n"
     report = json.loads((out / "report.json").read_text())
     assert report["command"].startswith("python -m convert ")
     assert len(report["robustness"]) > 1
@@ -122,6 +127,22 @@ def test_earlier_files_survive_a_file_that_fails_its_check(
     assert "cells_int8.tflite is unusable:\n  a flaw" in capsys.readouterr().err
     assert {path.name for path in out.iterdir()} == FILES
     assert {path.read_text() for path in out.iterdir()} == {"earlier"}
+
+
+def test_names_that_label_maps_cannot_hold_end_no_conversion(tiny_models, tmp_path, capsys):
+    """The variants are for our own runtime, which takes any name."""
+    path = tmp_path / "tiny_int8.tflite"
+    path.write_bytes((tiny_models / "tiny_bare.tflite").read_bytes())
+    embed(path, replace(TINY_SPEC, class_names=("red", "green ")))
+    assert conversion._export({"float32": path, "int8": path}) == []
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("not exported for other tools: class names without blanks")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_an_int8_file_nothing_is_exported(tiny_models, capsys):
+    assert conversion._export({"float32": tiny_models / "tiny_float.tflite"}) == []
+    assert capsys.readouterr().out == ""
 
 
 def test_missing_model(dataset, tmp_path, capsys):

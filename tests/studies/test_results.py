@@ -199,3 +199,22 @@ def test_what_is_said_of_hard_negatives_was_measured():
     ]
     words = "AP of {} after 16000 scenes, {} with the hardest, and {} against {} after 32000"
     assert words.format(*figures) in said
+
+
+def test_the_page_has_the_readers_of_exported_files():
+    """Written by `make readers`."""
+    said = _section("export.md", "Measured")
+    found = json.loads((ROOT / "studies" / "readers" / "readers.json").read_text(encoding="utf-8"))
+    rows = {row["reader"]: row for row in found["rows"]}
+    assert all(row["opens"] for row in rows.values())
+    for row in rows.values():
+        cells = [row["reader"], row["version"], "yes"]
+        cells += [f"{100 * row['ap']:.2f}", f"{100 * row['ap50']:.2f}", f"{row['ms']:.2f}"]
+        assert f"| {' | '.join(cells)} |" in said
+    ours, theirs = rows["edge_runtime"], rows["LiteRT"]
+    assert ours["ap"] - theirs["ap"] <= 0.013  # our box voting
+    assert abs(ours["ap50"] - theirs["ap50"]) <= 0.001
+    machine = found["machine"]
+    assert found["data"] == {"root": "digits", "split": "test", "images": 500}
+    assert f"{machine['cores']} cores of an {machine['cpu']}" in _prose(said)
+    assert _day(machine["date"]) in _prose(said)

@@ -10,6 +10,9 @@ from convert.benchmark.report import ApPair, BenchmarkReport, read_report
 from convert.benchmark.robustness import CONDITIONS, compare_with_clean
 from convert.benchmark.run import run_benchmark
 from convert.benchmark.tables import format_report, robustness_rows
+from convert.export.exporter import export
+from convert.export.forms import POSTPROCESS
+from convert.export.source import open_source
 from convert.report_files import write_report
 from edge_runtime.detector.latency import WARM_UP_RUNS, measure
 from edge_runtime.detector.spec import DetectorSpec, embed
@@ -184,6 +187,19 @@ def test_a_failing_condition_is_marked():
     lines = robustness_rows(compare_with_clean({"clean": clean, "blurred": row}))
     assert lines[1][1:] == ["90.00", "90.00", "+0.00", "90.00", "89.80", "-0.20", "", ""]
     assert lines[2][1:] == ["50.00", "40.00", "-10.00", "50.00", "49.00", "-1.00", "-0.80", "FAILS"]
+
+
+def test_exported_files_are_left_out_by_name(converted, dataset, tmp_path, capsys):
+    """`build/*.tflite` names them as well."""
+    source = open_source(converted["int8"])
+    exported, _ = export(source, [POSTPROCESS], tmp_path)
+    given = [converted["int8"], exported, "--data", dataset, "--limit", 2, "--no-page"]
+    given += ["--latency-runs", 0, "--out", tmp_path / "r.json"]
+    assert benchmark.main(list(map(str, given))) == 0
+    assert f"{exported} is left out: exported as postprocess" in capsys.readouterr().out
+    assert len(read_report(tmp_path / "r.json").models) == 1
+    assert benchmark.main(list(map(str, given[1:]))) == 2
+    assert "got exported ones only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Readers of exported files: who opens them, with what AP, how fast."""
