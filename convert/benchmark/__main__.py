@@ -19,6 +19,7 @@ from convert.arguments import LATENCY_RUNS
 from convert.errors import run_conversion
 from convert.report_files import check_writable, write_report
 from edge_runtime.arguments import whole_number
+from edge_runtime.commands.detector_flags import add_model_arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,13 +29,20 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("models", nargs="+", type=Path, metavar="MODEL", help=".tflite files, compared in one run")
-    add("--data", type=Path, required=True, help="folder in PASCAL VOC layout")
+    add(
+        "models",
+        nargs="+",
+        type=Path,
+        metavar="MODEL",
+        help=".tflite files of this or another project, compared in one run",
+    )
+    add("--data", type=Path, required=True, help="folder of labeled pictures")
     add("--split", default="test", help="that neither training nor calibration has seen")
     add("--threads", type=whole_number(1), help="of the interpreter; None: all cores")
     add("--out", type=Path, default=Path("report.json"), help="where the JSON goes")
     add("--latency-runs", type=whole_number(0), default=LATENCY_RUNS, help="0: leave out")
     add("--limit", type=whole_number(1), help="look at the first N pictures only; None: all")
+    add_model_arguments(parser)
     add(
         "--robustness",
         action=argparse.BooleanOptionalAction,
@@ -73,6 +81,8 @@ def _run(args: argparse.Namespace, command: str) -> None:
         args.limit,
         command,
         args.robustness,
+        args.family,
+        args.labels,
     )
     print(format_report(comparison.report))
     if args.page:

@@ -81,7 +81,7 @@ def apply(condition: str, frame: np.ndarray, image_id: str) -> np.ndarray:
 
 
 def measure_robustness(
-    detectors: Mapping[str, Detector],
+    detectors: Mapping[str, tuple[Detector, np.ndarray | None]],
     examples: Sequence[Example],
     class_names: Sequence[str],
     clean: Mapping[str, Accuracy],
@@ -90,7 +90,7 @@ def measure_robustness(
 
     Args:
         detectors: by variant, the reference first; set to the thresholds of
-            `convert.benchmark.predict`.
+            `convert.benchmark.predict`, and with the places of its classes, see there.
         clean: by variant, what they reach on the pictures as they are.
 
     Returns: a row for each condition, CLEAN first.
@@ -102,8 +102,8 @@ def measure_robustness(
         frame = read_image(example.image_path)
         for condition in CONDITIONS:
             changed = apply(condition, frame, example.image_id)
-            for variant, detector in detectors.items():
-                found[condition, variant].append(find(detector, changed))
+            for variant, (detector, places) in detectors.items():
+                found[condition, variant].append(find(detector, changed, places))
     rows = {CLEAN: {variant: ApPair(each.ap, each.ap50) for variant, each in clean.items()}}
     for condition in CONDITIONS:
         rows[condition] = {}

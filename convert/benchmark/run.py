@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from convert.arguments import LATENCY_RUNS
 from convert.benchmark.agreement import PictureMatch, match_all, mean_score_error, summarize
+from convert.benchmark.class_names import are_of_one_training, match_classes
 from convert.benchmark.predict import find_all, use_accuracy_thresholds
 from convert.benchmark.report import (
     BenchmarkReport,
@@ -24,6 +25,7 @@ from convert.benchmark.report import (
 )
 from convert.benchmark.robustness import measure_robustness
 from convert.variants import VARIANT_MEMBER, VARIANTS
+from edge_runtime.commands.detector_flags import model_options
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.latency import measure
@@ -67,8 +69,13 @@ def run_benchmark(
     limit: int | None = None,
     command: str = "",
     robustness: bool = False,
+    family: str | None = None,
+    labels: Path | None = None,
 ) -> Comparison:
-    """Measure models on a split of a VOC folder.
+    """Measure models on a split of a labeled folder.
+
+    Models of other projects, or of other classes, are measured on the classes that the folder has,
+    matched by name.
 
     Accuracy counts guesses with the thresholds of `train.evaluation.coco`; latency is measured with
     the detector's default thresholds, as it will run. Where both of COMPARED are among the models,
@@ -80,21 +87,22 @@ def run_benchmark(
         limit: look at the first so many pictures only; None for all. Those that cannot be decoded
             are left out with a DataWarning.
         robustness: COMPARED on changed pictures, too.
+        family, labels: of the files of other projects, see `Detector`.
 
     Raises: ValueError, FileNotFoundError before the measuring starts, for a model or a split
         that does not fit; ImportError without an interpreter.
     """
-    detectors = [Detector(path, threads) for path in paths]
-    class_names = _common_class_names(detectors)
-    dataset = _load(data, split, class_names, limit)
-    examples = dataset.examples
+    detectors = [Detector(path, threads, **model_options(path, family, labels)) for path in paths]
+    dataset = _load(data, split, detectors, limit)
+    class_names, examples = dataset.class_names, dataset.examples
+    class_places = _class_places(detectors, class_names)
     frames = _latency_frames(examples)
     variants = [_variant(detector, frames[0]) for detector in detectors]
     places = _compared(variants, paths, needed=robustness)
     latency_thresholds = _thresholds(detectors[0])
     latencies = _latencies(detectors, frames, latency_runs)
     use_accuracy_thresholds(detectors)
-    found = find_all(detectors, examples)
+    found = find_all(detectors, examples, class_places)
     accuracies = [evaluate(examples, pictures, class_names) for pictures in found]
     matched = _match_reference(variants, examples, found, latency_thresholds.score)
     models = map(_describe_model, detectors, variants, accuracies, latencies, matched)
@@ -111,7 +119,9 @@ def run_benchmark(
         return Comparison(report, None)
     report = replace(report, agreement=summarize(matches, COMPARED, latency_thresholds.score))
     if robustness:
-        pair = {variant: detectors[place] for variant, place in places.items()}
+        pair = {
+            variant: (detectors[place], class_places[place]) for variant, place in places.items()
+        }
         clean = {variant: accuracies[place] for variant, place in places.items()}
         rows = measure_robustness(pair, examples, class_names, clean)
         report = replace(report, robustness=rows)
@@ -119,11 +129,24 @@ def run_benchmark(
 
 
 def _load(
-    data: Path, split: str, class_names: tuple[str, ...], limit: int | None
+    data: Path, split: str, detectors: Sequence[Detector], limit: int | None
 ) -> DetectionDataset:
-    """The first pictures of a split, without those that would end the run half-way."""
+    """The first pictures of a split, without those that would end the run half-way.
+
+    Its classes are the detectors' where all are of one training, else the folder's.
+    """
+    class_names = detectors[0].class_names if are_of_one_training(detectors) else None
     dataset = load_dataset(data, split, class_names)
     return drop_undecodable(replace(dataset, examples=dataset.examples[:limit]))
+
+
+def _class_places(
+    detectors: Sequence[Detector], class_names: Sequence[str]
+) -> list[np.ndarray | None]:
+    """Places of each detector's classes among those of the data; None where they are the same."""
+    if are_of_one_training(detectors):
+        return [None] * len(detectors)
+    return [match_classes(detector, class_names) for detector in detectors]
 
 
 def _match_reference(
@@ -203,21 +226,9 @@ def _describe_model(
         latency_ms=latency,
         training=read_training(detector.path),
         accuracy=accuracy,
-        input_hw=detector.spec.input_hw,
+        input_hw=detector.input_hw,
         score_error=None if matches is None else mean_score_error(matches),
     )
-
-
-def _common_class_names(detectors: Sequence[Detector]) -> tuple[str, ...]:
-    first = detectors[0]
-    for other in detectors[1:]:
-        if other.spec.class_names != first.spec.class_names:
-            raise ValueError(
-                "models of the same classes expected, got "
-                f"{', '.join(first.spec.class_names)} in {first.path} and "
-                f"{', '.join(other.spec.class_names)} in {other.path}; compare them in two runs"
-            )
-    return first.spec.class_names
 
 
 def _thresholds(detector: Detector) -> Thresholds:
@@ -225,10 +236,12 @@ def _thresholds(detector: Detector) -> Thresholds:
 
 
 def _variant(detector: Detector, frame: np.ndarray) -> str | None:
-    """As written at conversion; of another's file what its input or its name says."""
+    """As written at conversion; else what the input or the name says. None of another project."""
     text = read_member(detector.path, VARIANT_MEMBER)
     if text is not None:
         return text.strip()
+    if detector.spec is None:
+        return None
     if detector.preprocess(frame).dtype != np.float32:
         return "int8"
     return next((name for name in VARIANTS if detector.path.stem.endswith(name)), None)
