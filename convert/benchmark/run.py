@@ -119,11 +119,10 @@ def run_benchmark(
         return Comparison(report, None)
     report = replace(report, agreement=summarize(matches, COMPARED, latency_thresholds.score))
     if robustness:
-        pair = {
-            variant: (detectors[place], class_places[place]) for variant, place in places.items()
-        }
+        pair = {variant: detectors[place] for variant, place in places.items()}
+        pair_places = {variant: class_places[place] for variant, place in places.items()}
         clean = {variant: accuracies[place] for variant, place in places.items()}
-        rows = measure_robustness(pair, examples, class_names, clean)
+        rows = measure_robustness(pair, examples, class_names, clean, pair_places)
         report = replace(report, robustness=rows)
     return Comparison(report, matches)
 

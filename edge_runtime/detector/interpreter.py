@@ -19,6 +19,7 @@ from edge_runtime.detector.spec import SpecError, read_member
 RUNTIME_VERSION_MEMBER = "min_runtime_version.txt"  # in TensorFlow's numbering
 
 LITERT = "ai-edge-litert"
+NO_REASON = "it says not why; too little memory, perhaps"
 
 # (distribution, module, attribute path of the class), best first: LiteRT is the maintained one.
 CANDIDATES = (
@@ -134,7 +135,7 @@ class Network:
 
         Args:
             num_threads: at least 1; None for all cores that this process may use.
-            content: of the file, where it was read before and may have been replaced since.
+            content: of another maker's file, read before; the file may have been replaced since.
 
         Raises: FileNotFoundError; ImportError if no interpreter works; ValueError (SpecError
             where it is the model's interface) if the file cannot be run.
@@ -142,14 +143,16 @@ class Network:
         self.path = Path(path)
         self.num_threads = available_cores() if num_threads is None else num_threads
         self.runtime = find_runtime()
-        check_runtime_version(self.runtime, self.path)
-        self._interpreter = self._open(self.path.read_bytes() if content is None else content)
+        if content is None:
+            check_runtime_version(self.runtime, self.path)
+            content = self.path.read_bytes()
+        self._interpreter = self._open(content)
         try:
             inputs, self.outputs = self._signature()
             self._interpreter.allocate_tensors()
         except RuntimeError as error:  # an operator the interpreter lacks, for one
             raise ValueError(
-                f"{self.path}: {self.runtime} cannot run it: {_one_line(error)}; "
+                f"{self.path}: {self.runtime} cannot run it: {_one_line(error) or NO_REASON}; "
                 "convert or export it again"
             ) from error
         if len(inputs) != 1:

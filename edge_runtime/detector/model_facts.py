@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cached_property
 from typing import Any
 
 from edge_runtime.detector.flatbuffer import FlatbufferError, Table
@@ -107,35 +106,33 @@ class CustomOperator:
 
 
 class ModelFacts:
-    """A file's facts; each is read when it is asked for.
+    """A file's facts.
 
     Attributes:
-        content: the file.
-
-    Every attribute raises FlatbufferError where the file is damaged.
+        inputs, outputs: in the order of the file.
+        custom_operators: in the order in which they run.
+        metadata: buffer of the file's TFLite metadata; None without.
     """
 
     def __init__(self, content: bytes) -> None:
-        self.content = content
+        """Read a file. Raises: FlatbufferError where it is damaged."""
         self._model = Table.root(content, IDENTIFIER)
         graphs = self._model.tables(_Model.SUBGRAPHS)
         if not graphs:
             raise FlatbufferError("no graph in it")
         self._graph = graphs[0]
+        self.inputs = self._tensors(_SubGraph.INPUTS, _Signature.INPUTS)
+        self.outputs = self._tensors(_SubGraph.OUTPUTS, _Signature.OUTPUTS)
+        self.custom_operators = self._custom_operators()
+        self.metadata = self._metadata()
 
-    @cached_property
-    def inputs(self) -> tuple[TensorFacts, ...]:
-        """In the order of the file."""
-        return self._tensors(_SubGraph.INPUTS, _Signature.INPUTS)
+    @property
+    def post_process(self) -> CustomOperator | None:
+        """TFLite_Detection_PostProcess, which suppresses duplicates inside the file."""
+        found = [each for each in self.custom_operators if each.name == POST_PROCESS]
+        return found[-1] if found else None
 
-    @cached_property
-    def outputs(self) -> tuple[TensorFacts, ...]:
-        """In the order of the file."""
-        return self._tensors(_SubGraph.OUTPUTS, _Signature.OUTPUTS)
-
-    @cached_property
-    def custom_operators(self) -> tuple[CustomOperator, ...]:
-        """In the order in which they run."""
+    def _custom_operators(self) -> tuple[CustomOperator, ...]:
         names = {}
         for number, code in enumerate(self._model.tables(_Model.OPERATOR_CODES)):
             builtin = code.number(_OperatorCode.BUILTIN, "i")
@@ -154,15 +151,7 @@ class ModelFacts:
             if (number := operator.number(_Operator.CODE, "I")) in names
         )
 
-    @cached_property
-    def post_process(self) -> CustomOperator | None:
-        """TFLite_Detection_PostProcess, which suppresses duplicates inside the file."""
-        found = [each for each in self.custom_operators if each.name == POST_PROCESS]
-        return found[-1] if found else None
-
-    @cached_property
-    def metadata(self) -> bytes | None:
-        """Buffer of the file's TFLite metadata."""
+    def _metadata(self) -> bytes | None:
         for entry in self._model.tables(_Model.METADATA):
             if entry.text(_Entry.NAME) == METADATA_BUFFER:
                 buffers = self._model.tables(_Model.BUFFERS)

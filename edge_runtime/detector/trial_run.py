@@ -31,14 +31,12 @@ class TrialOutput:
         shape: that it really has; a file may leave it open.
         low, high: the smallest and the largest number in it; 0 where there is none.
         whole: whether all are whole numbers.
-        falling: whether no number is larger than the one before.
     """
 
     shape: tuple[int, ...]
     low: float
     high: float
     whole: bool
-    falling: bool
 
 
 @dataclass(frozen=True)

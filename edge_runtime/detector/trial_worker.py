@@ -31,11 +31,11 @@ def main() -> None:
     # Libraries print to stdout, too: the answer goes where only this function writes.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    _limit(int(seconds))
+    limit(int(seconds))
     content = sys.stdin.buffer.read()
     answer: dict[str, Any]
     try:
-        answer = {"outputs": _outputs(Network(path, 1, content))}
+        answer = {"outputs": describe_outputs(Network(path, 1, content))}
     except Exception as error:  # whatever an interpreter makes of damage
         known = isinstance(error, (ValueError, ImportError, OSError))
         text = str(error) if known else f"{path}: {type(error).__name__}: {error}"
@@ -44,7 +44,7 @@ def main() -> None:
     os._exit(0)  # exit handlers of a damaged interpreter may hang
 
 
-def _limit(seconds: int) -> None:
+def limit(seconds: int) -> None:
     """Bound this process's memory and time; the kernel shall end it before any other."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
@@ -60,7 +60,8 @@ def _limit(seconds: int) -> None:
         resource.setrlimit(kind, (wanted, wanted))
 
 
-def _outputs(network: Network) -> dict[int, dict[str, Any]]:
+def describe_outputs(network: Network) -> dict[int, dict[str, Any]]:
+    """What each output is after one picture of noise, by the number of its tensor; JSON-ready."""
     noise = np.random.default_rng(0)
     tensor = network.input
     if np.issubdtype(tensor.dtype, np.integer):
@@ -79,7 +80,6 @@ def _describe(array: np.ndarray) -> TrialOutput:
         low=float(values.min()) if values.size else 0.0,
         high=float(values.max()) if values.size else 0.0,
         whole=bool((values == np.rint(values)).all()),
-        falling=bool((np.diff(values) <= 0).all()),
     )
 
 

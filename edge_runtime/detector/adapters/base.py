@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from edge_runtime.detector import boxes as box_ops
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.postprocess import CANDIDATES_PER_DETECTION, MIN_CANDIDATES
 from edge_runtime.detector.spec import DetectorSpec
+from edge_runtime.system.log_limit import LogLimit
+
+log = logging.getLogger(__name__)
 
 # Boxes xyxy (K, 4) float32 in [0, 1] of the picture, scores (K,) float32 falling, class ids (K,).
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -68,6 +72,7 @@ class Adapter(ABC):
         self.network = network
         self.class_names = class_names
         self.input_hw = input_hw
+        self._no_score, self._no_name = LogLimit(), LogLimit()
 
     @abstractmethod
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
@@ -85,9 +90,38 @@ class Adapter(ABC):
 
         Args:
             picture_hw: (height, width) of the picture that was preprocessed.
-
-        Raises: ValueError for outputs that are no detections, such as scores above 1.
         """
+
+    def _checked(self, found: Found) -> Found:
+        """Detections with a box of some area, clipped to [0, 1], a name, and a score up to 1.
+
+        Those without a name or with more than a score are left out and logged once a minute: a run
+        goes on. The class ids may be of any type.
+        """
+        boxes = np.clip(found[0], 0, 1).astype(np.float32, copy=False)  # NaN stays
+        scores = found[1].astype(np.float32, copy=False)
+        class_ids = np.rint(np.nan_to_num(found[2], nan=-1)).astype(np.int64)
+        has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # False for NaN as well
+        is_score = scores <= 1 + SCORE_SLACK
+        has_name = (class_ids >= 0) & (class_ids < len(self.class_names))
+        self._say_left_out(
+            scores[~is_score],
+            self._no_score,
+            "scores in [0, 1] expected, got {:.3g}; export it with the last activation in it",
+        )
+        self._say_left_out(
+            class_ids[~has_name],
+            self._no_name,
+            f"classes 0 to {len(self.class_names) - 1} have names, got {{}}; give a name for each "
+            "with --labels FILE",
+        )
+        keep = has_area & is_score & has_name
+        return boxes[keep], np.minimum(scores[keep], 1), class_ids[keep]
+
+    def _say_left_out(self, wrong: np.ndarray, limit: LogLimit, text: str) -> None:
+        if wrong.size and limit.is_due():
+            path = self.network.path
+            log.error("%s: detections are left out: %s", path, text.format(wrong[0]))
 
 
 def suppress(found: Found, thresholds: Thresholds) -> Found:
@@ -103,20 +137,3 @@ def suppress(found: Found, thresholds: Thresholds) -> Found:
     boxes, scores, class_ids = (values[best] for values in found)
     keep = box_ops.nms(boxes, scores, class_ids, thresholds.iou, thresholds.max_detections)
     return boxes[keep], scores[keep], class_ids[keep]
-
-
-def checked(found: Found) -> Found:
-    """Candidates with a finite box of some area, clipped to [0, 1], and scores of at most 1.
-
-    Raises: ValueError for scores that are none.
-    """
-    boxes, scores, class_ids = found
-    boxes = np.clip(boxes, 0, 1).astype(np.float32, copy=False)  # NaN stays
-    has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # False for NaN as well
-    boxes, scores, class_ids = boxes[has_area], scores[has_area], class_ids[has_area]
-    if scores.size and scores.max() > 1 + SCORE_SLACK:
-        raise ValueError(
-            f"scores in [0, 1] expected, got {scores.max():.3g}; the file was exported without "
-            "the last activation: export it again with it"
-        )
-    return boxes, np.minimum(scores, 1).astype(np.float32, copy=False), class_ids.astype(np.int64)

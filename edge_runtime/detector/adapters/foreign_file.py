@@ -107,9 +107,13 @@ class ForeignFile:
         return number_labels(count)
 
     def _labels_inside(self, count: int | None) -> Labels | None:
-        """Of the file that the metadata name, else of the only text that may be one."""
+        """Of the file that the metadata name, else of a text that is called like one."""
         named = [name for info in self.metadata.outputs for name in info.labels]
-        guessed = [name for name in self.texts if "label" in name.lower()]
+        guessed = [
+            name
+            for name in self.texts
+            if any(word in name.lower() for word in ("label", "class", "names"))
+        ]
         for name in (*named, *guessed):
             text = self.texts.get(name)
             if text is None or text.lstrip().startswith("{"):

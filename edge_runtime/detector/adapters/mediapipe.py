@@ -17,7 +17,6 @@ from edge_runtime.detector.adapters.base import (
     Family,
     Found,
     Thresholds,
-    checked,
     suppress,
 )
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
@@ -96,7 +95,7 @@ class MediaPipeAdapter(Adapter):
         sure = scores >= thresholds.score
         rows, scores = rows[sure], scores[sure]
         boxes = decode_boxes(to_float(raw[0][rows], self._location), self._decoding, rows)
-        return checked(suppress((boxes, scores, columns[:, rows].argmax(axis=0)), thresholds))
+        return self._checked(suppress((boxes, scores, columns[:, rows].argmax(axis=0)), thresholds))
 
 
 def logit(score: float) -> float:

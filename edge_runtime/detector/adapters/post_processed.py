@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edge_runtime.detector.adapters.base import Adapter, Family, Found, Thresholds, checked
+from edge_runtime.detector.adapters.base import Adapter, Family, Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput
 from edge_runtime.detector.adapters.quantized import quantization_of, to_float
@@ -75,13 +75,7 @@ class PostProcessedAdapter(Adapter):
         valid = int(np.clip(np.nan_to_num(count[:1]).sum(), 0, len(scores)))
         keep = np.flatnonzero(scores[:valid] >= thresholds.score)  # False for NaN
         keep = keep[np.argsort(-scores[keep], kind="stable")][: thresholds.max_detections]
-        class_ids = np.rint(classes[keep]).astype(np.int64)
-        if class_ids.size and not 0 <= class_ids.min() <= class_ids.max() < len(self.class_names):
-            raise ValueError(
-                f"{self.network.path}: classes 0 to {len(self.class_names) - 1} expected by its "
-                f"class names, found {class_ids.max()}; give a name for each with --labels FILE"
-            )
-        return checked((boxes[keep][:, self._order], scores[keep], class_ids))
+        return self._checked((boxes[keep][:, self._order], scores[keep], classes[keep]))
 
 
 def class_count(file: ForeignFile) -> int | None:
@@ -179,18 +173,13 @@ def _by_number(
 
 
 def _by_value(file: ForeignFile, shapes: Mapping[str, list[int]]) -> dict[str, int] | None:
-    """Classes are whole numbers; scores lie in [0, 1], fall, and are not all whole."""
+    """Classes are whole numbers, scores lie in [0, 1]; both at once tell nothing."""
     if file.trial is None:
         return None
-    tried = file.trial.outputs
-    scores = [
-        index
-        for index in shapes["rows"]
-        if tried[index].falling and not tried[index].whole and tried[index].low >= 0
-        if tried[index].high <= 1
-    ]
-    classes = [index for index in shapes["rows"] if tried[index].whole]
-    if len(scores) != 1 or len(classes) != 1:
-        return None
-    (boxes,), (count,) = shapes["boxes"], shapes["count"]
-    return {"boxes": boxes, "classes": classes[0], "scores": scores[0], "count": count}
+    (boxes,), (count,), (one, other) = shapes["boxes"], shapes["count"], shapes["rows"]
+    for classes, scores in ((one, other), (other, one)):
+        named, scored = file.trial.outputs[classes], file.trial.outputs[scores]
+        in_range = scored.low >= 0 and scored.high <= 1
+        if named.whole and in_range and (not scored.whole or named.high > 1):
+            return {"boxes": boxes, "classes": classes, "scores": scores, "count": count}
+    return None

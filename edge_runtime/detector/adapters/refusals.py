@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
-from edge_runtime.detector.adapters.picture_input import picture_shape
+from edge_runtime.detector.adapters.picture_input import INPUT_TYPES, picture_shape
 from edge_runtime.detector.model_facts import ModelFacts, TensorFacts
 from edge_runtime.detector.spec import SpecError
 
@@ -42,6 +42,11 @@ def check_runnable(path: Path, facts: ModelFacts) -> None:
         picture_shape(facts.inputs[0].shape)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    if facts.inputs[0].dtype not in INPUT_TYPES:
+        raise ValueError(
+            f"{path}: an input of {', '.join(INPUT_TYPES)} expected, found {facts.inputs[0]}; "
+            "export it again with one of them"
+        )
 
 
 def refusal(file: ForeignFile) -> SpecError:

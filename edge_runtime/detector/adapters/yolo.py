@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds, checked, suppress
+from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds, suppress
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput, Scaling
 from edge_runtime.detector.adapters.quantized import quantization_of
@@ -66,7 +66,7 @@ class YoloAdapter(Adapter):
         if boxes.size and np.abs(boxes).max() > PIXELS_ABOVE:
             height, width = self.input_hw
             boxes = boxes / np.asarray([width, height, width, height], np.float32)
-        return checked((self._input.to_picture(boxes, picture_hw), scores, class_ids))
+        return self._checked((self._input.to_picture(boxes, picture_hw), scores, class_ids))
 
 
 def cells(input_hw: tuple[int, int], strides: tuple[int, ...]) -> int:

@@ -46,10 +46,4 @@ class YoloEndToEndAdapter(YoloAdapter):
         table = to_float(raw[0], self._quantization)
         keep = np.flatnonzero(table[:, 4] >= thresholds.score)
         keep = keep[np.argsort(-table[keep, 4], kind="stable")][: thresholds.max_detections]
-        class_ids = np.rint(table[keep, 5]).astype(np.int64)
-        if class_ids.size and not 0 <= class_ids.min() <= class_ids.max() < len(self.class_names):
-            raise ValueError(
-                f"{self.network.path}: classes 0 to {len(self.class_names) - 1} expected by its "
-                f"class names, found {class_ids.max()}; give a name for each with --labels FILE"
-            )
-        return self._in_picture((table[keep, :4], table[keep, 4], class_ids), picture_hw)
+        return self._in_picture((table[keep, :4], table[keep, 4], table[keep, 5]), picture_hw)
