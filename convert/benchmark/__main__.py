@@ -3,8 +3,9 @@
     python -m convert.benchmark build/digits/digits_*.tflite --data data/digits
     python -m convert.benchmark models/digits_int8.tflite --data data/digits --limit 100
 
-Prints a table and, as the last line, the path of the same numbers in JSON. Where jinja2 and
-matplotlib are installed, a page with plots and pictures appears beside it.
+With --results other.json the results of any detector stand beside them. Prints a table and, as the
+last line, the path of the same numbers in JSON. Where jinja2 and matplotlib are installed, a page
+with plots and pictures appears beside it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency-runs", type=whole_number(0), default=LATENCY_RUNS, help="0: leave out")
     add("--limit", type=whole_number(1), help="look at the first N pictures only; None: all")
     add_model_arguments(parser)
+    add(
+        "--results",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="COCO results JSON of other detectors, a row each; may bring name, inference_ms, "
+        "end_to_end_ms, peak_memory_mb and size_mb along",
+    )
+    add(
+        "--results-annotations",
+        type=Path,
+        metavar="FILE",
+        help="COCO annotations whose image and category ids --results uses; None: pictures by "
+        "name or number",
+    )
     add(
         "--robustness",
         action=argparse.BooleanOptionalAction,
@@ -83,6 +100,8 @@ def _run(args: argparse.Namespace, command: str) -> None:
         args.robustness,
         args.family,
         args.labels,
+        args.results,
+        args.results_annotations,
     )
     print(format_report(comparison.report))
     if args.page:

@@ -29,8 +29,8 @@ def match_classes(detector: Detector, data_names: Sequence[str]) -> np.ndarray:
 
     Raises: ValueError if none of the names is the same.
     """
-    places = {_key(name): place for place, name in enumerate(data_names)}
-    found = np.asarray([places.get(_key(name), UNKNOWN) for name in detector.class_names], np.int64)
+    places = {key(name): place for place, name in enumerate(data_names)}
+    found = np.asarray([places.get(key(name), UNKNOWN) for name in detector.class_names], np.int64)
     missing = [name for place, name in enumerate(data_names) if place not in found]
     if len(missing) == len(data_names):
         raise ValueError(
@@ -52,7 +52,8 @@ def match_classes(detector: Detector, data_names: Sequence[str]) -> np.ndarray:
     return found
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
+    """A name for comparison: upper and lower case, and blanks, alike."""
     return " ".join(name.split()).casefold()
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from convert.arguments import LATENCY_RUNS
 from convert.benchmark.agreement import PictureMatch, match_all, mean_score_error, summarize
 from convert.benchmark.class_names import are_of_one_training, match_classes
+from convert.benchmark.peak_memory import measure_peak_memory
 from convert.benchmark.predict import find_all, use_accuracy_thresholds
 from convert.benchmark.report import (
     BenchmarkReport,
@@ -23,6 +24,7 @@ from convert.benchmark.report import (
     Percentiles,
     Thresholds,
 )
+from convert.benchmark.results_file import match_results, read_annotations, read_results
 from convert.benchmark.robustness import measure_robustness
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.commands.detector_flags import model_options
@@ -71,6 +73,8 @@ def run_benchmark(
     robustness: bool = False,
     family: str | None = None,
     labels: Path | None = None,
+    results: Sequence[Path] = (),
+    results_annotations: Path | None = None,
 ) -> Comparison:
     """Measure models on a split of a labeled folder.
 
@@ -88,6 +92,8 @@ def run_benchmark(
             are left out with a DataWarning.
         robustness: COMPARED on changed pictures, too.
         family, labels: of the files of other projects, see `Detector`.
+        results: COCO results of other detectors, a row each, see
+            `convert.benchmark.results_file`; results_annotations: COCO file that their ids are of.
 
     Raises: ValueError, FileNotFoundError before the measuring starts, for a model or a split
         that does not fit; ImportError without an interpreter.
@@ -96,6 +102,7 @@ def run_benchmark(
     dataset = _load(data, split, detectors, limit)
     class_names, examples = dataset.class_names, dataset.examples
     class_places = _class_places(detectors, class_names)
+    others = [_results_row(path, dataset, results_annotations) for path in results]
     frames = _latency_frames(examples)
     variants = [_variant(detector, frames[0]) for detector in detectors]
     places = _compared(variants, paths, needed=robustness)
@@ -105,13 +112,14 @@ def run_benchmark(
     found = find_all(detectors, examples, class_places)
     accuracies = [evaluate(examples, pictures, class_names) for pictures in found]
     matched = _match_reference(variants, examples, found, latency_thresholds.score)
-    models = map(_describe_model, detectors, variants, accuracies, latencies, matched)
+    memories = _peak_memories(paths, examples, threads, family, labels, measured=latency_runs > 0)
+    models = map(_describe_model, detectors, variants, accuracies, latencies, matched, memories)
     report = BenchmarkReport(
         command=command,
         machine=describe_machine(),
         data=_describe_data(dataset, examples),
         thresholds=BenchmarkThresholds(latency_thresholds, _thresholds(detectors[0])),
-        models=tuple(sorted(models, key=_rank)),
+        models=(*sorted(models, key=_rank), *others),
         calibration=_calibration(detectors, variants),
     )
     matches = matched[places[COMPARED[1]]] if places else None
@@ -216,6 +224,7 @@ def _describe_model(
     accuracy: Accuracy,
     latency: Mapping[str, Percentiles] | None,
     matches: Sequence[PictureMatch] | None,
+    peak_memory: int | None,
 ) -> ModelRow:
     return ModelRow(
         variant=variant,
@@ -227,6 +236,46 @@ def _describe_model(
         accuracy=accuracy,
         input_hw=detector.input_hw,
         score_error=None if matches is None else mean_score_error(matches),
+        peak_memory=peak_memory,
+    )
+
+
+def _peak_memories(
+    paths: Sequence[Path],
+    examples: Sequence[Example],
+    threads: int | None,
+    family: str | None,
+    labels: Path | None,
+    measured: bool,
+) -> list[int | None]:
+    """Of each model, in a process of its own."""
+    if not measured:
+        return [None] * len(paths)
+    picture = examples[0].image_path
+    return [
+        measure_peak_memory(path, picture, threads, **model_options(path, family, labels))
+        for path in tqdm(paths, "memory", unit="model", leave=False, disable=None)
+    ]
+
+
+def _results_row(path: Path, dataset: DetectionDataset, annotations: Path | None) -> ModelRow:
+    """Accuracy of another detector's results, with the figures that it brings along."""
+    results = read_results(path)
+    ids = None if annotations is None else read_annotations(annotations)
+    found = match_results(results, dataset.examples, dataset.class_names, ids)
+    steps = {step: results.figures.get(f"{step}_ms") for step in ("inference", "end_to_end")}
+    latency = {step: Percentiles(ms, None) for step, ms in steps.items() if ms is not None}
+    size, memory = results.figures.get("size_mb"), results.figures.get("peak_memory_mb")
+    return ModelRow(
+        variant=None,
+        file=path.name,
+        bytes=None if size is None else round(1e6 * size),
+        threads=None,
+        latency_ms=latency or None,
+        training=None,
+        accuracy=evaluate(dataset.examples, found, dataset.class_names),
+        peak_memory=None if memory is None else round(1e6 * memory),
+        name=results.name,
     )
 
 
