@@ -13,7 +13,6 @@ from tqdm import tqdm
 from convert.arguments import LATENCY_RUNS
 from convert.benchmark.agreement import PictureMatch, match_all, mean_score_error, summarize
 from convert.benchmark.class_names import are_of_one_training, match_classes
-from convert.benchmark.peak_memory import measure_peak_memory
 from convert.benchmark.predict import find_all, use_accuracy_thresholds
 from convert.benchmark.report import (
     BenchmarkReport,
@@ -27,6 +26,7 @@ from convert.benchmark.report import (
 from convert.benchmark.results_file import match_results, read_annotations, read_results
 from convert.benchmark.robustness import measure_robustness
 from convert.variants import VARIANT_MEMBER, VARIANTS
+from edge_runtime.commands.bench import peak_memory
 from edge_runtime.commands.detector_flags import model_options
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER
 from edge_runtime.detector.detector import Detector
@@ -112,7 +112,7 @@ def run_benchmark(
     found = find_all(detectors, examples, class_places)
     accuracies = [evaluate(examples, pictures, class_names) for pictures in found]
     matched = _match_reference(variants, examples, found, latency_thresholds.score)
-    memories = _peak_memories(paths, examples, threads, family, labels, measured=latency_runs > 0)
+    memories = _peak_memories(detectors, frames[0], measured=latency_runs > 0)
     models = map(_describe_model, detectors, variants, accuracies, latencies, matched, memories)
     report = BenchmarkReport(
         command=command,
@@ -241,20 +241,14 @@ def _describe_model(
 
 
 def _peak_memories(
-    paths: Sequence[Path],
-    examples: Sequence[Example],
-    threads: int | None,
-    family: str | None,
-    labels: Path | None,
-    measured: bool,
+    detectors: Sequence[Detector], frame: np.ndarray, measured: bool
 ) -> list[int | None]:
-    """Of each model, in a process of its own."""
+    """Of each detector, in a process of its own that loads nothing else."""
     if not measured:
-        return [None] * len(paths)
-    picture = examples[0].image_path
+        return [None] * len(detectors)
     return [
-        measure_peak_memory(path, picture, threads, **model_options(path, family, labels))
-        for path in tqdm(paths, "memory", unit="model", leave=False, disable=None)
+        peak_memory(detector, frame.shape[:2])
+        for detector in tqdm(detectors, "memory", unit="model", leave=False, disable=None)
     ]
 
 
