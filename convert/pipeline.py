@@ -123,15 +123,17 @@ def find_quantization(
 def convert_all(source: ConversionInput, variants: Sequence[str], out: Path) -> dict[str, Path]:
     """Write the variants, float32 first, into `out`, or none; an int8 file for other tools, too.
 
-    Returns: their paths by name of the variant, in the given order.
+    Returns: their paths by name of the variant, in the given order, that of the exported file last.
     Raises: VerificationError, ConversionError, ValueError; OSError, as on a full disk.
     """
     written = {variant: _convert_one(source, variant) for variant in variants}
     exported = _export(written)
-    placed = {variant: path.replace(out / path.name) for variant, path in written.items()}
     for path in exported:
-        path.replace(out / path.name)
-    return placed
+        if path.suffix == ".tflite":
+            written[path.stem.removeprefix(f"{source.path.stem}_")] = path
+        else:
+            path.replace(out / path.name)
+    return {variant: path.replace(out / path.name) for variant, path in written.items()}
 
 
 def _convert_one(source: ConversionInput, variant: str) -> Path:

@@ -21,8 +21,8 @@ class Frame:
         number: counted by the source from 0; gaps are frames that it dropped.
         image: (H, W, 3) RGB uint8; None where no sink shows it and the camera's own processor
             delivers `small`.
-        small: (input_h, input_w, 3) RGB uint8, the whole image stretched to the network's input
-            by the camera's own processor; None where that is left to `preprocess`.
+        small: (h, w, 3) RGB uint8, the whole image stretched or scaled to the network's input by
+            the camera's own processor; None where that is left to `preprocess`.
         name: of the file it comes from, or None.
 
     Raises: ValueError with neither `image` nor `small`.

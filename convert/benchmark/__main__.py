@@ -3,8 +3,9 @@
     python -m convert.benchmark build/digits/digits_*.tflite --data data/digits
     python -m convert.benchmark models/digits_int8.tflite --data data/digits --limit 100
 
-Prints a table and, as the last line, the path of the same numbers in JSON. Where jinja2 and
-matplotlib are installed, a page with plots and pictures appears beside it.
+With --results other.json the results of any detector stand beside them. Prints a table and, as the
+last line, the path of the same numbers in JSON. Where jinja2 and matplotlib are installed, a page
+with plots and pictures appears beside it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ from pathlib import Path
 from convert.arguments import LATENCY_RUNS
 from convert.errors import run_conversion
 from convert.report_files import check_writable, write_report
-from convert.variants import EXPORT_MEMBER
 from edge_runtime.arguments import whole_number
-from edge_runtime.detector.spec import read_member
+from edge_runtime.commands.detector_flags import add_model_arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,13 +30,36 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("models", nargs="+", type=Path, metavar="MODEL", help=".tflite files, compared in one run")
-    add("--data", type=Path, required=True, help="folder in PASCAL VOC layout")
+    add(
+        "models",
+        nargs="+",
+        type=Path,
+        metavar="MODEL",
+        help=".tflite files of this or another project, compared in one run",
+    )
+    add("--data", type=Path, required=True, help="folder of labeled pictures")
     add("--split", default="test", help="that neither training nor calibration has seen")
     add("--threads", type=whole_number(1), help="of the interpreter; None: all cores")
     add("--out", type=Path, default=Path("report.json"), help="where the JSON goes")
     add("--latency-runs", type=whole_number(0), default=LATENCY_RUNS, help="0: leave out")
     add("--limit", type=whole_number(1), help="look at the first N pictures only; None: all")
+    add_model_arguments(parser)
+    add(
+        "--results",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="COCO results JSON of other detectors, a row each; may bring name, inference_ms, "
+        "end_to_end_ms, peak_memory_mb and size_mb along",
+    )
+    add(
+        "--results-annotations",
+        type=Path,
+        metavar="FILE",
+        help="COCO annotations whose image and category ids --results uses; None: pictures by "
+        "name or number",
+    )
     add(
         "--robustness",
         action=argparse.BooleanOptionalAction,
@@ -50,20 +73,6 @@ def _parser() -> argparse.ArgumentParser:
         help="report.html beside the JSON; it compares one float32 file with one int8 file",
     )
     return parser
-
-
-def _measurable(paths: Sequence[Path]) -> list[Path]:
-    """Those that are not exported; the others are named. Raises: ValueError where none is left."""
-    kept = []
-    for path in paths:
-        form = read_member(path, EXPORT_MEMBER)
-        if form is None:
-            kept.append(path)
-        else:
-            print(f"{path} is left out: exported as {form}, it is not ours to decode")
-    if not kept:
-        raise ValueError("a file as `python -m convert` writes it expected, got exported ones only")
-    return kept
 
 
 def _run(args: argparse.Namespace, command: str) -> None:
@@ -81,7 +90,7 @@ def _run(args: argparse.Namespace, command: str) -> None:
     for path in (args.out, page_path(args.out)):
         check_writable(path)
     comparison = run_benchmark(
-        _measurable(args.models),
+        args.models,
         args.data,
         args.split,
         args.threads,
@@ -89,6 +98,10 @@ def _run(args: argparse.Namespace, command: str) -> None:
         args.limit,
         command,
         args.robustness,
+        args.family,
+        args.labels,
+        args.results,
+        args.results_annotations,
     )
     print(format_report(comparison.report))
     if args.page:

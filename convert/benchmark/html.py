@@ -86,6 +86,7 @@ def render_page(comparison: Comparison) -> str:
     report = comparison.report
     plots = {
         "latency": html_plots.latency_plot(report.models, COMPARED),
+        "memory": html_plots.memory_plot(report.models, COMPARED),
         "classes": html_plots.class_plot(report, COMPARED),
         **_agreement_plots(comparison),
     }
@@ -151,7 +152,7 @@ def summarize_loss(report: BenchmarkReport) -> list[str]:
             continue
         ap = minus(second.accuracy.ap, first.accuracy.ap)
         ap50 = minus(second.accuracy.ap50, first.accuracy.ap50)
-        if ap is None:
+        if ap is None or first.bytes is None or second.bytes is None:
             continue
         gains = [f"{first.bytes / second.bytes:.1f} times smaller", *_speed(first, second)]
         sentences.append(

@@ -48,10 +48,26 @@ _STYLE = {
 
 def latency_plot(models: Sequence[ModelRow], pair: tuple[str, str]) -> str | None:
     """AP against the median of the inference, a point a model; None where neither was measured."""
+    costs = [model.median_ms("inference") for model in models]
+    return _cost_plot(models, costs, "inference, ms (median)", pair)
+
+
+def memory_plot(models: Sequence[ModelRow], pair: tuple[str, str]) -> str | None:
+    """AP against peak memory, a point a model; None where neither was measured."""
+    costs = [None if m.peak_memory is None else m.peak_memory / 1e6 for m in models]
+    return _cost_plot(models, costs, "peak memory, MB", pair)
+
+
+def _cost_plot(
+    models: Sequence[ModelRow],
+    costs: Sequence[float | None],
+    label: str,
+    pair: tuple[str, str],
+) -> str | None:
     rows = [
-        (milliseconds, 100 * model.accuracy.ap, model.label)
-        for model in models
-        if (milliseconds := model.median_ms("inference")) and model.accuracy.ap is not None
+        (cost, 100 * model.accuracy.ap, model.label)
+        for model, cost in zip(models, costs, strict=True)
+        if cost and model.accuracy.ap is not None
     ]
     if not rows:
         return None
@@ -60,8 +76,8 @@ def latency_plot(models: Sequence[ModelRow], pair: tuple[str, str]) -> str | Non
         axes = figure.subplots()
         for x, y, name in rows:
             axes.scatter(x, y, s=55, color=_color(name, pair), zorder=3)
-        axes.set(xlabel="inference, ms (median)", ylabel="AP, points")
-        _set_latencies(axes, [x for x, _, _ in rows])
+        axes.set(xlabel=label, ylabel="AP, points")
+        _set_costs(axes, [x for x, _, _ in rows])
         low, high = min(y for _, y, _ in rows), max(y for _, y, _ in rows)
         margin = max(0.25 * (high - low), 0.25)
         axes.set_ylim(low - margin, high + margin)
@@ -70,9 +86,9 @@ def latency_plot(models: Sequence[ModelRow], pair: tuple[str, str]) -> str | Non
     return _svg(draw, 3.2)
 
 
-def _set_latencies(axes: Axes, milliseconds: Sequence[float]) -> None:
+def _set_costs(axes: Axes, costs: Sequence[float]) -> None:
     """From 0, or in decades where one model takes so long that the others would be one point."""
-    fastest, slowest = min(milliseconds), max(milliseconds)
+    fastest, slowest = min(costs), max(costs)
     if slowest <= 8 * fastest:
         axes.set_xlim(0, 1.1 * slowest)
         return

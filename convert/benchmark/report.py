@@ -58,10 +58,10 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Milliseconds."""
+    """Milliseconds; p90 is None where another's results tell one figure only."""
 
     median: float
-    p90: float
+    p90: float | None
 
 
 @dataclass(frozen=True)
@@ -70,31 +70,42 @@ class ModelRow:
 
     Attributes:
         variant: a name of `convert.variants`; None where the file does not say it.
-        bytes: size of the file.
-        threads: of the interpreter.
+        file: name of the file, of a model or of another detector's results.
+        bytes: size of the model; None where results do not tell it.
+        threads: of the interpreter; None for results.
         latency_ms: by step, see `edge_runtime.detector.latency`; None where it was not measured.
         training: the record of the training inside the file, if there is one.
         input_hw: None in reports of earlier versions.
         score_error: mean |score - float32's| of the detections that both show, in [0, 1]; of
             float32 itself, or without it, None.
+        peak_memory: most bytes resident in a process with this detector alone; None where it was
+            not measured.
+        name: of another detector, by its results.
         extra: other keys of the row.
     """
 
     variant: str | None
     file: str
-    bytes: int
-    threads: int
+    bytes: int | None
+    threads: int | None
     latency_ms: Mapping[str, Percentiles] | None
     training: Json | None
     accuracy: Accuracy
     input_hw: tuple[int, int] | None = None
     score_error: float | None = None
+    peak_memory: int | None = None
+    name: str | None = None
     extra: Json = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """The variant, else the name of the file."""
-        return self.variant or self.file
+        """The variant, else the name of the detector or of the file."""
+        return self.variant or self.name or self.file
+
+    @property
+    def megabytes(self) -> float | None:
+        """Size in 10⁶ bytes."""
+        return None if self.bytes is None else self.bytes / 1e6
 
     def median_ms(self, step: str) -> float | None:
         """Median latency of a step, if it was measured."""
@@ -117,7 +128,11 @@ class ModelRow:
             "latency_ms": None if times is None else {step: asdict(times[step]) for step in times},
             "training": self.training,
             **asdict(self.accuracy),
-            **({} if self.score_error is None else {"score_error": self.score_error}),
+            **{
+                key: value
+                for key in ("score_error", "peak_memory", "name")
+                if (value := getattr(self, key)) is not None
+            },
             **self.extra,
         }
 
@@ -136,6 +151,8 @@ class ModelRow:
             accuracy=Accuracy(**{key: content[key] for key in ACCURACY_KEYS}),
             input_hw=None if size is None else (size[0], size[1]),
             score_error=content.get("score_error"),
+            peak_memory=content.get("peak_memory"),
+            name=content.get("name"),
             extra=_without(content, {*known, *ACCURACY_KEYS}),
         )
 

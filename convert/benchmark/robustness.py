@@ -85,6 +85,7 @@ def measure_robustness(
     examples: Sequence[Example],
     class_names: Sequence[str],
     clean: Mapping[str, Accuracy],
+    class_places: Mapping[str, np.ndarray | None] | None = None,
 ) -> tuple[RobustnessRow, ...]:
     """Accuracy of two models under every condition; a picture is read once for all.
 
@@ -92,6 +93,7 @@ def measure_robustness(
         detectors: by variant, the reference first; set to the thresholds of
             `convert.benchmark.predict`.
         clean: by variant, what they reach on the pictures as they are.
+        class_places: by variant, see `convert.benchmark.predict.find`; None for none.
 
     Returns: a row for each condition, CLEAN first.
     """
@@ -103,7 +105,8 @@ def measure_robustness(
         for condition in CONDITIONS:
             changed = apply(condition, frame, example.image_id)
             for variant, detector in detectors.items():
-                found[condition, variant].append(find(detector, changed))
+                own_places = None if class_places is None else class_places[variant]
+                found[condition, variant].append(find(detector, changed, own_places))
     rows = {CLEAN: {variant: ApPair(each.ap, each.ap50) for variant, each in clean.items()}}
     for condition in CONDITIONS:
         rows[condition] = {}

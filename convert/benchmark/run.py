@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from convert.arguments import LATENCY_RUNS
 from convert.benchmark.agreement import PictureMatch, match_all, mean_score_error, summarize
+from convert.benchmark.class_names import are_of_one_training, match_classes
 from convert.benchmark.predict import find_all, use_accuracy_thresholds
 from convert.benchmark.report import (
     BenchmarkReport,
@@ -22,8 +23,11 @@ from convert.benchmark.report import (
     Percentiles,
     Thresholds,
 )
+from convert.benchmark.results_file import match_results, read_annotations, read_results
 from convert.benchmark.robustness import measure_robustness
-from convert.variants import VARIANT_MEMBER, VARIANTS
+from convert.variants import EXPORT_MEMBER, VARIANT_MEMBER, VARIANTS
+from edge_runtime.commands.bench import peak_memory
+from edge_runtime.commands.detector_flags import model_options
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.latency import measure
@@ -67,8 +71,15 @@ def run_benchmark(
     limit: int | None = None,
     command: str = "",
     robustness: bool = False,
+    family: str | None = None,
+    labels: Path | None = None,
+    results: Sequence[Path] = (),
+    results_annotations: Path | None = None,
 ) -> Comparison:
-    """Measure models on a split of a VOC folder.
+    """Measure models on a split of a labeled folder.
+
+    Models of other projects, or of other classes, are measured on the classes that the folder has,
+    matched by name.
 
     Accuracy counts guesses with the thresholds of `train.evaluation.coco`; latency is measured with
     the detector's default thresholds, as it will run. Where both of COMPARED are among the models,
@@ -80,30 +91,35 @@ def run_benchmark(
         limit: look at the first so many pictures only; None for all. Those that cannot be decoded
             are left out with a DataWarning.
         robustness: COMPARED on changed pictures, too.
+        family, labels: of the files of other projects, see `Detector`.
+        results: COCO results of other detectors, a row each, see
+            `convert.benchmark.results_file`; results_annotations: COCO file that their ids are of.
 
     Raises: ValueError, FileNotFoundError before the measuring starts, for a model or a split
         that does not fit; ImportError without an interpreter.
     """
-    detectors = [Detector(path, threads) for path in paths]
-    class_names = _common_class_names(detectors)
-    dataset = _load(data, split, class_names, limit)
-    examples = dataset.examples
+    detectors = [Detector(path, threads, **model_options(path, family, labels)) for path in paths]
+    dataset = _load(data, split, detectors, limit)
+    class_names, examples = dataset.class_names, dataset.examples
+    class_places = _class_places(detectors, class_names)
+    others = [_results_row(path, dataset, results_annotations) for path in results]
     frames = _latency_frames(examples)
     variants = [_variant(detector, frames[0]) for detector in detectors]
     places = _compared(variants, paths, needed=robustness)
     latency_thresholds = _thresholds(detectors[0])
     latencies = _latencies(detectors, frames, latency_runs)
     use_accuracy_thresholds(detectors)
-    found = find_all(detectors, examples)
+    found = find_all(detectors, examples, class_places)
     accuracies = [evaluate(examples, pictures, class_names) for pictures in found]
     matched = _match_reference(variants, examples, found, latency_thresholds.score)
-    models = map(_describe_model, detectors, variants, accuracies, latencies, matched)
+    memories = _peak_memories(detectors, frames[0], measured=latency_runs > 0)
+    models = map(_describe_model, detectors, variants, accuracies, latencies, matched, memories)
     report = BenchmarkReport(
         command=command,
         machine=describe_machine(),
         data=_describe_data(dataset, examples),
         thresholds=BenchmarkThresholds(latency_thresholds, _thresholds(detectors[0])),
-        models=tuple(sorted(models, key=_rank)),
+        models=(*sorted(models, key=_rank), *others),
         calibration=_calibration(detectors, variants),
     )
     matches = matched[places[COMPARED[1]]] if places else None
@@ -112,18 +128,32 @@ def run_benchmark(
     report = replace(report, agreement=summarize(matches, COMPARED, latency_thresholds.score))
     if robustness:
         pair = {variant: detectors[place] for variant, place in places.items()}
+        pair_places = {variant: class_places[place] for variant, place in places.items()}
         clean = {variant: accuracies[place] for variant, place in places.items()}
-        rows = measure_robustness(pair, examples, class_names, clean)
+        rows = measure_robustness(pair, examples, class_names, clean, pair_places)
         report = replace(report, robustness=rows)
     return Comparison(report, matches)
 
 
 def _load(
-    data: Path, split: str, class_names: tuple[str, ...], limit: int | None
+    data: Path, split: str, detectors: Sequence[Detector], limit: int | None
 ) -> DetectionDataset:
-    """The first pictures of a split, without those that would end the run half-way."""
+    """The first pictures of a split, without those that would end the run half-way.
+
+    Its classes are the detectors' where all are of one training, else the folder's.
+    """
+    class_names = detectors[0].class_names if are_of_one_training(detectors) else None
     dataset = load_dataset(data, split, class_names)
     return drop_undecodable(replace(dataset, examples=dataset.examples[:limit]))
+
+
+def _class_places(
+    detectors: Sequence[Detector], class_names: Sequence[str]
+) -> list[np.ndarray | None]:
+    """Places of each detector's classes among those of the data; None where they are the same."""
+    if are_of_one_training(detectors):
+        return [None] * len(detectors)
+    return [match_classes(detector, class_names) for detector in detectors]
 
 
 def _match_reference(
@@ -194,6 +224,7 @@ def _describe_model(
     accuracy: Accuracy,
     latency: Mapping[str, Percentiles] | None,
     matches: Sequence[PictureMatch] | None,
+    peak_memory: int | None,
 ) -> ModelRow:
     return ModelRow(
         variant=variant,
@@ -203,21 +234,43 @@ def _describe_model(
         latency_ms=latency,
         training=read_training(detector.path),
         accuracy=accuracy,
-        input_hw=detector.spec.input_hw,
+        input_hw=detector.input_hw,
         score_error=None if matches is None else mean_score_error(matches),
+        peak_memory=peak_memory,
     )
 
 
-def _common_class_names(detectors: Sequence[Detector]) -> tuple[str, ...]:
-    first = detectors[0]
-    for other in detectors[1:]:
-        if other.spec.class_names != first.spec.class_names:
-            raise ValueError(
-                "models of the same classes expected, got "
-                f"{', '.join(first.spec.class_names)} in {first.path} and "
-                f"{', '.join(other.spec.class_names)} in {other.path}; compare them in two runs"
-            )
-    return first.spec.class_names
+def _peak_memories(
+    detectors: Sequence[Detector], frame: np.ndarray, measured: bool
+) -> list[int | None]:
+    """Of each detector, in a process of its own that loads nothing else."""
+    if not measured:
+        return [None] * len(detectors)
+    return [
+        peak_memory(detector, frame.shape[:2])
+        for detector in tqdm(detectors, "memory", unit="model", leave=False, disable=None)
+    ]
+
+
+def _results_row(path: Path, dataset: DetectionDataset, annotations: Path | None) -> ModelRow:
+    """Accuracy of another detector's results, with the figures that it brings along."""
+    results = read_results(path)
+    ids = None if annotations is None else read_annotations(annotations)
+    found = match_results(results, dataset.examples, dataset.class_names, ids)
+    steps = {step: results.figures.get(f"{step}_ms") for step in ("inference", "end_to_end")}
+    latency = {step: Percentiles(ms, None) for step, ms in steps.items() if ms is not None}
+    size, memory = results.figures.get("size_mb"), results.figures.get("peak_memory_mb")
+    return ModelRow(
+        variant=None,
+        file=path.name,
+        bytes=None if size is None else round(1e6 * size),
+        threads=None,
+        latency_ms=latency or None,
+        training=None,
+        accuracy=evaluate(dataset.examples, found, dataset.class_names),
+        peak_memory=None if memory is None else round(1e6 * memory),
+        name=results.name,
+    )
 
 
 def _thresholds(detector: Detector) -> Thresholds:
@@ -225,10 +278,16 @@ def _thresholds(detector: Detector) -> Thresholds:
 
 
 def _variant(detector: Detector, frame: np.ndarray) -> str | None:
-    """As written at conversion; of another's file what its input or its name says."""
+    """As written at conversion; else what the input or the name says. None of another project.
+
+    A file that was exported for other tools has its form behind it: int8_postprocess.
+    """
     text = read_member(detector.path, VARIANT_MEMBER)
     if text is not None:
-        return text.strip()
+        form = read_member(detector.path, EXPORT_MEMBER)
+        return text.strip() if form is None else f"{text.strip()}_{form.strip()}"
+    if detector.spec is None:
+        return None
     if detector.preprocess(frame).dtype != np.float32:
         return "int8"
     return next((name for name in VARIANTS if detector.path.stem.endswith(name)), None)

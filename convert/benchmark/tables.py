@@ -65,17 +65,20 @@ def main_rows(report: BenchmarkReport) -> list[list[str]]:
     for title, key in ACCURACY_COLUMNS:
         heading += [title, "diff"] if key in DIFFERENCES else [title]
     heading.append("score error")
-    rows = [[*heading, "inference ms", "p90", "end to end ms", "p90", "threads", "file"]]
+    rows = [[*heading, "inference ms", "p90", "end to end ms", "p90", "memory MB"]]
+    rows[0] += ["threads", "file"]
     for model in report.models:
-        row = [model.variant or "", f"{model.bytes / 1e6:.2f}"]
+        row = [model.variant or model.name or "", _number(model.megabytes, 2)]
         for _, key in ACCURACY_COLUMNS:
             row.append(points(getattr(model.accuracy, key)))
             if key in DIFFERENCES:
                 row.append(_difference(model, reference, key))
         row.append("" if model.score_error is None else f"{model.score_error:.4f}")
         for step in ("inference", "end_to_end"):
-            row += [_milliseconds(model.median_ms(step)), _milliseconds(model.p90_ms(step))]
-        rows.append([*row, str(model.threads), model.file])
+            row += [_number(model.median_ms(step), 2), _number(model.p90_ms(step), 2)]
+        memory = None if model.peak_memory is None else model.peak_memory / 1e6
+        threads = "" if model.threads is None else str(model.threads)
+        rows.append([*row, _number(memory, 0), threads, model.file])
     return rows
 
 
@@ -142,5 +145,5 @@ def _difference(model: ModelRow, reference: ModelRow | None, key: str) -> str:
     return signed_points(minus(getattr(model.accuracy, key), getattr(reference.accuracy, key)))
 
 
-def _milliseconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def _number(value: float | None, decimals: int) -> str:
+    return "" if value is None else f"{value:.{decimals}f}"

@@ -23,6 +23,7 @@ from edge_runtime.arguments import (
     whole_number,
     whole_numbers,
 )
+from edge_runtime.commands.detector_flags import MODEL_HELP, add_model_arguments, model_options
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.interpreter import available_cores
 from edge_runtime.detector.latency import STEPS, WARM_UP_RUNS, measure
@@ -63,7 +64,7 @@ def add_parser(subparsers: SubParsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("models", metavar="MODEL", nargs="+", help=".tflite files of this project")
+    add("models", metavar="MODEL", nargs="+", help=f"{MODEL_HELP}; several are compared")
     add(
         "--threads",
         type=whole_numbers(1),
@@ -84,6 +85,7 @@ def add_parser(subparsers: SubParsers) -> None:
         metavar="N",
         help="runs before, which do not count (default: %(default)s)",
     )
+    add_model_arguments(parser)
     image = parser.add_mutually_exclusive_group()
     image.add_argument(
         "--size",
@@ -104,7 +106,12 @@ def run(args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     threads = args.threads or range(1, available_cores() + 1)
     frame = noise(args.size) if args.image is None else read_image(args.image)
-    report = run_bench(args.models, threads, frame, args.runs, args.warmup, _say)
+    detectors = [
+        Detector(model, count, **model_options(model, args.family, args.labels))
+        for model in args.models
+        for count in threads
+    ]
+    report = run_bench(detectors, frame, args.runs, args.warmup, _say)
     report["frame"] = "noise" if args.image is None else args.image.name
     print(format_bench(report))
     print()
@@ -120,14 +127,13 @@ def _say(text: str) -> None:
 
 
 def run_bench(
-    models: Sequence[str],
-    threads: Sequence[int],
+    detectors: Sequence[Detector],
     frame: np.ndarray,
     runs: int,
     warm_up_runs: int,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict:
-    """Measure every model with every number of threads, side by side.
+    """Measure detectors side by side: every model with every number of threads.
 
     Args:
         frame: (H, W, 3) RGB uint8.
@@ -137,9 +143,7 @@ def run_bench(
         "temperature_c" {"before", "after"}, "throttled" (what was, at any time of the run; None
         where the board does not say) and "rows", one for each model and number of threads:
         "model", "input_hw", "bytes", "threads", "ms" as `latency.measure`, "peak_memory_bytes".
-    Raises: before anything is measured, as `Detector`, for a model that cannot be run.
     """
-    detectors = [Detector(model, count) for model in models for count in threads]
     rows = [_describe(detector) for detector in detectors]
     for number, (detector, row) in enumerate(zip(detectors, rows, strict=True)):
         say(f"memory, {number + 1} of {len(rows)}")
@@ -201,7 +205,8 @@ class ThermalMonitor:
 
 def peak_memory(detector: Detector, frame_hw: tuple[int, int]) -> int | None:
     """Bytes of a process that looks at a few frames with this model; None if it cannot be told."""
-    words = (detector.path, detector.num_threads, *frame_hw)
+    words = [detector.path, detector.num_threads, *frame_hw, detector.family.name]
+    words += [] if detector.labels is None else [detector.labels]
     command = [sys.executable, "-c", MEMORY_CHILD, *map(str, words)]
     try:
         done = subprocess.run(
@@ -212,9 +217,11 @@ def peak_memory(detector: Detector, frame_hw: tuple[int, int]) -> int | None:
         return None
 
 
-def print_peak_memory(path: str, threads: str, height: str, width: str) -> None:
+def print_peak_memory(
+    path: str, threads: str, height: str, width: str, family: str, labels: str | None = None
+) -> None:
     """Work of the child process: prints the bytes of its peak memory."""
-    detector = Detector(path, int(threads))
+    detector = Detector(path, int(threads), family=family, labels=labels)
     frame = noise((int(width), int(height)))
     for _ in range(MEMORY_RUNS):
         detector.detect(frame)
@@ -230,7 +237,7 @@ def noise(size_wh: tuple[int, int]) -> np.ndarray:
 def _describe(detector: Detector) -> dict:
     return {
         "model": str(detector.path),
-        "input_hw": list(detector.spec.input_hw),
+        "input_hw": list(detector.input_hw),
         "bytes": detector.path.stat().st_size,
         "threads": detector.num_threads,
     }

@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 from edge_runtime.arguments import PROGRAM, SubParsers, run_command
-from edge_runtime.detector.detector import Detector
+from edge_runtime.commands.detector_flags import (
+    MODEL_HELP,
+    add_detector_arguments,
+    load_detector,
+)
 from edge_runtime.detector.latency import timed_detect
 from edge_runtime.exports.base import Job, Picture
 from edge_runtime.exports.registry import FORMATS
@@ -44,7 +48,7 @@ def add_parser(subparsers: SubParsers) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a .tflite file of this project")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP, BMP or TIFF")
     parser.add_argument(
         "--format",
@@ -64,41 +68,6 @@ def add_parser(subparsers: SubParsers) -> None:
     parser.set_defaults(run=run)
 
 
-def add_detector_arguments(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """The arguments of a `Detector`, the same for every command that has one."""
-    parser.add_argument(
-        "--score-threshold",
-        type=float,
-        default=0.5,
-        metavar="T",
-        help="keep a detection if its score >= T, 0 to 1 (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--iou-threshold",
-        type=float,
-        default=0.45,
-        metavar="T",
-        help="of two boxes of a class, drop the worse if IoU > T, 0 to 1 (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--max-detections",
-        type=int,
-        default=100,
-        metavar="N",
-        help="the most in a picture (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="of the interpreter (default: all cores)"
-    )
-
-
-def load_detector(args: argparse.Namespace) -> Detector:
-    """The detector that `add_detector_arguments` and MODEL describe. Raises: as `Detector`."""
-    return Detector(
-        args.model, args.threads, args.score_threshold, args.iou_threshold, args.max_detections
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Detect in every image; a bad one is named on stderr and the others go on.
 
@@ -111,8 +80,8 @@ def _detect(args: argparse.Namespace) -> int:
     if args.coco_annotations is not None and args.format != "coco":
         raise ValueError("--coco-annotations does nothing without --format coco; add it")
     detector = load_detector(args)
-    names = detector.spec.class_names
-    writer = FORMATS[args.format](Job(args.images, names, args.out, args.coco_annotations))
+    job = Job(args.images, detector.class_names, args.out, args.coco_annotations)
+    writer = FORMATS[args.format](job)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
     failed = 0

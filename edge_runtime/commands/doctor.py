@@ -6,8 +6,10 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from edge_runtime.arguments import SubParsers
+from edge_runtime.commands.detector_flags import add_model_arguments
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, look
 
 DESCRIPTION = """\
@@ -28,13 +30,14 @@ def add_parser(subparsers: SubParsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .tflite file to try as well")
+    add_model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="the same for programs")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look, and print what was found. Returns: the exit status."""
-    checks = look(all_checks(args.model))
+    checks = look(all_checks(args.model, args.family, args.labels))
     if args.json:
         print(json.dumps({"checks": [asdict(check) for check in checks]}, indent=2))
     else:
@@ -42,15 +45,17 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(check.status == FAIL for check in checks) else 0
 
 
-def all_checks(model: str | None) -> list[tuple[str, Callable[[], Check]]]:
-    """(name, check) in the order of the report."""
+def all_checks(
+    model: str | None, family: str | None = None, labels: Path | None = None
+) -> list[tuple[str, Callable[[], Check]]]:
+    """(name, check) in the order of the report; family and labels as in `Detector`."""
     from edge_runtime.doctor import board_checks, software_checks
 
     return [
         ("Python", software_checks.check_python),
         ("numpy", software_checks.check_numpy),
         ("interpreter", software_checks.check_interpreter),
-        ("model", lambda: software_checks.check_model(model)),
+        ("model", lambda: software_checks.check_model(model, family, labels)),
         ("OpenCV", software_checks.check_opencv),
         ("paho-mqtt", software_checks.check_mqtt),
         ("colours", software_checks.check_colors),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_runtime.arguments import CURABLE, PROGRAM, SubParsers, run_command
+from edge_runtime.commands.detector_flags import MODEL_HELP
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.service.accounts import Account, find_account, first_unreadable
 from edge_runtime.service.flags import (
@@ -67,7 +68,7 @@ def add_parser(subparsers: SubParsers) -> None:
     add("--user", action="store_true", help="a unit of your own, without sudo and less locked in")
     add("--out", metavar="FILE", type=Path, help="write the unit there and nothing else")
     add("--dry-run", action="store_true", help="print the unit and write nothing")
-    add("model", metavar="MODEL", help="a .tflite file of this project")
+    add("model", metavar="MODEL", help=MODEL_HELP)
     add("flags", metavar="FLAGS OF run", nargs=argparse.REMAINDER, help="see edge-runtime run -h")
     parser.set_defaults(run=run)
 

@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from edge_runtime.arguments import PROGRAM, SubParsers
-from edge_runtime.commands.detect import add_detector_arguments, load_detector
+from edge_runtime.commands.detector_flags import (
+    MODEL_HELP,
+    add_detector_arguments,
+    load_detector,
+)
 from edge_runtime.pipeline.pipeline import Pipeline
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
 from edge_runtime.pipeline.stats import Stats
@@ -40,7 +44,7 @@ def add_parser(subparsers: SubParsers) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a .tflite file of this project")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     add_source_arguments(parser.add_argument_group("source"))
     detector = parser.add_argument_group("detector")
     add_detector_arguments(detector)
@@ -128,7 +132,8 @@ def make_source(
 ) -> Source:
     """The source that the flags describe, not yet opened. Raises: as `open_source`."""
     options = SourceOptions(
-        input_hw=detector.spec.input_hw,
+        input_hw=detector.input_hw,
+        keeps_aspect=detector.keeps_aspect,
         needs_image=any(sink.needs_image for sink in sinks),
         size_wh=args.size,
         max_fps=args.max_fps,

@@ -1,4 +1,4 @@
-"""Detector: a .tflite file with its spec, ready to find objects in frames."""
+"""Detector: a .tflite file of any known family, ready to find objects in frames."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.detector.anchors import make_anchors
-from edge_runtime.detector.calibration_record import check_calibration
+from edge_runtime.detector.adapters.base import Family, Thresholds
+from edge_runtime.detector.adapters.registry import open_adapter
 from edge_runtime.detector.detections import Detections
-from edge_runtime.detector.interpreter import Network
-from edge_runtime.detector.postprocess import FLOAT, decode_outputs
-from edge_runtime.detector.preprocess import preprocess
-from edge_runtime.detector.spec import SpecError, read_spec
+from edge_runtime.detector.spec import DetectorSpec
 
 
 class Detector:
@@ -23,9 +20,9 @@ class Detector:
 
     Attributes:
         path: of the model file.
-        spec: the `DetectorSpec` inside it.
         runtime: the interpreter in use; str() of it gives name and version.
         num_threads: of the interpreter.
+        labels: the label file that was given; None for the names that the file has.
 
     Example:
         >>> detector = Detector("models/digits_int8.tflite")  # doctest: +SKIP
@@ -40,18 +37,24 @@ class Detector:
         score_threshold: float = 0.5,
         iou_threshold: float = 0.45,
         max_detections: int = 100,
+        family: str | None = None,
+        labels: str | Path | None = None,
     ) -> None:
-        """Load a .tflite file that carries a spec.
+        """Load a .tflite file.
 
         Args:
             num_threads: at least 1; None for all cores that this process may use.
             score_threshold: keep a detection if its score >= it; in [0, 1].
-            iou_threshold: of two boxes of a class, drop the worse if IoU > it; in [0, 1].
+            iou_threshold: of two boxes of a class, drop the worse if IoU > it; in [0, 1]. Files
+                that suppress inside, by a threshold of their own, do not heed it.
             max_detections: in a frame, at least 1.
+            family: name of the family, see `edge_runtime.detector.adapters.registry`; None for
+                what the file itself says.
+            labels: file of class names for a file that has none, or instead of them.
 
-        Raises: FileNotFoundError; SpecError if the file has no spec, does not fit it, or was
-            calibrated on images prepared otherwise than here; ValueError for other files and for
-            arguments out of range; ImportError without an interpreter.
+        Raises: FileNotFoundError; SpecError if the file does not fit the spec inside it, or was
+            calibrated on images prepared otherwise than here; ValueError for files that cannot be
+            read as detectors and for arguments out of range; ImportError without an interpreter.
         """
         if num_threads is not None:
             _check_count("num_threads", num_threads)
@@ -59,14 +62,42 @@ class Detector:
         self.iou_threshold = iou_threshold
         self.max_detections = max_detections
         self.path = Path(path)
-        self.spec = read_spec(path)
-        self._anchors = make_anchors(self.spec)
-        self._network = Network(path, num_threads)
+        self._adapter = open_adapter(self.path, num_threads, family, labels)
+        self._network = self._adapter.network
         self.runtime = self._network.runtime
         self.num_threads = self._network.num_threads
-        self._check_tensors()
-        tensor = self._network.input
-        check_calibration(path, self.spec, tensor.dtype, tensor.quantization)
+        self.labels = None if labels is None else Path(labels)
+        self._picture_hw: tuple[int, int] | None = None
+
+    @property
+    def family(self) -> Family:
+        """What kind of file it is, and in one line how it is read."""
+        return self._adapter.family
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; a class id is an index into them."""
+        return self._adapter.class_names
+
+    @property
+    def unused_names(self) -> frozenset[str]:
+        """Those of `class_names` that only stand for a number that no class has."""
+        return self._adapter.unused
+
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """Height and width of the network's input in pixels."""
+        return self._adapter.input_hw
+
+    @property
+    def keeps_aspect(self) -> bool:
+        """Whether pictures are scaled by one factor and padded, not stretched."""
+        return self._adapter.keeps_aspect
+
+    @property
+    def spec(self) -> DetectorSpec | None:
+        """The spec inside a file of this project; None for those of others."""
+        return self._adapter.spec
 
     @property
     def score_threshold(self) -> float:
@@ -107,60 +138,30 @@ class Detector:
         return self.postprocess(self.invoke(self.preprocess(frame)), frame.shape[:2])
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
-        """(H, W, 3) RGB uint8 → the network's input (1, input_h, input_w, 3), in its dtype."""
-        tensor = self._network.input
-        return preprocess(frame, self.spec, tensor.dtype, tensor.quantization)
+        """(H, W, 3) RGB uint8 → the network's input, with batch, in its dtype."""
+        tensor = self._adapter.preprocess(frame)
+        self._picture_hw = frame.shape[0], frame.shape[1]
+        return tensor
 
-    def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Run the network: logits (N, C + 1) and offsets (N, 4), in the file's own dtypes."""
-        outputs = self._network.invoke(input_tensor)
-        return outputs["logits"][0], outputs["offsets"][0]
+    def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Run the network: its outputs as the family has them, without batch, in their own dtypes.
 
-    def postprocess(
-        self, raw: tuple[np.ndarray, np.ndarray], frame_hw: tuple[int, int]
-    ) -> Detections:
-        """Outputs of `invoke` → `Detections` in a frame of height and width `frame_hw`."""
-        boxes, scores, class_ids = decode_outputs(
-            *raw,
-            self._anchors,
-            self.spec.variances,
-            self.score_threshold,
-            self.iou_threshold,
-            self.max_detections,
-            self._network.outputs["logits"].quantization or FLOAT,
-            self._network.outputs["offsets"].quantization or FLOAT,
+        Of a file of this project: logits (N, C + 1) and offsets (N, 4).
+        """
+        return self._adapter.invoke(input_tensor)
+
+    def postprocess(self, raw: tuple[np.ndarray, ...], frame_hw: tuple[int, int]) -> Detections:
+        """Outputs of `invoke` → `Detections` in a frame of height and width `frame_hw`.
+
+        The frame is the picture of the last `preprocess`, which may have been a smaller copy.
+        """
+        thresholds = Thresholds(self.score_threshold, self.iou_threshold, self.max_detections)
+        boxes, scores, class_ids = self._adapter.decode(
+            raw, self._picture_hw or frame_hw, thresholds
         )
         height, width = frame_hw
         pixels = boxes * np.asarray([width, height, width, height], dtype=np.float32)
-        return Detections(pixels, scores, class_ids, self.spec.class_names)
-
-    def _check_tensors(self) -> None:
-        network, spec = self._network, self.spec
-        anchors = len(self._anchors)
-        found = {**network.outputs, "input": network.input}
-        expected = {
-            "input": (1, *spec.input_hw, 3),
-            "logits": (1, anchors, spec.num_classes + 1),
-            "offsets": (1, anchors, 4),
-        }
-        for name, shape in expected.items():
-            if name not in found:
-                raise SpecError(
-                    f"{self.path}: an output named {name!r} expected, "
-                    f"found {sorted(network.outputs)}; convert again with `python -m convert`"
-                )
-            tensor = found[name]
-            if tensor.shape != shape:
-                raise SpecError(
-                    f"{self.path}: its spec wants {name} of shape {shape}, found {tensor.shape}; "
-                    "spec and network are not of one model: convert again"
-                )
-            integer = tensor.dtype in (np.int8, np.uint8, np.int16)
-            if tensor.dtype != np.float32 and not (integer and tensor.quantization is not None):
-                raise SpecError(
-                    f"{self.path}: {name} must be float32 or quantised to 8 or 16 bits, "
-                    f"found {np.dtype(tensor.dtype).name}; convert again with `python -m convert`"
-                )
+        return Detections(pixels, scores, class_ids, self.class_names)
 
 
 def _fraction(name: str, value: float) -> float:

@@ -19,6 +19,7 @@ from edge_runtime.detector.spec import SpecError, read_member
 RUNTIME_VERSION_MEMBER = "min_runtime_version.txt"  # in TensorFlow's numbering
 
 LITERT = "ai-edge-litert"
+NO_REASON = "it says not why; too little memory, perhaps"
 
 # (distribution, module, attribute path of the class), best first: LiteRT is the maintained one.
 CANDIDATES = (
@@ -124,14 +125,17 @@ class Network:
         runtime: which interpreter runs it.
         num_threads: that the interpreter was given.
         input: the `Tensor` of the only input.
-        outputs: signature name → `Tensor`.
+        outputs: signature name → `Tensor`; without a signature, the tensor's own name.
     """
 
-    def __init__(self, path: str | Path, num_threads: int | None = None) -> None:
+    def __init__(
+        self, path: str | Path, num_threads: int | None = None, content: bytes | None = None
+    ) -> None:
         """Load a model.
 
         Args:
             num_threads: at least 1; None for all cores that this process may use.
+            content: of another maker's file, read before; the file may have been replaced since.
 
         Raises: FileNotFoundError; ImportError if no interpreter works; ValueError (SpecError
             where it is the model's interface) if the file cannot be run.
@@ -139,35 +143,36 @@ class Network:
         self.path = Path(path)
         self.num_threads = available_cores() if num_threads is None else num_threads
         self.runtime = find_runtime()
-        check_runtime_version(self.runtime, self.path)
-        self._interpreter = self._open()
+        if content is None:
+            check_runtime_version(self.runtime, self.path)
+            content = self.path.read_bytes()
+        self._interpreter = self._open(content)
         try:
             inputs, self.outputs = self._signature()
             self._interpreter.allocate_tensors()
         except RuntimeError as error:  # an operator the interpreter lacks, for one
             raise ValueError(
-                f"{self.path}: {self.runtime} cannot run it: {_one_line(error)}; "
-                "convert again with `python -m convert`"
+                f"{self.path}: {self.runtime} cannot run it: {_one_line(error) or NO_REASON}; "
+                "convert or export it again"
             ) from error
         if len(inputs) != 1:
             raise SpecError(f"{self.path}: one input expected, found {sorted(inputs)}")
         (self.input,) = inputs.values()
 
-    def _open(self) -> Any:
+    def _open(self, content: bytes) -> Any:
         """The runtime's own interpreter with the file loaded."""
-        with self.path.open("rb") as file:
-            if file.read(8)[4:] != b"TFL3":
-                raise ValueError(
-                    f"{self.path} is not a TFLite file; convert a .keras one with "
-                    "`python -m convert`, or copy the file again"
-                )
+        if content[4:8] != b"TFL3":
+            raise ValueError(
+                f"{self.path} is not a TFLite file; convert a .keras one with "
+                "`python -m convert`, or copy the file again"
+            )
         try:
             with warnings.catch_warnings():  # TensorFlow's says only that LiteRT is newer
                 warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
                 # Not by its path: the interpreter would map the file, and overwriting it in place
                 # would kill the process (SIGBUS) that maps it.
                 return self.runtime.interpreter_class(
-                    model_content=self.path.read_bytes(), num_threads=self.num_threads
+                    model_content=content, num_threads=self.num_threads
                 )
         except (SystemError, ImportError, AttributeError) as error:
             # Built against NumPy 1; under NumPy 2 it fails here, in words that hide the reason.
@@ -190,10 +195,15 @@ class Network:
         each time, and while one is alive the interpreter itself refuses to work.
         """
         names = list(self._interpreter.get_signature_list())
+        if not names:
+            return (
+                _tensors(_by_own_name(self._interpreter.get_input_details())),
+                _tensors(_by_own_name(self._interpreter.get_output_details())),
+            )
         if len(names) != 1:
             raise SpecError(
                 f"{self.path}: one signature expected, found {names}; "
-                "convert again with `python -m convert`"
+                "convert or export it again with one"
             )
         runner = self._interpreter.get_signature_runner(names[0])
         return _tensors(runner.get_input_details()), _tensors(runner.get_output_details())
@@ -206,6 +216,12 @@ class Network:
             name: self._interpreter.get_tensor(tensor.index)
             for name, tensor in self.outputs.items()
         }
+
+
+def _by_own_name(details: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    named = {str(detail["name"]): detail for detail in details}
+    # Two of one name are told apart by their numbers.
+    return named if len(named) == len(details) else {str(d["index"]): d for d in details}
 
 
 def _tensors(details: dict[str, dict[str, Any]]) -> dict[str, Tensor]:

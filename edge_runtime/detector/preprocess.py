@@ -42,6 +42,30 @@ def resize(frame: np.ndarray, input_hw: tuple[int, int]) -> np.ndarray:
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
+def fitted_hw(picture_hw: tuple[int, int], input_hw: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a picture that is scaled by one factor until it just fits an input."""
+    factor = min(side / whole for side, whole in zip(input_hw, picture_hw, strict=True))
+    height, width = (max(1, round(whole * factor)) for whole in picture_hw)
+    return min(height, input_hw[0]), min(width, input_hw[1])
+
+
+def letterbox_corner(fitted: tuple[int, int], input_hw: tuple[int, int]) -> tuple[int, int]:
+    """(top, left) of a fitted picture in the middle of an input; an odd pixel goes below, right."""
+    return (input_hw[0] - fitted[0]) // 2, (input_hw[1] - fitted[1]) // 2
+
+
+def letterbox(frame: np.ndarray, input_hw: tuple[int, int], pad: int) -> np.ndarray:
+    """Scale (H, W, 3) uint8 by one factor into (input_h, input_w, 3), with bars of `pad` around."""
+    fitted = fitted_hw((frame.shape[0], frame.shape[1]), input_hw)
+    image = resize(frame, fitted)
+    if fitted == tuple(input_hw):
+        return image
+    top, left = letterbox_corner(fitted, input_hw)
+    boxed = np.full((*input_hw, 3), pad, np.uint8)
+    boxed[top : top + fitted[0], left : left + fitted[1]] = image
+    return boxed
+
+
 def pixel_table(
     spec: DetectorSpec, dtype: DTypeLike = np.float32, quantization: tuple[float, int] | None = None
 ) -> np.ndarray:
@@ -50,13 +74,20 @@ def pixel_table(
     Args:
         quantization: (scale, zero point) of an integer input; None for a float one.
     """
-    values: np.ndarray = (np.arange(256, dtype=np.float64) - spec.pixel_mean) * spec.pixel_scale
+    values = (np.arange(256, dtype=np.float64) - spec.pixel_mean) * spec.pixel_scale
+    return quantize(values, dtype, quantization)
+
+
+def quantize(
+    values: np.ndarray, dtype: DTypeLike, quantization: tuple[float, int] | None
+) -> np.ndarray:
+    """Numbers as a tensor of `dtype` and (scale, zero point) holds them; None for a float one."""
     if quantization is None:
         return values.astype(dtype)
     scale, zero_point = quantization
     limits = np.iinfo(np.dtype(dtype))
-    table: np.ndarray = np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max)
-    return table.astype(dtype)
+    steps: np.ndarray = np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max)
+    return steps.astype(dtype)
 
 
 def pixel_range(spec: DetectorSpec) -> tuple[float, float]:

@@ -52,14 +52,17 @@ def check_interpreter() -> Check:
         return failed("interpreter", error)
 
 
-def check_model(path: str | None) -> Check:
-    """The model: the interpreter is new enough for it, loads it and runs it."""
+def check_model(path: str | None, family: str | None = None, labels: Path | None = None) -> Check:
+    """The model: the interpreter is new enough for it, loads it and runs it.
+
+    family, labels: as in `Detector`.
+    """
     if path is None:
         return Check("model", NONE, "none named", "edge-runtime doctor MODEL tries it")
     try:
         check_runtime_version(find_runtime(), path)
-        detector = Detector(path)
-        height, width = detector.spec.input_hw
+        detector = Detector(path, family=family, labels=labels)
+        height, width = detector.input_hw
         frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
         timed_detect(detector, frame)  # the first pays for much that the others do not
         milliseconds = timed_detect(detector, frame)[1]["inference"]
@@ -69,8 +72,8 @@ def check_model(path: str | None) -> Check:
     return Check(
         "model",
         OK,
-        f"{Path(path).name}: {width}x{height}, {detector.spec.num_classes} classes, "
-        f"{milliseconds} ms with {threads}",
+        f"{Path(path).name}: {width}x{height}, {len(detector.class_names)} classes, "
+        f"{milliseconds} ms with {threads}; {detector.family}",
     )
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.latency import timed_detect
-from edge_runtime.detector.spec import DetectorSpec
 from edge_runtime.frame import Frame, Result
 from edge_runtime.pipeline.snapshot import ModelState
 
@@ -54,15 +53,23 @@ class ReloadingDetector:
         self.detector = self._loaded()
 
     @property
-    def spec(self) -> DetectorSpec:
-        """Spec of the detector in use."""
-        return self.detector.spec
+    def input_hw(self) -> tuple[int, int]:
+        """Height and width of the input of the detector in use."""
+        return self.detector.input_hw
+
+    @property
+    def keeps_aspect(self) -> bool:
+        """Whether the detector in use wants pictures that are not stretched."""
+        return self.detector.keeps_aspect
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Class names that are reported, in the model's order."""
-        names = self.spec.class_names
-        return tuple(name for name in names if self._classes is None or name in self._classes)
+        """Class names that are reported, in the model's order, each once."""
+        names = dict.fromkeys(self.detector.class_names)
+        wanted = names if self._classes is None else self._classes
+        return tuple(
+            name for name in names if name in wanted and name not in self.detector.unused_names
+        )
 
     def detect(self, frame: Frame) -> Result:
         """Detections in a frame; boxes are in pixels of `frame.hw`."""
@@ -108,14 +115,14 @@ class ReloadingDetector:
         try:
             detector = self._load()
             # Damage in the middle of a file shows with the first image only.
-            detector.detect(np.zeros((*detector.spec.input_hw, 3), np.uint8))
+            detector.detect(np.zeros((*detector.input_hw, 3), np.uint8))
         except (OSError, ValueError, ImportError):
             raise
         except Exception as error:  # what zip files and interpreters make of damage is many things
             raise ValueError(
                 f"{self._path} is damaged ({type(error).__name__}: {error}); copy it again"
             ) from error
-        names = detector.spec.class_names
+        names = detector.class_names
         unknown = [name for name in self._classes or () if name not in names]
         if unknown:
             raise ValueError(
@@ -128,7 +135,7 @@ class ReloadingDetector:
         if self._classes is None:
             return found
         names = found.class_names
-        ids = [names.index(name) for name in self._classes]
+        ids = [number for number, name in enumerate(names) if name in self._classes]
         keep = np.isin(found.class_ids, ids)
         return Detections(found.boxes[keep], found.scores[keep], found.class_ids[keep], names)
 

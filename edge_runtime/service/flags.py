@@ -40,8 +40,9 @@ def check_flags(model: str, flags: Sequence[str]) -> argparse.Namespace:
 
 
 def read_files(run_args: argparse.Namespace) -> Iterable[Path]:
-    """Absolute paths of what a run reads besides its model: a token, a password, certificates."""
-    return [path for sink in SINKS for path in sink.read_files(run_args)]
+    """Absolute paths of what a run reads besides its model: labels, a password, certificates."""
+    labels = [] if run_args.labels is None else [run_args.labels.absolute()]
+    return labels + [path for sink in SINKS for path in sink.read_files(run_args)]
 
 
 def written_folders(run_args: argparse.Namespace) -> Iterable[Path]:

@@ -29,6 +29,7 @@ class SourceOptions:
         rotate: 0 or 180 degrees, for a camera that hangs upside down.
         stall_after: seconds without a frame after which a camera counts as stalled.
         wait: whether a camera that is not there at the start is waited for.
+        keeps_aspect: whether the network wants pictures scaled by one factor, not stretched.
     """
 
     input_hw: tuple[int, int]
@@ -40,6 +41,7 @@ class SourceOptions:
     rotate: int = 0
     stall_after: float = 5.0
     wait: bool = False
+    keeps_aspect: bool = False
 
 
 class Source:

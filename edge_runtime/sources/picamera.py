@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.preprocess import fitted_hw, resize
 from edge_runtime.frame import Frame
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.system.optional_imports import require
@@ -41,7 +41,8 @@ class PiCamera(Source):
     """ "picamera2" or "picamera2:N". Belongs into a process of its own: it may hang for ever.
 
     Where no image is needed only the "lores" stream is read, which the camera's processor makes
-    of the network's size: the same view as the image's, stretched as `preprocess` does.
+    of the network's size: the same view as the image's, stretched as `preprocess` does, or scaled
+    by one factor where the network wants that.
     """
 
     live = True
@@ -92,7 +93,8 @@ class PiCamera(Source):
         camera, options = self._camera, self.options
         width, height = options.size_wh or DEFAULT_SIZE_WH
         main_wh = (width & ~1, height & ~1)
-        lores_wh = (options.input_hw[1] & ~1, options.input_hw[0] & ~1)
+        small_hw = self._small_hw(main_wh)
+        lores_wh = (small_hw[1] & ~1, small_hw[0] & ~1)
         fits = lores_wh[0] <= main_wh[0] and lores_wh[1] <= main_wh[1]
         flip = options.rotate == 180
         return camera.create_video_configuration(
@@ -107,6 +109,11 @@ class PiCamera(Source):
             encode=None,
             queue=False,  # the next frame to come, not one that waited
         )
+
+    def _small_hw(self, main_wh: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) of the picture for the network."""
+        input_hw = self.options.input_hw
+        return fitted_hw(main_wh[::-1], input_hw) if self.options.keeps_aspect else input_hw
 
     def _controls(self, libcamera: Any) -> dict[str, Any]:
         known = self._camera.camera_controls
@@ -130,7 +137,7 @@ class PiCamera(Source):
         rgb = {name: self._to_rgb(name, buffer) for name, buffer in buffers.items()}
         small = rgb.get("lores")
         if small is not None:  # where the network's size is odd, or the camera adjusted it
-            small = resize(small, self.options.input_hw)
+            small = resize(small, self._small_hw((width, height)))
         return Frame((height, width), captured_at, moment, number, rgb.get("main"), small)
 
     def _to_rgb(self, name: str, buffer: np.ndarray) -> np.ndarray:

@@ -178,7 +178,7 @@ def test_two_pictures_of_one_stem_are_refused_before_the_work(model, picture, tm
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no model file at"), (b"", "found none"), (b"\x1c\0\0\0TFL3", "found none")],
+    [(None, "no model file at"), (b"", "not a TFLite"), (b"\x1c\0\0\0TFL3", "is damaged")],
 )
 def test_bad_model_is_one_line_and_status_2(content, message, picture, tmp_path, capsys):
     path = tmp_path / "bad.tflite"

@@ -8,16 +8,15 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.isolated.shared_frames import Layout
+from edge_runtime.system.child_process import child_command, child_environment
 
 POLL_SECONDS = 0.1
 ENDING_SECONDS = 0.5  # for a worker to close its camera, a little more than it gives itself
@@ -133,24 +132,11 @@ class WorkerClient:
 
 
 def _start(channel: int, memory: int) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "edge_runtime.sources.isolated.worker",
-        str(channel),
-        str(memory),
-    ]
-    environment = {
-        **os.environ,
-        # It shall import the very modules that this process would, and nothing from a folder that
-        # only happens to be the current one.
-        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-        "PYTHONSAFEPATH": "1",
-    }
+    command = child_command("edge_runtime.sources.isolated.worker", str(channel), str(memory))
     return subprocess.Popen(
         command,
         pass_fds=(channel, memory),
-        env=environment,
+        env=child_environment(),
         stdin=subprocess.DEVNULL,
         stdout=2,  # libraries print there, and results may go to our own
         start_new_session=True,  # Ctrl-C in a terminal is not for it

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.preprocess import (
+    fitted_hw,
     holds_pixels,
+    letterbox,
     pixel_quantization,
     pixel_table,
     preprocess,
@@ -105,3 +107,28 @@ def test_a_view_of_a_frame_is_accepted():
 def test_wrong_frames_name_the_cure(frame, error, cure):
     with pytest.raises(error, match=cure):
         preprocess(frame, SPEC)
+
+
+@pytest.mark.parametrize(
+    ("picture_hw", "input_hw", "fitted"),
+    [
+        ((100, 200), (64, 64), (32, 64)),
+        ((200, 100), (64, 64), (64, 32)),
+        ((20, 10), (64, 64), (64, 32)),  # made larger as well
+        ((64, 96), (64, 96), (64, 96)),
+        ((1000, 3), (64, 64), (64, 1)),
+        ((1080, 1920), (640, 640), (360, 640)),
+    ],
+)
+def test_a_picture_of_one_factor_just_fits(picture_hw, input_hw, fitted):
+    assert fitted_hw(picture_hw, input_hw) == fitted
+
+
+def test_letterbox_is_the_picture_between_bars():
+    frame = np.full((10, 30, 3), 7, np.uint8)
+    boxed = letterbox(frame, (31, 60), 114)
+    # 20 x 60: of the 11 rows that are left, the odd one lies below.
+    assert (boxed[5:25] == 7).all() and (boxed[:5] == 114).all() and (boxed[25:] == 114).all()
+    upright = letterbox(frame.swapaxes(0, 1), (60, 31), 0)
+    assert (upright[:, 5:25] == 7).all() and not upright[:, 25:].any()
+    assert letterbox(frame, (20, 60), 114).min() == 7  # no bars where none are needed

@@ -68,7 +68,7 @@ def test_a_whole_report_as_text_and_as_json():
 def test_exit_status_is_that_of_the_worst(monkeypatch, capsys):
     for status, code in ((OK, 0), (WARN, 0), (NONE, 0), (FAIL, 1)):
         check = Check("thing", status, "what is there", "do this")
-        monkeypatch.setattr(doctor_command, "all_checks", lambda m, c=check: [("t", lambda: c)])
+        monkeypatch.setattr(doctor_command, "all_checks", lambda *_, c=check: [("t", lambda: c)])
         assert main(["doctor"]) == code
         said = capsys.readouterr().out
         assert doctor_command.MARKS[status] in said.split()

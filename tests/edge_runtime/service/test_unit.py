@@ -217,6 +217,7 @@ def test_every_flag_of_run_with_a_place_is_known():
     subparsers = argparse.ArgumentParser().add_subparsers()
     run_command.add_parser(subparsers)
     known = {flag for sink in SINKS for flag in (*sink.reads, *sink.writes, *sink.fills)}
+    known.add("--labels")
     places = {
         action.option_strings[0]
         for action in subparsers.choices["run"]._actions

@@ -90,6 +90,15 @@ def test_sizes_that_do_not_fit_the_camera(double):
     assert frame.image.shape == (360, 640, 3)
 
 
+@pytest.mark.parametrize(("input_hw", "small_hw"), [((96, 96), (54, 96)), ((90, 320), (90, 160))])
+def test_a_network_that_keeps_the_aspect_gets_pictures_that_are_not_stretched(
+    double, input_hw, small_hw
+):
+    frame = take(input_hw=input_hw, keeps_aspect=True, needs_image=False)[0]
+    assert (frame.hw, frame.small.shape[:2]) == ((360, 640), small_hw)
+    assert_bars(frame.small, tolerance=2)
+
+
 def test_upside_down(double):
     double(scene="halves")
     assert take()[0].image[0, 0, 0] == 255

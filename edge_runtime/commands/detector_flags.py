@@ -1,0 +1,86 @@
+"""Detector flags: what commands let people say about a model file and its thresholds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from edge_runtime.detector.adapters.registry import FAMILIES
+from edge_runtime.detector.detector import Detector
+from edge_runtime.detector.spec import SPEC_MEMBER, read_member
+
+MODEL_HELP = "a .tflite file of this project or of another detector"
+
+Parser: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
+
+
+def add_model_arguments(parser: Parser) -> None:
+    """The flags that say how a model file is to be read, for every command that opens one."""
+    parser.add_argument(
+        "--as",
+        dest="family",
+        choices=tuple(FAMILIES),
+        metavar="FAMILY",
+        help=f"read the file as one of {', '.join(FAMILIES)} (default: what the file says)",
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="class names, one a line, '0 name' or '0:name', or a .pbtxt label map, for a file of "
+        "another project that has none, or instead of them",
+    )
+
+
+def add_detector_arguments(parser: Parser) -> None:
+    """The arguments of a `Detector`, the same for every command that has one."""
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=0.5,
+        metavar="T",
+        help="keep a detection if its score >= T, 0 to 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--iou-threshold",
+        type=float,
+        default=0.45,
+        metavar="T",
+        help="of two boxes of a class, drop the worse if IoU > T, 0 to 1; files that suppress "
+        "inside do not heed it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-detections",
+        type=int,
+        default=100,
+        metavar="N",
+        help="the most in a picture (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="of the interpreter (default: all cores)"
+    )
+    add_model_arguments(parser)
+
+
+def model_options(path: str | Path, family: str | None, labels: Path | None) -> dict[str, Any]:
+    """Arguments `family` and `labels` of a `Detector` for one of several files.
+
+    Files of this project know both themselves, so that they may stand beside those of others.
+    """
+    if read_member(path, SPEC_MEMBER) is not None:
+        return {}
+    return {"family": family, "labels": labels}
+
+
+def load_detector(args: argparse.Namespace) -> Detector:
+    """The detector that `add_detector_arguments` and MODEL describe. Raises: as `Detector`."""
+    return Detector(
+        args.model,
+        args.threads,
+        args.score_threshold,
+        args.iou_threshold,
+        args.max_detections,
+        args.family,
+        args.labels,
+    )

@@ -1,0 +1,185 @@
+"""Post-processed SSD: boxes, classes, scores and their number, duplicates suppressed inside.
+
+SSD and EfficientDet-Lite of TensorFlow's detection API, TF Hub, Model Maker, Coral and pycoral: the
+output of TFLite_Detection_PostProcess. Its boxes are (ymin, xmin, ymax, xmax) in [0, 1], its
+classes count from 0 without background.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from edge_runtime.detector.adapters.base import Adapter, Family, Found, Thresholds
+from edge_runtime.detector.adapters.foreign_file import ForeignFile
+from edge_runtime.detector.adapters.picture_input import PictureInput
+from edge_runtime.detector.adapters.quantized import quantization_of, to_float
+from edge_runtime.detector.interpreter import Network
+from edge_runtime.detector.model_facts import TensorFacts, post_process_options
+
+# In the order of the operator's outputs.
+ROLES = ("boxes", "classes", "scores", "count")
+# Roles by the names that makers use, in the signature, the metadata or the graph.
+NAMES = {
+    **dict.fromkeys(("location", "locations", "detection_boxes", "boxes"), "boxes"),
+    **dict.fromkeys(("category", "categories", "detection_classes", "classes"), "classes"),
+    **dict.fromkeys(("score", "scores", "detection_scores"), "scores"),
+    **dict.fromkeys(("number of detections", "num_detections", "num_boxes", "count"), "count"),
+    **{"output_0": "count", "output_1": "scores", "output_2": "classes", "output_3": "boxes"},
+}
+BOX_ORDER = (1, 0, 3, 2)  # places of left, top, right, bottom
+
+
+class PostProcessedAdapter(Adapter):
+    """Four outputs after suppression; only the score threshold is left to apply."""
+
+    family = Family("post-processed", "SSD or EfficientDet, duplicates suppressed inside")
+
+    def __init__(self, file: ForeignFile, network: Network) -> None:
+        """Raises: ValueError for outputs that cannot be told apart."""
+        indices = find_roles(file)
+        by_index = {tensor.index: name for name, tensor in network.outputs.items()}
+        self._names = [by_index[indices[role]] for role in ROLES]
+        self._quantizations = [quantization_of(network.outputs[name]) for name in self._names]
+        boxes = next(each for each in file.outputs if each.index == indices["boxes"])
+        info = file.info(boxes)
+        self._order = list((info and info.box_order) or BOX_ORDER)
+        labels = file.labels(class_count(file))
+        self._input = PictureInput.of(network.input, file.scaling())
+        super().__init__(network, labels.names, self._input.input_hw)
+        self.unused = labels.unused
+
+    @classmethod
+    def recognizes(cls, file: ForeignFile) -> bool:
+        """True for outputs of the operator, or for four of such shapes."""
+        operator = file.facts.post_process
+        if operator is not None:
+            return set(operator.outputs) <= {output.index for output in file.outputs}
+        return len(file.outputs) == len(ROLES) and by_shape(file.outputs) is not None
+
+    def preprocess(self, frame: np.ndarray) -> np.ndarray:
+        return self._input.prepare(frame)
+
+    def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Boxes (K, 4), classes (K,), scores (K,) and their number (1,)."""
+        outputs = self.network.invoke(input_tensor)
+        boxes, classes, scores, count = (outputs[name] for name in self._names)
+        return boxes.reshape(-1, 4), classes.ravel(), scores.ravel(), count.ravel()
+
+    def decode(
+        self, raw: tuple[np.ndarray, ...], picture_hw: tuple[int, int], thresholds: Thresholds
+    ) -> Found:
+        boxes, classes, scores, count = map(to_float, raw, self._quantizations)
+        valid = int(np.clip(np.nan_to_num(count[:1]).sum(), 0, len(scores)))
+        keep = np.flatnonzero(scores[:valid] >= thresholds.score)  # False for NaN
+        keep = keep[np.argsort(-scores[keep], kind="stable")][: thresholds.max_detections]
+        return self._checked((boxes[keep][:, self._order], scores[keep], classes[keep]))
+
+
+def class_count(file: ForeignFile) -> int | None:
+    """Number of classes that the operator knows; None without the operator."""
+    operator = file.facts.post_process
+    if operator is None:
+        return None
+    count = post_process_options(operator.options).get("num_classes")
+    return count if isinstance(count, int) and 0 < count < 100_000 else None
+
+
+def find_roles(file: ForeignFile) -> dict[str, int]:
+    """Role → number of the tensor.
+
+    By the operator that makes them, whose outputs have one order; by their names; by the numbers
+    in them; by the values that they had in the trial. Never by their place alone: a converter
+    orders the outputs as it likes.
+
+    Raises: ValueError where none of it tells.
+    """
+    operator = file.facts.post_process
+    indices = {output.index for output in file.outputs}
+    if operator is not None and len(operator.outputs) == 4 and set(operator.outputs) <= indices:
+        return dict(zip(ROLES, operator.outputs, strict=True))
+    shapes = by_shape(file.outputs)
+    if shapes is not None:
+        for roles in (_by_name(file), _by_number(file.outputs, shapes), _by_value(file, shapes)):
+            if roles is not None and _fits(roles, shapes):
+                return roles
+    listed = ", ".join(map(str, file.outputs))
+    raise ValueError(
+        f"{file.path}: boxes [1, K, 4], classes [1, K], scores [1, K] and their number [1] "
+        f"expected, told apart by the operator or their names, found {listed}; export it again "
+        "with a signature output_0 (number), output_1 (scores), output_2 (classes), output_3 "
+        "(boxes)"
+    )
+
+
+def by_shape(outputs: tuple[TensorFacts, ...]) -> dict[str, list[int]] | None:
+    """ "boxes", "count" and "rows" (classes and scores) → numbers of tensors of such a shape."""
+    found: dict[str, list[int]] = {"boxes": [], "rows": [], "count": []}
+    for output in outputs:
+        shape = output.shape
+        if len(shape) == 3 and shape[0] == 1 and shape[2] == 4:
+            found["boxes"].append(output.index)
+        elif len(shape) == 2 and shape[0] == 1:
+            found["rows"].append(output.index)
+        elif int(np.prod(shape)) == 1:
+            found["count"].append(output.index)
+    if len(found["rows"]) == 3:  # [1, 1] for the number
+        single = [o.index for o in outputs if o.index in found["rows"] and o.shape[1] == 1]
+        if len(single) == 1:
+            found["rows"].remove(single[0])
+            found["count"] = single
+    fits = len(found["boxes"]) == 1 and len(found["rows"]) == 2 and len(found["count"]) == 1
+    return found if fits else None
+
+
+def _fits(roles: Mapping[str, int], shapes: Mapping[str, list[int]]) -> bool:
+    return (
+        [roles["boxes"]] == shapes["boxes"]
+        and [roles["count"]] == shapes["count"]
+        and {roles["classes"], roles["scores"]} == set(shapes["rows"])
+    )
+
+
+def _by_name(file: ForeignFile) -> dict[str, int] | None:
+    roles = {}
+    for output in file.outputs:
+        words = (name.lower().split(":")[0] for name in file.names_of(output))
+        role = next((NAMES[word] for word in words if word in NAMES), None)
+        if role is not None:
+            roles[role] = output.index
+    return roles if len(roles) == len(ROLES) else None
+
+
+def _by_number(
+    outputs: tuple[TensorFacts, ...], shapes: Mapping[str, list[int]]
+) -> dict[str, int] | None:
+    """By the number at the end of their names, in one of the two orders that converters use.
+
+    StatefulPartitionedCall:31 to :34 are boxes, classes, scores and count as the operator has
+    them; :0 to :3 are count, scores, classes and boxes, sorted by TensorFlow 2's signature.
+    """
+    numbers = [re.search(r"(\d+)$", output.name) for output in outputs]
+    keys = [int(match[1]) if match else 0 for match in numbers]
+    if len(set(keys)) < len(keys):
+        return None
+    ordered = [outputs[place].index for place in np.argsort(keys)]
+    if ordered[0] in shapes["boxes"] and ordered[-1] in shapes["count"]:
+        return dict(zip(ROLES, ordered, strict=True))
+    if ordered[0] in shapes["count"] and ordered[-1] in shapes["boxes"]:
+        return dict(zip(ROLES, reversed(ordered), strict=True))
+    return None
+
+
+def _by_value(file: ForeignFile, shapes: Mapping[str, list[int]]) -> dict[str, int] | None:
+    """Classes are whole numbers, scores lie in [0, 1]; both at once tell nothing."""
+    if file.trial is None:
+        return None
+    (boxes,), (count,), (one, other) = shapes["boxes"], shapes["count"], shapes["rows"]
+    for classes, scores in ((one, other), (other, one)):
+        named, scored = file.trial.outputs[classes], file.trial.outputs[scores]
+        in_range = scored.low >= 0 and scored.high <= 1
+        if named.whole and in_range and (not scored.whole or named.high > 1):
+            return {"boxes": boxes, "classes": classes, "scores": scores, "count": count}
+    return None

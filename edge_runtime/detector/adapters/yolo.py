@@ -1,0 +1,88 @@
+"""YOLO of Ultralytics: what YOLOv5, v8, v11 and v26 have in common.
+
+The input is a picture scaled by one factor between bars of gray 114, and divided by 255; float or
+quantised, channels last or first, which depends on the version of the exporter. Boxes are fractions
+of the input or its pixels, which depends on it as well; their numbers tell.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds, suppress
+from edge_runtime.detector.adapters.foreign_file import ForeignFile
+from edge_runtime.detector.adapters.picture_input import PictureInput, Scaling
+from edge_runtime.detector.adapters.quantized import quantization_of
+from edge_runtime.detector.interpreter import Network
+
+PAD = 114
+UNIT = Scaling((0.0,), (255.0,))
+# Fractions may be a little above 1 where a box reaches out of the picture; pixels are far above.
+PIXELS_ABOVE = 2.0
+# Of the feature maps: usual, with a coarser or a finer one more, and those of the tiny YOLOv3.
+STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
+
+
+class YoloAdapter(Adapter):
+    """One output; preprocessing, class names and the way back to the picture."""
+
+    keeps_aspect = True
+
+    def __init__(self, file: ForeignFile, network: Network, count: int | None) -> None:
+        """count: of the classes, by the shape of the output; None where that does not tell.
+
+        Raises: ValueError where input, names and output do not fit each other.
+        """
+        labels = file.labels(count)
+        if count is not None and len(labels.names) != count:
+            raise ValueError(
+                f"{file.path}: {len(labels.names)} classes expected by its names, found "
+                f"{', '.join(map(str, file.outputs))}, which has {count}; is it a model for poses, "
+                "rotated boxes or masks? Only --task detect is read"
+            )
+        (self._output,) = network.outputs.values()
+        (self._name,) = network.outputs
+        self._quantization = quantization_of(self._output)
+        self._input = PictureInput.of(network.input, UNIT, PAD)
+        super().__init__(network, labels.names, self._input.input_hw)
+        self.unused = labels.unused
+
+    def preprocess(self, frame: np.ndarray) -> np.ndarray:
+        return self._input.prepare(frame)
+
+    def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The output, two axes, in the file's own dtype."""
+        return (self.network.invoke(input_tensor)[self._name][0],)
+
+    def _suppressed(
+        self, found: Found, picture_hw: tuple[int, int], thresholds: Thresholds
+    ) -> Found:
+        """Candidates → detections in the picture. Duplicates go before boxes are clipped."""
+        return self._in_picture(suppress(found, thresholds), picture_hw)
+
+    def _in_picture(self, found: Found, picture_hw: tuple[int, int]) -> Found:
+        """Boxes xyxy in the input, as fractions or in pixels, → in the picture, and clipped."""
+        boxes, scores, class_ids = found
+        if boxes.size and np.abs(boxes).max() > PIXELS_ABOVE:
+            height, width = self.input_hw
+            boxes = boxes / np.asarray([width, height, width, height], np.float32)
+        return self._checked((self._input.to_picture(boxes, picture_hw), scores, class_ids))
+
+
+def cells(input_hw: tuple[int, int], strides: tuple[int, ...]) -> int:
+    """Cells of all feature maps of an input."""
+    height, width = input_hw
+    return sum(-(-height // stride) * -(-width // stride) for stride in strides)
+
+
+def single_output(file: ForeignFile) -> tuple[int, int] | None:
+    """The two sides of an only output [1, A, B]; None for others."""
+    if len(file.outputs) != 1:
+        return None
+    shape = file.outputs[0].shape
+    return (shape[1], shape[2]) if len(shape) == 3 and shape[0] == 1 else None
+
+
+def rows_fit(file: ForeignFile, rows: int, anchors: int) -> bool:
+    """True if `rows` is what feature maps of the input have, with so many anchors a cell."""
+    return any(rows == anchors * cells(file.input_hw, strides) for strides in STRIDES)

@@ -1,0 +1,49 @@
+"""YOLO26 and exports with suppression inside: [1, K, 6], a row being corners, score and class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_runtime.detector.adapters.base import Family, Found, Thresholds
+from edge_runtime.detector.adapters.foreign_file import ForeignFile
+from edge_runtime.detector.adapters.quantized import to_float
+from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
+from edge_runtime.detector.adapters.yolo_v5 import ANCHORS
+from edge_runtime.detector.interpreter import Network
+
+MOST_ROWS = 1000  # more are no finished detections
+
+
+class YoloEndToEndAdapter(YoloAdapter):
+    """Only the score threshold is left to apply."""
+
+    family = Family("yolo-end-to-end", "YOLO26, or suppression inside, [1, K, 6]")
+
+    def __init__(self, file: ForeignFile, network: Network) -> None:
+        """Raises: ValueError for another output, and without class names."""
+        sides = single_output(file)
+        if sides is None or sides[1] != 6:
+            raise ValueError(
+                f"{file.path}: one output [1, K, 6] expected, found "
+                f"{', '.join(map(str, file.outputs))}; another --as may fit"
+            )
+        super().__init__(file, network, None)
+
+    @classmethod
+    def recognizes(cls, file: ForeignFile) -> bool:
+        """True for few rows of six that are neither anchors of a YOLOv5 with one class nor cells
+        of a YOLOv8 with two."""
+        sides = single_output(file)
+        if sides is None or sides[1] != 6 or sides[0] > MOST_ROWS:
+            return False
+        if file.ultralytics is not None and file.ultralytics.end_to_end is not None:
+            return file.ultralytics.end_to_end
+        return not any(rows_fit(file, sides[0], anchors) for anchors in (1, ANCHORS))
+
+    def decode(
+        self, raw: tuple[np.ndarray, ...], picture_hw: tuple[int, int], thresholds: Thresholds
+    ) -> Found:
+        table = to_float(raw[0], self._quantization)
+        keep = np.flatnonzero(table[:, 4] >= thresholds.score)
+        keep = keep[np.argsort(-table[keep, 4], kind="stable")][: thresholds.max_detections]
+        return self._in_picture((table[keep, :4], table[keep, 4], table[keep, 5]), picture_hw)

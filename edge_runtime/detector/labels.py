@@ -1,0 +1,151 @@
+"""Class names of other makers' files: label files in the forms that people have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_runtime.detector.zip_members import MOST_BYTES
+
+GAPS = frozenset(("", "???", "N/A"))  # stand for a number that no class has
+BACKGROUND = frozenset(("???", "background", "__background__"))  # as a first line
+MOST_CLASSES = 100_000
+
+_ITEM = re.compile(r"item\s*\{([^{}]*)\}")
+_ID = re.compile(r"\bid\s*:\s*(\d+)")
+_NAME = re.compile(r"\b(display_name|name)\s*:\s*(?:'((?:\\.|[^'\\])*)'|\"((?:\\.|[^\"\\])*)\")")
+_INDEXED = re.compile(r"(\d+)(?:\s*:\s*|\s+)(\S.*)")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Class names in the order of a file's class numbers, from 0.
+
+    Attributes:
+        names: of every number; one that no class has is "class 11".
+        unused: those that only stand for such a number.
+    """
+
+    names: tuple[str, ...]
+    unused: frozenset[str] = frozenset()
+
+
+def number_labels(count: int) -> Labels:
+    """Numbers in the place of names that nobody knows."""
+    return Labels(tuple(map(str, range(count))))
+
+
+def read_labels(path: Path, count: int | None) -> Labels:
+    """A label file that the user named.
+
+    Args:
+        count: of the model's classes; None where it does not say.
+
+    Raises: FileNotFoundError; ValueError for a file that is none, or has more or fewer names than
+        the model has classes.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no label file at {path}; check the path")
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig") if len(data) <= MOST_BYTES else None
+    except UnicodeDecodeError:
+        text = None
+    if text is None:
+        raise ValueError(f"{path}: class names in UTF-8, one a line, expected; it is no label file")
+    try:
+        labels = parse_labels(text, count)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if count is not None and len(labels.names) != count:
+        raise ValueError(
+            f"{path}: {count} class names expected, as many as the model has classes, got "
+            f"{len(labels.names)}; a number that no class has is a line ???"
+        )
+    return labels
+
+
+def parse_labels(text: str, count: int | None) -> Labels:
+    """Text of a label file: names a line, "0 name", "0:name", or a .pbtxt label map.
+
+    A first line ??? or background, which the file does not count, is left out. Label maps count
+    from 1 and files from 0.
+
+    Raises: ValueError if there is no name in it.
+    """
+    items = _ITEM.findall(text)
+    lines = [line.strip() for line in text.strip().splitlines()]
+    numbered = _numbered(lines)
+    if items:
+        names = _by_number(_from_items(items), None)
+    elif numbered is not None:
+        names = _by_number(numbered, count)
+    else:
+        drop = len(lines) > 1 and lines[0].lower() in BACKGROUND
+        if drop and (len(lines) == count + 1 if count is not None else lines[0] == "???"):
+            lines = lines[1:]
+        names = lines
+    if not set(names) - GAPS:
+        raise ValueError("class names expected, got none; put one on each line")
+    return with_gaps(names)
+
+
+def with_gaps(names: Sequence[str]) -> Labels:
+    """Labels of names among which GAPS stand for numbers without a class."""
+    filled = [f"class {number}" if name in GAPS else name for number, name in enumerate(names)]
+    unused = {new for new, name in zip(filled, names, strict=True) if name in GAPS}
+    return Labels(tuple(filled), frozenset(unused - set(names)))
+
+
+def padded(labels: Labels, count: int) -> Labels:
+    """Labels that a maker put in, with numbers for classes that they leave out at the end."""
+    more = [""] * (count - len(labels.names))
+    known = ["" if name in labels.unused else name for name in labels.names]
+    return with_gaps([*known, *more])
+
+
+def _from_items(items: Sequence[str]) -> dict[int, str]:
+    """Number → name of a label map in protobuf's text form; `display_name` goes before `name`."""
+    numbered = {}
+    for item in items:
+        number = _ID.search(item)
+        names = {key: one or two for key, one, two in _NAME.findall(item)}
+        name = names.get("display_name") or names.get("name")
+        if number is None or not name:
+            raise ValueError(f"items with an id and a name expected, got {item.strip()[:60]!r}")
+        numbered[int(number[1])] = re.sub(r"\\(.)", r"\1", name)
+    return numbered
+
+
+def _numbered(lines: Sequence[str]) -> dict[int, str] | None:
+    """Number → name of lines "0 name"; None where they are names that begin with a number.
+
+    "1 euro", "2 euro": what is left of such names is not distinct, or their numbers do not rise.
+    """
+    matches = [_INDEXED.fullmatch(line) for line in lines if line]
+    found = [(int(match[1]), match[2].strip()) for match in matches if match is not None]
+    if not found or len(found) < len(matches):
+        return None
+    numbers = [number for number, _ in found]
+    names = [name for _, name in found if name not in GAPS]
+    if numbers[0] > 1 or sorted(set(numbers)) != numbers or len(set(names)) < len(names):
+        return None
+    return dict(found)
+
+
+def _by_number(numbered: Mapping[int, str], count: int | None) -> list[str]:
+    """Names in the order of the model's numbers, which count from 0; gaps are "".
+
+    Numbers from 1 are the same one later where `count` is as many, or None; where the model has
+    more classes, its number 0 has no name.
+    """
+    low, high = min(numbered), max(numbered)
+    if high >= MOST_CLASSES:
+        raise ValueError(f"class numbers below {MOST_CLASSES} expected, got {high}")
+    shift = 1 if low >= 1 and (count is None or high >= count) else 0
+    names = [""] * (high + 1 - shift)
+    for number, name in numbered.items():
+        names[number - shift] = name
+    return names

@@ -1,0 +1,90 @@
+"""Ultralytics metadata: class names and task, which their exports carry behind the model."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edge_runtime.detector.labels import MOST_CLASSES
+
+MOST_BRACKETS = 16  # of a literal inside another; Python's parser itself does not bear any number
+
+_STRING = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+
+
+@dataclass(frozen=True)
+class UltralyticsMetadata:
+    """What an Ultralytics export says of itself.
+
+    Attributes:
+        names: of the classes.
+        task: "detect", "segment", "pose", "obb", "classify"; "" in files of YOLOv5.
+        end_to_end: whether duplicates are suppressed inside; None where it does not say.
+    """
+
+    names: tuple[str, ...]
+    task: str = ""
+    end_to_end: bool | None = None
+
+
+def read_ultralytics(texts: Mapping[str, str]) -> UltralyticsMetadata | None:
+    """From `metadata.json`, or a Python dict in `temp_meta.txt` (YOLOv5: `meta.txt`).
+
+    texts: the members of the file's zip. Returns: None where none is such metadata.
+    """
+    for text in texts.values():
+        values = _parse(text)
+        if values is None:
+            continue
+        names = _names(values.get("names"))
+        if names is not None:
+            task = values.get("task")
+            return UltralyticsMetadata(
+                names, task if isinstance(task, str) else "", _end_to_end(values)
+            )
+    return None
+
+
+def _parse(text: str) -> dict[Any, Any] | None:
+    """A dict from JSON or a Python literal; nothing in it is run."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        bare = _STRING.sub("", text)
+        if sum(map(bare.count, "([{")) > MOST_BRACKETS or re.search(r"[-+~]{3}|not\b", bare):
+            return None
+        try:
+            values = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return None
+    return values if isinstance(values, dict) else None
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    """Of a list, or of a dict with the numbers from 0 as keys, which JSON has as text."""
+    if isinstance(value, dict):
+        try:
+            numbered = {int(number): name for number, name in value.items()}
+        except (ValueError, TypeError):
+            return None
+        if sorted(numbered) != list(range(len(numbered))):
+            return None
+        value = [numbered[number] for number in range(len(numbered))]
+    if not isinstance(value, (list, tuple)) or not 0 < len(value) <= MOST_CLASSES:
+        return None
+    names = tuple(str(name).strip() for name in value)
+    return tuple(name or f"class {number}" for number, name in enumerate(names))
+
+
+def _end_to_end(values: Mapping[Any, Any]) -> bool | None:
+    flag = values.get("end2end")
+    args = values.get("args")
+    if isinstance(args, Mapping) and args.get("nms") is True:
+        return True
+    return flag if isinstance(flag, bool) else None

@@ -1,0 +1,240 @@
+"""Four outputs after suppression: told apart, decoded and named, by boxes worked out by hand."""
+
+from __future__ import annotations
+
+import logging
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from edge_runtime import Detector
+from edge_runtime.detector.spec import embed
+from tests.edge_runtime.detector.metadata_files import Info, make_metadata
+from tests.edge_runtime.detector.tflite_files import Input, Output, TinyFile
+from tests.tiny_model import SPEC
+
+# (ymin, xmin, ymax, xmax) in a frame of 100 x 200: the second reaches out of it.
+BOXES = [[0.1, 0.2, 0.5, 0.6], [-0.1, 0.0, 0.3, 0.3], [0.0, 0.0, 0.9, 0.9]]
+VALUES = {
+    "boxes": np.array([BOXES], np.float32),
+    "classes": np.array([[1, 0, 0]], np.float32),
+    "scores": np.array([[0.9, 0.6, 0.8]], np.float32),
+    "count": np.array([2], np.float32),  # the third row is what memory held before
+}
+ROLES = tuple(VALUES)
+FRAME = np.zeros((100, 200, 3), np.uint8)
+LABELS = {"labelmap.txt": "red\ngreen\n"}
+
+
+def outputs(names=None, aliases=None, order=ROLES):
+    """In the order of the file; names and aliases by role."""
+    names = names or dict(zip(ROLES, ("t_a", "t_b", "t_c", "t_d"), strict=True))
+    return [
+        Output(names[role], VALUES[role], None, (aliases or {}).get(role, "")) for role in order
+    ]
+
+
+def found(path, **arguments):
+    detector = Detector(path, 1, **arguments)
+    assert detector.family.name == "post-processed" and detector.spec is None
+    return detector.detect(FRAME)
+
+
+def check(seen):
+    assert seen.names == ["green", "red"]
+    assert seen.scores == pytest.approx([0.9, 0.6])
+    np.testing.assert_allclose(seen.boxes, [[40, 10, 120, 50], [0, 0, 60, 30]], atol=1e-4)
+
+
+@pytest.mark.parametrize("order", list(permutations(ROLES))[::5])
+def test_a_signature_tells_outputs_apart_in_any_order(order, tmp_path):
+    names = {"boxes": "output_3", "classes": "output_2", "scores": "output_1", "count": "output_0"}
+    check(found(TinyFile(outputs(None, names, order), members=LABELS).write(tmp_path / "m.tflite")))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"boxes": "location", "classes": "category", "scores": "score"},
+        {
+            **{"boxes": "detection_boxes:0", "classes": "detection_classes:0"},
+            **{"scores": "detection_scores:0", "count": "num_detections:0"},
+        },
+    ],
+)
+def test_names_in_the_graph(names, tmp_path):
+    names = {"count": "number of detections"} | names
+    order = ("count", "scores", "boxes", "classes")
+    check(found(TinyFile(outputs(names, order=order), members=LABELS).write(tmp_path / "m.tflite")))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"boxes": 31, "classes": 32, "scores": 33, "count": 34},  # EfficientDet-Lite, TF Hub
+        {"count": 0, "scores": 1, "classes": 2, "boxes": 3},  # TensorFlow 2's detection API
+    ],
+)
+@pytest.mark.parametrize("order", [ROLES, ("scores", "boxes", "count", "classes")])
+def test_numbers_at_the_end_of_names(numbers, order, tmp_path):
+    names = {role: f"StatefulPartitionedCall:{number}" for role, number in numbers.items()}
+    check(found(TinyFile(outputs(names, order=order), members=LABELS).write(tmp_path / "m.tflite")))
+
+
+def test_names_in_the_metadata_and_their_order_of_a_box(tmp_path):
+    infos = [Info("location", box_order=(0, 1, 2, 3)), Info("category", "names.txt")]
+    infos += [Info("score"), Info("number of detections")]
+    values = dict(VALUES)
+    values["boxes"] = VALUES["boxes"][:, :, [1, 0, 3, 2]]  # left, top, right, bottom
+    file = TinyFile(
+        [Output(f"t{i}x", values[role]) for i, role in enumerate(ROLES)],
+        members={"other.txt": "a", "names.txt": "red\ngreen"},
+        metadata=make_metadata([Info("image")], infos),
+    )
+    check(found(file.write(tmp_path / "m.tflite")))
+
+
+@pytest.mark.parametrize("order", [ROLES, ("scores", "classes", "count", "boxes")])
+def test_values_tell_where_no_name_does(order, tmp_path):
+    check(found(TinyFile(outputs(order=order), members=LABELS).write(tmp_path / "m.tflite")))
+
+
+def test_scores_and_classes_that_nothing_tells_apart_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(VALUES, "scores", np.array([[1, 0, 0]], np.float32))
+    path = TinyFile(outputs(), members=LABELS).write(tmp_path / "m.tflite")
+    with pytest.raises(ValueError, match=r"m\.tflite: .*told apart.*t_a float32 \[1, 3, 4\].*outp"):
+        Detector(path)
+
+
+def operator_file(order=(0, 1, 2, 3), **others):
+    """The operator itself, on two anchors (y, x, h, w): its outputs in some order of the file."""
+    shapes = [(1, 10, 4), (1, 10), (1, 10), (1,)]
+    slots = [shapes[order.index(place)] for place in range(4)]
+    return TinyFile(
+        # Names that would mean other roles: the operator is right.
+        [Output(f"PartitionedCall:{i}", np.zeros(s, np.float32)) for i, s in enumerate(slots)],
+        custom="TFLite_Detection_PostProcess",
+        options={
+            "anchors": [[0.5, 0.5, 0.2, 0.4], [0.25, 0.25, 0.1, 0.1]],
+            "scores": [[0, 0.9, 0.1], [0, 0.2, 0.7]],
+            "order": order,
+        },
+        **others,
+    )
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
+def test_the_operator_says_which_output_is_which(order, tmp_path):
+    path = operator_file(order, members=LABELS).write(tmp_path / "m.tflite")
+    seen = found(path)
+    assert seen.names == ["red", "green"]
+    assert seen.scores == pytest.approx([0.9, 0.7])
+    np.testing.assert_allclose(seen.boxes, [[60, 40, 140, 60], [40, 20, 60, 30]], atol=1e-4)
+
+
+def test_without_names_the_operator_gives_the_count_and_numbers_are_names(tmp_path, caplog):
+    path = operator_file().write(tmp_path / "m.tflite")
+    with caplog.at_level(logging.WARNING):
+        assert found(path).names == ["0", "1"]
+    assert "no names for its 2 classes, they are called 0 to 1; --labels FILE" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("red\n", "2 class names expected, .* got 1; .*"), ("a\nb\nc\n", "2 class names .* got 3")],
+)
+def test_a_label_file_of_another_length_is_refused(text, message, tmp_path):
+    path, labels = operator_file().write(tmp_path / "m.tflite"), tmp_path / "labels.txt"
+    labels.write_text(text)
+    with pytest.raises(ValueError, match=rf"labels\.txt: {message}"):
+        Detector(path, labels=labels)
+    labels.write_text("rouge\nvert\n")
+    assert found(path, labels=labels).names == ["rouge", "vert"]
+    with pytest.raises(FileNotFoundError, match=r"no label file at .*none\.txt"):
+        Detector(path, labels=tmp_path / "none.txt")
+
+
+def test_names_inside_that_leave_out_the_last_class_are_filled_up(tmp_path):
+    detector = Detector(operator_file(members={"l_labels": "red"}).write(tmp_path / "m.tflite"), 1)
+    assert detector.class_names == ("red", "class 1")
+    assert detector.unused_names == {"class 1"}
+
+
+def test_without_names_and_without_the_operator_names_are_asked_for(tmp_path):
+    path = TinyFile(outputs()).write(tmp_path / "m.tflite")
+    with pytest.raises(ValueError, match="how many classes it has; give them with --labels FILE"):
+        Detector(path)
+
+
+def test_a_class_beyond_the_names_is_left_out_and_said(tmp_path, caplog):
+    path = TinyFile(outputs(), members={"labelmap.txt": "red"}).write(tmp_path / "m.tflite")
+    detector = Detector(path, 1)
+    assert [detector.detect(FRAME).names for _ in range(3)] == [["red"]] * 3
+    (record,) = caplog.records  # not with every frame
+    assert "classes 0 to 0 have names, got 1; give a name" in record.getMessage()
+
+
+def test_thresholds(tmp_path):
+    path = TinyFile(outputs(), members=LABELS).write(tmp_path / "m.tflite")
+    assert len(found(path, score_threshold=0.61)) == 1
+    assert len(found(path, score_threshold=0.6)) == 2  # kept at the threshold, as everywhere
+    assert len(found(path, score_threshold=0, max_detections=1)) == 1
+
+
+def test_scores_above_one_are_no_scores(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(VALUES, "scores", np.array([[3.5, 0.6, 0.8]], np.float32))
+    names = {"boxes": "output_3", "classes": "output_2", "scores": "output_1", "count": "output_0"}
+    path = TinyFile(outputs(None, names), members=LABELS).write(tmp_path / "m.tflite")
+    assert found(path).names == ["red"]
+    assert "scores in [0, 1] expected, got 3.5" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("dtype", "quantization", "infos", "expected"),
+    [
+        ("uint8", (1 / 128, 128), [], [0, 100, 255]),
+        ("uint8", (1 / 128, 128), [Info("image", mean=[127.5], std=[127.5])], [0, 100, 255]),
+        ("int8", (1 / 128, 0), [], [-128, -28, 127]),
+        ("int8", (2 / 255, 0), [Info("image", mean=[0], std=[127.5])], [0, 100, 127]),
+        ("float32", None, [], [-1, 100 / 127.5 - 1, 1]),
+        ("float32", None, [Info("image", mean=[0.0], std=[255.0])], [0, 100 / 255, 1]),
+        ("float32", None, [Info("image", mean=[0, 100, 0], std=[1, 1, 1])], [0, 0, 255]),
+    ],
+)
+def test_pixels_in_the_input(dtype, quantization, infos, expected, tmp_path):
+    metadata = make_metadata(infos, []) if infos else None
+    inputs = [Input(dtype=dtype, quantization=quantization)]
+    file = TinyFile(outputs(), inputs, members=LABELS, metadata=metadata)
+    frame = np.zeros((64, 96, 3), np.uint8)
+    frame[..., 1], frame[..., 2] = 100, 255
+    tensor = Detector(file.write(tmp_path / "m.tflite"), 1).preprocess(frame)
+    assert tensor.shape == (1, 32, 48, 3) and tensor.dtype == dtype
+    np.testing.assert_allclose(tensor[0, 5, 7], expected, atol=1e-6)
+
+
+def test_quantized_outputs(tmp_path):
+    values = {
+        "boxes": np.rint(VALUES["boxes"] * 100 + 20).astype(np.uint8),
+        "classes": VALUES["classes"].astype(np.int64),
+        "scores": np.rint(VALUES["scores"] * 200).astype(np.uint8),
+        "count": VALUES["count"].astype(np.int32),
+    }
+    scales = {"boxes": (0.01, 20), "scores": (0.005, 0)}
+    names = {"boxes": "boxes", "classes": "classes", "scores": "scores", "count": "count"}
+    file = TinyFile(
+        [Output(names[role], values[role], scales.get(role)) for role in ROLES], members=LABELS
+    )
+    check(found(file.write(tmp_path / "m.tflite")))
+
+
+def test_a_file_of_ours_for_other_readers_takes_names_and_pixels_from_its_spec(tmp_path):
+    inputs = [Input(dtype="uint8", quantization=(1 / 128, 128))]
+    path = operator_file(inputs=inputs).write(tmp_path / "m.tflite")
+    embed(path, SPEC)
+    detector = Detector(path, 1)
+    assert (detector.family.name, detector.class_names) == ("post-processed", SPEC.class_names)
+    assert detector.spec is None and len(detector.detect(FRAME)) == 2
+    frame = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    tensor = detector.preprocess(np.tile(frame, (2, 3, 1)))
+    np.testing.assert_array_equal(tensor[0, :16, :16], frame)

@@ -1,0 +1,107 @@
+"""A file that ends the interpreter's process, or never ends, is a ValueError and no more."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge_runtime import Detector
+from edge_runtime.detector import trial_run
+from edge_runtime.detector.trial_run import try_file
+from edge_runtime.pipeline import reloading_detector
+from edge_runtime.pipeline.reloading_detector import ReloadingDetector
+from edge_runtime.system.child_process import child_command
+from tests.edge_runtime.detector.tflite_files import Output, TinyFile
+from tests.edge_runtime.runs import make_frame
+
+GOOD = TinyFile([Output("x", np.array([[1.5, -2]], np.float32))])
+
+
+@pytest.fixture(autouse=True)
+def nothing_passed_before(monkeypatch):
+    monkeypatch.setattr(trial_run, "_passed", {})
+
+
+def test_what_a_file_did_is_told():
+    (output,) = try_file("m.tflite", GOOD.content()).outputs.values()
+    assert (output.shape, output.low, output.high, output.whole) == ((1, 2), -2, 1.5, False)
+
+
+def test_a_file_is_tried_once_a_process(monkeypatch):
+    first = try_file("m.tflite", GOOD.content())
+    monkeypatch.setattr(trial_run, "WORKER", "no.such.module")
+    assert try_file("copy.tflite", GOOD.content()) is first
+    with pytest.raises(ValueError, match=r"other\.tflite: .*ended with status 1"):
+        try_file("other.tflite", GOOD.content() + b"\0")
+
+
+def test_a_file_that_crashes_the_interpreter(tmp_path):
+    """An operator without its input: LiteRT reads address 0."""
+    four = TinyFile([Output("x", np.zeros((1, 3, 4), np.float32))], broken=True)
+    path = four.write(tmp_path / "crash.tflite")
+    with pytest.raises(ValueError, match=r"crash\.tflite: tried in a process of its own, it was"):
+        Detector(path)
+
+
+def test_an_error_of_the_interpreter_is_told(tmp_path):
+    path = TinyFile(GOOD.outputs, custom="MyOwnOperator").write(tmp_path / "m.tflite")
+    with pytest.raises(ValueError, match=r"m\.tflite: .* cannot .*MyOwnOperator") as raised:
+        Detector(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("hangs", "did not finish one picture in 0 s"),
+        ("crashes", "was ended by SIGSEGV"),
+        ("babbles", r"ended with status 1 \(libfoo\.so: not found\)"),
+    ],
+)
+def test_a_child_that_gives_no_answer(how, message, monkeypatch):
+    monkeypatch.setattr(trial_run, "WORKER", "tests.doubles.trial_worker")
+    monkeypatch.setattr(trial_run, "TRIAL_SECONDS", 0.3 if how == "hangs" else 60)
+    monkeypatch.setenv("BAD_TRIAL", how)
+    with pytest.raises(ValueError, match=rf"m\.tflite: .*{message}"):
+        try_file("m.tflite", b"anything")
+
+
+def test_memory_is_bounded():
+    code = (
+        "from edge_runtime.detector import trial_worker\n"
+        "trial_worker.MEMORY_BYTES = 300 << 20\n"
+        "trial_worker.limit(60)\n"
+        "try:\n    bytearray(400 << 20)\nexcept MemoryError:\n    print('bounded')\n"
+        "import resource; print(resource.getrlimit(resource.RLIMIT_CPU)[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["bounded", "60"], done.stderr
+    assert resource.getrlimit(resource.RLIMIT_CPU)[0] != 60  # of the child, not of this process
+
+
+def test_the_child_runs_wherever_it_is_started_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "json.py").write_text("raise SystemExit('a file of the current folder')")
+    assert try_file("m.tflite", GOOD.content()).outputs
+    assert child_command("a.b", "c") == [sys.executable, "-m", "a.b", "c"]
+
+
+def test_a_running_detector_stays_when_its_file_is_replaced_by_one_that_crashes(
+    tiny_models, tmp_path, red_frame, monkeypatch, caplog
+):
+    monkeypatch.setattr(reloading_detector, "CHECK_SECONDS", 0)
+    path = shutil.copy(tiny_models / "tiny_int8.tflite", tmp_path / "model.tflite")
+    detector = ReloadingDetector(lambda: Detector(path, 1), path)
+    TinyFile(GOOD.outputs, broken=True).write(path)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            detector.refresh()
+    assert detector.detect(make_frame(image=red_frame)).detections.names == ["red", "green"]
+    assert "process of its own" in detector.state().reload_error
+    assert detector.state().reload_failures == 1
