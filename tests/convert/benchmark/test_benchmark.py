@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 MODEL_KEYS = {
     *("variant", "file", "input_hw", "bytes", "latency_ms", "threads", "training"),
     *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
-    *("ap_per_class", "ap50_per_class"),
+    *("ap_per_class", "ap50_per_class", "peak_memory"),
 }
 
 
