@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_runtime.detector import boxes as box_ops
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.postprocess import CANDIDATES_PER_DETECTION, MIN_CANDIDATES
 from edge_runtime.detector.spec import DetectorSpec
+from edge_runtime.detector.suppression import nms
 from edge_runtime.system.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
@@ -135,5 +135,5 @@ def suppress(found: Found, thresholds: Thresholds) -> Found:
     most = max(MIN_CANDIDATES, CANDIDATES_PER_DETECTION * thresholds.max_detections)
     best = np.argsort(-found[1], kind="stable")[:most]
     boxes, scores, class_ids = (values[best] for values in found)
-    keep = box_ops.nms(boxes, scores, class_ids, thresholds.iou, thresholds.max_detections)
+    keep = nms(boxes, scores, class_ids, thresholds.iou, thresholds.max_detections)
     return boxes[keep], scores[keep], class_ids[keep]
