@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 HEAVY = {"tensorflow", "keras", "jax", "ai_edge_quantizer"}
 COMMANDS = (
@@ -18,7 +18,7 @@ COMMANDS = (
 def test_a_command_is_imported_without_tensorflow(command):
     code = f"import sys, {command}.__main__; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=HANG
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -21,7 +21,7 @@ from edge_runtime.detector.calibration_record import read_calibration
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
 from edge_runtime.detector.spec import DetectorSpec, embed, read_member, read_spec
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.convert.fixtures import (  # noqa: F401
     SPEC,
     dataset_fixture,
@@ -48,7 +48,7 @@ def run(*arguments, **options):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
         **options,
     )
 

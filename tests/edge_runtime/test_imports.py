@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 import edge_runtime
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 HEAVY = ("tensorflow", "keras", "cv2", "picamera2", "ai_edge_litert", "train", "convert")
 
@@ -25,6 +25,6 @@ def test_all_is_what_is_visible():
 def test_import_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     assert not set(HEAVY) & set(done.stdout.split())

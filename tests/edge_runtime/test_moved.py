@@ -13,7 +13,7 @@ import convert
 import edge_runtime
 import train
 from edge_runtime.moved import MOVED, MovedFinder
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 PACKAGES = {"edge_runtime": edge_runtime, "train": train, "convert": convert}
 ROWS = [
@@ -70,7 +70,7 @@ def test_every_way_to_import(statement, said):
 
 def test_a_command_by_its_old_name():
     command = [sys.executable, "-m", "convert.family"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     assert done.returncode != 0
     assert "studies.width_and_size" in done.stderr and "Traceback" not in done.stderr
 

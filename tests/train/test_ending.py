@@ -7,16 +7,15 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 pytestmark = pytest.mark.slow
 
 RECIPE = [
-    *("--preset=digits", "--from-scratch", "--batch-size=2", "--epochs=200", "--val-split=none"),
+    *("--preset=digits", "--from-scratch", "--batch-size=2", "--epochs=100000", "--val-split=none"),
     *("--horizontal-flip=0", "--warmup-epochs=0.001"),
 ]
 PROGRAM = "import sys; from tests.train.tiny_training import run; sys.exit(run())"
-SECONDS = 120  # far more than it takes, on a busy machine, too
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def start(scenes, tmp_path):
 
 def end(process):
     """Exit status and last line of a process that ends by itself."""
-    output, _ = process.communicate(timeout=SECONDS)
+    output, _ = process.communicate(timeout=HANG)
     return process.returncode, output.strip().splitlines()[-1]
 
 

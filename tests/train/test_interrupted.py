@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from train.digits.__main__ import write_digits
 from train.training.checkpoint import read_progress
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 EPOCHS = 5
 RECIPE = (
     f"--preset digits --from-scratch --batch-size 4 --epochs {EPOCHS} "
-    "--horizontal-flip 0 --validate-every 1 --tensorboard"
+    "--horizontal-flip 0 --validate-every 1"
 ).split()
 PROGRAM = "import sys; from tests.train.tiny_training import run; sys.exit(run())"
 
@@ -47,7 +47,7 @@ class Training:
         )
 
     def end(self):
-        output, _ = self.process.communicate(timeout=240)
+        output, _ = self.process.communicate(timeout=HANG)
         return self.process.returncode, output
 
 
@@ -73,15 +73,15 @@ def rows(out):
 
 def test_a_killed_training_resumes_and_ends_as_an_uninterrupted_one(scenes, tmp_path, training):
     whole = training(scenes, tmp_path / "whole.keras")
-    parts = training(scenes, tmp_path / "parts.keras", DIE_WRITING="3")
+    parts = training(scenes, tmp_path / "parts.keras", "--tensorboard", DIE_WRITING="3")
     code, output = parts.end()
     assert code == -signal.SIGKILL, output
     assert len(list(tmp_path.glob(".parts.resume.????????.npz"))) == 1
     assert read_progress(parts.state).epochs == 2
-    code, output = training(scenes, parts.out, "--resume", DIE_AT="2").end()
+    code, output = training(scenes, parts.out, "--tensorboard", "--resume", DIE_AT="2").end()
     assert code == -signal.SIGKILL, output
     assert read_progress(parts.state).epochs == 2
-    code, output = training(scenes, tmp_path / "parts.keras", "--resume").end()
+    code, output = training(scenes, parts.out, "--tensorboard", "--resume").end()
     assert code == 0, output
     assert whole.end()[0] == 0
     names = [row["epoch"] for row in rows(parts.out)]

@@ -16,7 +16,7 @@ from convert.export.source import open_source
 from convert.report_files import write_report
 from edge_runtime.detector.latency import WARM_UP_RUNS, measure
 from edge_runtime.detector.spec import DetectorSpec, embed
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.convert.fixtures import (  # noqa: F401
     SPEC,
     converted_fixture,
@@ -261,7 +261,7 @@ def test_runs_without_tensorflow_and_keras_and_loads_no_plots():
         "print(*{name.split('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=HANG
     )
     assert done.returncode == 0, done.stderr
     heavy = {"tensorflow", "keras", "jax", "torch", "flatbuffers", "matplotlib", "jinja2"}

@@ -20,7 +20,7 @@ from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.preprocess import preprocess, resize
 from edge_runtime.detector.spec import embed
 from edge_runtime.media.images import read_image
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.convert.explain.conftest import SMALL, build, save
 from tests.convert.fixtures import write_dataset
 from train.quantization.calibrate import calibrate_ranges
@@ -59,7 +59,7 @@ def test_a_sound_model_needs_nothing(model_path, dataset, tmp_path):
         env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # not one line of TensorFlow

@@ -20,7 +20,7 @@ from convert.verify import read_model
 from edge_runtime import Detector, read_spec
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.postprocess import dequantize, softmax
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.tiny_model import CELL_BOX
 
 SHIPPED = ROOT / "models" / "digits_int8.tflite"
@@ -226,5 +226,5 @@ model.run_by_index(0, inputs, outputs)
 print(len(outputs[0].read(400, numpy.float32)))
 """
     command = [sys.executable, "-c", code, str(shipped[0])]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert done.stdout.splitlines()[-1:] == ["400"], done.stderr

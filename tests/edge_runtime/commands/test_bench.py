@@ -16,7 +16,7 @@ from edge_runtime.commands.bench import format_bench
 from edge_runtime.detector.latency import STEPS
 from edge_runtime.media.images import write_image
 from edge_runtime.system import board
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 MODEL = str(ROOT / "models" / "digits_int8.tflite")
 
@@ -47,7 +47,7 @@ def test_a_whole_run():
         "2",
     ]
     command += ["--warmup", "1", "--size", "64x48"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     *text, last = done.stdout.splitlines()
     report = json.loads(last)

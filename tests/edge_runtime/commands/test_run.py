@@ -15,7 +15,7 @@ from edge_runtime.commands import run as run_command
 from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.sinks.registry import SINKS
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 ENDS_WITHIN = 20  # seconds; the promise is 2, and a busy machine must not fail the test
 
@@ -69,7 +69,7 @@ def read_rest(process):
 
 
 def test_a_folder_becomes_json_lines(start):
-    out, err = (process := start("--classes", "red")).communicate(timeout=60)
+    out, err = (process := start("--classes", "red")).communicate(timeout=HANG)
     lines = [json.loads(line) for line in out.splitlines()]
     assert process.returncode == 0, err
     assert [line["frame"] for line in lines] == [0, 1, 2]

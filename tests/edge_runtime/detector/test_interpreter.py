@@ -18,7 +18,7 @@ from edge_runtime.detector.interpreter import (
     find_runtime,
 )
 from edge_runtime.detector.spec import embed
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.tiny_model import SPEC
 
 
@@ -100,7 +100,7 @@ def test_tensorflow_serves_where_nothing_else_is(tiny_models):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANG
     )
     assert done.stdout.split() == ["tensorflow", "12"], done.stderr
     assert "deprecated" not in done.stderr

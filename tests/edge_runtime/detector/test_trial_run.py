@@ -17,6 +17,7 @@ from edge_runtime.detector.trial_run import try_file
 from edge_runtime.pipeline import reloading_detector
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
 from edge_runtime.system.child_process import child_command
+from tests.conftest import HANG
 from tests.edge_runtime.detector.tflite_files import Output, TinyFile
 from tests.edge_runtime.runs import make_frame
 
@@ -80,7 +81,9 @@ def test_memory_is_bounded():
         "try:\n    bytearray(400 << 20)\nexcept MemoryError:\n    print('bounded')\n"
         "import resource; print(resource.getrlimit(resource.RLIMIT_CPU)[0])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
     assert done.stdout.split() == ["bounded", "60"], done.stderr
     assert resource.getrlimit(resource.RLIMIT_CPU)[0] != 60  # of the child, not of this process
 

@@ -15,7 +15,7 @@ from edge_runtime.__main__ import main
 from edge_runtime.commands import doctor as doctor_command
 from edge_runtime.doctor import camera_probe, software_checks
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, failed, look
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 MODEL = str(ROOT / "models" / "digits_int8.tflite")
 
@@ -45,9 +45,9 @@ def camera_checks() -> list[Check]:
 
 def test_a_whole_report_as_text_and_as_json():
     command = [sys.executable, "-m", "edge_runtime", "doctor", MODEL]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     found = subprocess.run(
-        [*command, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [*command, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=HANG
     )
     checks = json.loads(found.stdout)["checks"]
     names = [name for name, _ in doctor_command.all_checks(MODEL)]

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime.media.images import read_image
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.edge_runtime.sinks.mqtt.mosquitto import Listener, Mosquitto, wait_for
 
 pytestmark = pytest.mark.slow
@@ -72,7 +72,7 @@ def run(tmp_path, tiny_models, film, broker, url):
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=HANG) as answer:
         return answer.read()
 
 
@@ -107,7 +107,7 @@ def test_from_a_film_to_page_broker_and_files(run, url, broker, tmp_path):
         wait_for(lambda: state(url)["results"] > before, "the old model goes on")
 
         run.send_signal(signal.SIGTERM)
-        _, err = run.communicate(timeout=20)
+        _, err = run.communicate(timeout=HANG)
         assert run.returncode == 0 and "Traceback" not in err, err
         assert "the old one goes on" in err
         listener.wait("edge_runtime/hall/state", "offline")

@@ -16,7 +16,7 @@ from edge_runtime.__main__ import main
 from edge_runtime.commands import run as run_command
 from edge_runtime.service.unit import WATCHDOG_SECONDS, Unit, quote
 from edge_runtime.sinks.registry import SINKS
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.edge_runtime.service.fixtures import account_fixture, unit_of  # noqa: F401
 
 MODEL = str(ROOT / "models" / "digits_int8.tflite")
@@ -54,7 +54,7 @@ def verify(path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed: apt install systemd")
     command = ["systemd-analyze", "verify", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     # An unknown key is only a warning to it.
     ours = [line for line in (done.stdout + done.stderr).splitlines() if path.name in line]
     assert (done.returncode, ours) == (0, [])
@@ -110,7 +110,7 @@ def test_systemd_reads_the_words_that_were_meant():
             extra_groups=[],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG,
         )
     dump = (done.stdout + done.stderr).split("-> Unit odd.service:")[1].split("\n-> Unit ")[0]
     found = {}

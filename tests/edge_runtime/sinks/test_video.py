@@ -11,7 +11,7 @@ import pytest
 
 from edge_runtime.sinks import disk, video
 from edge_runtime.sinks.video import VideoSink
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.edge_runtime.sinks.results import make_context, make_result
 
 cv2 = pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
@@ -161,7 +161,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_what_a_killed_run_leaves_is_said_and_not_overwritten(tmp_path, caplog, suffix, advice):
     path = tmp_path / f"a{suffix}"
     command = [sys.executable, "-c", KILLED, str(path)]
-    assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run(command, cwd=ROOT, timeout=HANG).returncode == -signal.SIGKILL
     assert names(tmp_path) == [f"a.partial{suffix}"]
     left = (tmp_path / f"a.partial{suffix}").read_bytes()
     frames, _ = read(tmp_path / f"a.partial{suffix}")
@@ -251,7 +251,7 @@ def test_a_run_that_is_told_to_end_leaves_a_whole_video(tmp_path, number):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(number)
-    out, said = process.communicate(timeout=60)
+    out, said = process.communicate(timeout=HANG)
     assert (process.returncode, out) == (0, ""), said
     assert "Traceback" not in said
     assert sorted(names(tmp_path)) == ["a.mp4", "events", "seen.jsonl"]
@@ -266,7 +266,7 @@ def test_a_video_file_comes_out_as_long_as_it_went_in(tmp_path):
     results = [make_result(n, (), image=gray(20 * n)) for n in range(12)]
     run(tmp_path / "in.avi", results, make_context(fps=12.5))
     run_command = command(tmp_path / "in.avi", tmp_path / "out.mp4")
-    done = subprocess.run(run_command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(run_command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     assert levels(tmp_path / "out.mp4") == list(range(12))
     assert read(tmp_path / "out.mp4")[1] == 12.5

@@ -11,7 +11,7 @@ import pytest
 
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.factory import open_source
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.edge_runtime.sources.numbered_video import BLUE, RED, read_number, write_video
 
 FRAMES = 12
@@ -133,7 +133,7 @@ def test_opencv_and_ffmpeg_keep_quiet(tmp_path):
         "except SourceError as error: print(error)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "film.mp4")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     assert "film.mp4 is no video" in done.stdout and done.stderr == ""
 
 
@@ -218,7 +218,7 @@ def test_interrupted_in_a_loop(tmp_path, pace):
             for _ in range(3):
                 assert process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            _, noise = process.communicate(timeout=30)
+            _, noise = process.communicate(timeout=HANG)
         finally:
             process.kill()
     assert process.returncode == 0, noise

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from edge_runtime.system import board
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,7 @@ def test_peak_memory_is_of_this_process_and_not_of_its_parent():
     ballast = bytearray(200_000_000)
     code = "from edge_runtime.system import board; print(board.read_peak_memory())"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     assert len(ballast) < board.read_peak_memory()
     assert 1e6 < int(done.stdout) < len(ballast)
@@ -126,6 +126,6 @@ def test_peak_memory_remembers_what_is_gone():
         "print(board.read_peak_memory(), board.read_process_memory())"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     peak, now = map(int, done.stdout.split())
     assert peak > 150_000_000 > now

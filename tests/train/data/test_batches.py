@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.conftest import HANG
 from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
 from train.data.dataset import DetectionDataset, load_dataset
@@ -69,5 +70,5 @@ def test_closed_batches_make_no_more_and_leave_no_thread(scenes):
             row[index]
     row.close()  # again does no harm
     for thread in row._pool._threads:
-        thread.join(timeout=60)
+        thread.join(timeout=HANG)
         assert not thread.is_alive()

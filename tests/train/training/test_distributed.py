@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.spec import DetectorSpec, read_spec
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.train.tiny_training import LEVELS, tiny_ssd
 from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
@@ -104,7 +104,7 @@ def start_two(processes, scenes, begun, folder, *flags, dying=()):
     return pair
 
 
-def end(process, timeout=200):
+def end(process, timeout=HANG):
     """Exit status and output of a process that ends by itself."""
     output, _ = process.communicate(timeout=timeout)
     return process.returncode, output

@@ -16,7 +16,7 @@ from edge_runtime.pipeline.snapshot import BoardState, Latency, Snapshot
 from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.mqtt import connection
 from edge_runtime.sinks.mqtt import flags as mqtt
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.edge_runtime.sinks.mqtt.mosquitto import PATIENCE, Listener, Mosquitto, wait_for
 from tests.edge_runtime.sinks.mqtt.test_sink import NAMES, make_result
 
@@ -308,7 +308,7 @@ def guarded(tmp_path):
     passwords = tmp_path / "guarded" / "passwords"
     command = ["mosquitto_passwd", "-b", "-c", str(passwords), "cam", "hunter2"]
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=HANG)
     except FileNotFoundError:
         pytest.skip("no mosquitto_passwd here: sudo apt install mosquitto")
     lines = ("allow_anonymous false", f"password_file {passwords}")
@@ -349,7 +349,7 @@ def certificates(tmp_path_factory):
     def openssl(*arguments):
         try:
             command = ["openssl", *map(str, arguments)]
-            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=HANG)
         except FileNotFoundError:
             pytest.skip("no openssl here, which makes the certificates: apt install openssl")
 

@@ -13,6 +13,7 @@ from edge_runtime.sinks.mqtt import flags as mqtt
 from edge_runtime.sinks.mqtt.broker import Broker, make_tls, parse_broker, read_login
 from edge_runtime.sinks.mqtt.home_assistant import Topics, class_slugs, discovery, slug
 from edge_runtime.sinks.mqtt.sink import summary
+from tests.conftest import HANG
 
 
 def parse(*flags):
@@ -104,7 +105,7 @@ def test_a_key_with_a_pass_phrase_is_refused_and_asks_nobody(tmp_path):
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     command += ["-passout", "pass:x", "-subj", "/CN=camera", "-keyout", key, "-out", certificate]
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=HANG)
     except FileNotFoundError:
         pytest.skip("no openssl here, which makes the certificates: apt install openssl")
     with pytest.raises(ValueError, match="pass phrase"):

@@ -12,6 +12,7 @@ import pytest
 
 import edge_runtime
 from edge_runtime.media.draw import class_color
+from tests.conftest import HANG
 from tests.edge_runtime.sinks.web.fixtures import GROUND, Run, eventually, pixels
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -30,7 +31,7 @@ def chromium(run, folder, *flags):
 def visit(run, folder, *flags):
     """What chromium prints, after three seconds on the page."""
     command = chromium(run, folder / "profile", "--timeout=3000", *flags)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

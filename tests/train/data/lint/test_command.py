@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.train.data.damaged_voc import BOX, GOOD_BOXES, add, add_line, make_damaged
 from tests.train.data.voc_folder import edit
 from train.data.__main__ import main
@@ -56,7 +56,7 @@ def test_report(tmp_path, capsys):
 def test_the_command_runs_without_tensorflow():
     code = "import sys, train.data.__main__ as d; d.main(['check', 'missing']); print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=HANG
     )
     assert "no such folder" in done.stderr
     assert not {"tensorflow", "keras", "matplotlib"} & set(done.stdout.split())
