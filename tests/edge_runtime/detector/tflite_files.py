@@ -72,11 +72,9 @@ class TinyFile:
         return path
 
     def content(self) -> bytes:
-        builder = flatbuffers.Builder(1 << 16)
-        builder.Finish(_Graph(self).model.Pack(builder), b"TFL3")
-        return bytes(builder.Output()) + self._zip()
+        return Graph(self).packed() + self.zip()
 
-    def _zip(self) -> bytes:
+    def zip(self) -> bytes:
         if not self.members:
             return b""
         buffer = io.BytesIO()
@@ -87,7 +85,7 @@ class TinyFile:
         return buffer.getvalue()
 
 
-class _Graph:
+class Graph:
     """The flatbuffer's objects of a TinyFile."""
 
     def __init__(self, file: TinyFile) -> None:
@@ -120,6 +118,11 @@ class _Graph:
             entry = schema.MetadataT()
             entry.name, entry.buffer = b"TFLITE_METADATA", self._buffer(file.metadata)
             self.model.metadata = [entry]
+
+    def packed(self) -> bytes:
+        builder = flatbuffers.Builder(1 << 16)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
 
     def _buffer(self, data: bytes) -> int:
         buffer = schema.BufferT()
