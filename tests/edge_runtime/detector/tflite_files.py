@@ -65,7 +65,7 @@ class TinyFile:
     custom: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     deflated: bool = False
-    broken: bool = False  # an operator without its input: LiteRT reads address 0
+    broken: bool = False  # numbers that are not quantised, added as if: LiteRT aborts the process
 
     def write(self, path: Path) -> Path:
         path.write_bytes(self.content())
@@ -110,7 +110,7 @@ class Graph:
             if file.custom != "TFLite_Detection_PostProcess" and not file.broken:
                 self._reshape(index, output)
         if file.broken:
-            self._operator(schema.BuiltinOperator.LOGISTIC, [-1], outputs[:1])
+            self._operator(schema.BuiltinOperator.ADD, [inputs[0], inputs[0]], outputs[:1])
         if file.custom is not None:
             self._custom(file, inputs, outputs)
         self._sign(file, inputs, outputs)
