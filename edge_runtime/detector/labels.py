@@ -12,6 +12,7 @@ from edge_runtime.detector.zip_members import MOST_BYTES
 GAPS = frozenset(("", "???", "N/A"))  # stand for a number that no class has
 BACKGROUND = frozenset(("???", "background", "__background__"))  # as a first line
 MOST_CLASSES = 100_000
+MOST_LETTERS = 100  # of a name
 
 _ITEM = re.compile(r"item\s*\{([^{}]*)\}")
 _ID = re.compile(r"\bid\s*:\s*(\d+)")
@@ -92,8 +93,15 @@ def parse_labels(text: str, count: int | None) -> Labels:
     return with_gaps(names)
 
 
+def clean(name: str) -> str:
+    """A name in one line of printable characters, as pages, topics and file names can show it."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in name)
+    return " ".join(printable.split())[:MOST_LETTERS]
+
+
 def with_gaps(names: Sequence[str]) -> Labels:
     """Labels of names among which GAPS stand for numbers without a class."""
+    names = [clean(name) for name in names]
     filled = [f"class {number}" if name in GAPS else name for number, name in enumerate(names)]
     unused = {new for new, name in zip(filled, names, strict=True) if name in GAPS}
     return Labels(tuple(filled), frozenset(unused - set(names)))

@@ -7,6 +7,7 @@ it cannot be separated.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import shutil
@@ -20,6 +21,7 @@ from edge_runtime.media.atomic import atomic_path
 SPEC_VERSION = 1
 SPEC_MEMBER = "detector_spec.json"
 LABELS_MEMBER = "labels.txt"
+MEMBER_BYTES = 64 << 20  # of an embedded text; more is none of ours
 
 
 class SpecError(ValueError):
@@ -176,9 +178,12 @@ def read_member(path: str | Path, name: str) -> str | None:
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}; check the path")
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name).decode("utf-8")
-    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError):
+        with zipfile.ZipFile(path) as archive, archive.open(name) as member:
+            data = member.read(MEMBER_BYTES + 1)
+        return data.decode("utf-8") if len(data) <= MEMBER_BYTES else None
+    except Exception as error:  # of another maker's or a damaged zip, zipfile and zlib raise much
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # it seeks before the start
+            raise
         return None
 
 

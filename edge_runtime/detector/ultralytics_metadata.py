@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_runtime.detector.labels import MOST_CLASSES
+from edge_runtime.detector.labels import MOST_CLASSES, clean
 
 MOST_BRACKETS = 16  # of a literal inside another; Python's parser itself does not bear any number
 
@@ -78,7 +78,7 @@ def _names(value: object) -> tuple[str, ...] | None:
         value = [numbered[number] for number in range(len(numbered))]
     if not isinstance(value, (list, tuple)) or not 0 < len(value) <= MOST_CLASSES:
         return None
-    names = tuple(str(name).strip() for name in value)
+    names = tuple(clean(str(name)) for name in value)
     return tuple(name or f"class {number}" for number, name in enumerate(names))
 
 

@@ -53,11 +53,12 @@ class PostProcessedAdapter(Adapter):
 
     @classmethod
     def recognizes(cls, file: ForeignFile) -> bool:
-        """True for outputs of the operator, or for four of such shapes."""
-        operator = file.facts.post_process
-        if operator is not None:
-            return set(operator.outputs) <= {output.index for output in file.outputs}
-        return len(file.outputs) == len(ROLES) and by_shape(file.outputs) is not None
+        """True for outputs of the operator, for four with the names, or of the shapes."""
+        return (
+            _by_operator(file) is not None
+            or _by_name(file) is not None
+            or (len(file.outputs) == len(ROLES) and by_shape(file.outputs) is not None)
+        )
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
         return self._input.prepare(frame)
@@ -96,13 +97,12 @@ def find_roles(file: ForeignFile) -> dict[str, int]:
 
     Raises: ValueError where none of it tells.
     """
-    operator = file.facts.post_process
-    indices = {output.index for output in file.outputs}
-    if operator is not None and len(operator.outputs) == 4 and set(operator.outputs) <= indices:
-        return dict(zip(ROLES, operator.outputs, strict=True))
+    for roles in (_by_operator(file), _by_name(file)):
+        if roles is not None:
+            return roles
     shapes = by_shape(file.outputs)
     if shapes is not None:
-        for roles in (_by_name(file), _by_number(file.outputs, shapes), _by_value(file, shapes)):
+        for roles in (_by_number(file.outputs, shapes), _by_value(file, shapes)):
             if roles is not None and _fits(roles, shapes):
                 return roles
     listed = ", ".join(map(str, file.outputs))
@@ -142,14 +142,26 @@ def _fits(roles: Mapping[str, int], shapes: Mapping[str, list[int]]) -> bool:
     )
 
 
+def _by_operator(file: ForeignFile) -> dict[str, int] | None:
+    operator = file.facts.post_process
+    indices = {output.index for output in file.outputs}
+    if operator is None or len(operator.outputs) != 4 or not set(operator.outputs) <= indices:
+        return None
+    return dict(zip(ROLES, operator.outputs, strict=True))
+
+
 def _by_name(file: ForeignFile) -> dict[str, int] | None:
-    roles = {}
+    """Where four outputs have the names and the shapes; there may be others besides."""
+    named = {}
     for output in file.outputs:
         words = (name.lower().split(":")[0] for name in file.names_of(output))
         role = next((NAMES[word] for word in words if word in NAMES), None)
         if role is not None:
-            roles[role] = output.index
-    return roles if len(roles) == len(ROLES) else None
+            named[role] = output
+    shapes = by_shape(tuple(named.values()))
+    roles = {role: output.index for role, output in named.items()}
+    fits = len(roles) == len(ROLES) and shapes is not None and _fits(roles, shapes)
+    return roles if fits else None
 
 
 def _by_number(

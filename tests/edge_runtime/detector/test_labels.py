@@ -41,6 +41,13 @@ def test_forms(text, count, names):
     assert parse_labels(text, count).names == names
 
 
+def test_names_are_one_short_line():
+    labels = parse_labels("a\x00\x1b[31m\tb" + "c" * 500 + "\ndog", None)
+    assert labels.names[0].startswith("a [31m bc") and len(labels.names[0]) == 100
+    metadata = read_ultralytics({"m.json": json.dumps({"names": ["a\nb", "\n"]})})
+    assert metadata.names == ("a b", "class 1")
+
+
 def test_gaps_are_said_to_be_unused():
     labels = parse_labels("cat\n???\nclass 1\n\n", None)
     assert labels.names == ("cat", "class 1", "class 1")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime import Detector
-from edge_runtime.detector.interpreter import find_runtime
+from edge_runtime.detector.interpreter import LITERT, find_runtime
 from edge_runtime.detector.model_facts import ModelFacts
 from edge_runtime.detector.tflite_metadata import read_metadata
 from edge_runtime.media.images import read_image
@@ -67,6 +67,8 @@ Row = tuple[int, float, tuple[float, ...]]  # class id, score, box in fractions 
 )
 def test_known_detections(name, picture, expected):
     """As found once by independent readers, whose boxes are not clipped to the picture."""
+    if find_runtime().distribution != LITERT:
+        pytest.skip(f"the numbers are those of {LITERT}: other kernels round in another way")
     image = read_image(public_model(picture))
     height, width = image.shape[:2]
     seen = Detector(public_model(name), score_threshold=0.42).detect(image).to_dicts()

@@ -43,10 +43,11 @@ def test_a_file_is_tried_once_a_process(monkeypatch):
 
 
 def test_a_file_that_crashes_the_interpreter(tmp_path):
-    """An operator without its input: LiteRT reads address 0."""
-    four = TinyFile([Output("x", np.zeros((1, 3, 4), np.float32))], broken=True)
-    path = four.write(tmp_path / "crash.tflite")
-    with pytest.raises(ValueError, match=r"crash\.tflite: tried in a process of its own, it was"):
+    """LiteRT 2.3 aborts; another version may say what is wrong with it."""
+    path = TinyFile(GOOD.outputs, broken=True).write(tmp_path / "crash.tflite")
+    with pytest.raises(
+        ValueError, match=r"crash\.tflite: (tried in a process of its own|.*cannot)"
+    ):
         Detector(path)
 
 
@@ -106,5 +107,5 @@ def test_a_running_detector_stays_when_its_file_is_replaced_by_one_that_crashes(
         for _ in range(3):
             detector.refresh()
     assert detector.detect(make_frame(image=red_frame)).detections.names == ["red", "green"]
-    assert "process of its own" in detector.state().reload_error
+    assert "model.tflite" in detector.state().reload_error
     assert detector.state().reload_failures == 1

@@ -65,18 +65,16 @@ class TinyFile:
     custom: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     deflated: bool = False
-    broken: bool = False  # an operator without its input: LiteRT reads address 0
+    broken: bool = False  # numbers that are not quantised, added as if: LiteRT aborts the process
 
     def write(self, path: Path) -> Path:
         path.write_bytes(self.content())
         return path
 
     def content(self) -> bytes:
-        builder = flatbuffers.Builder(1 << 16)
-        builder.Finish(_Graph(self).model.Pack(builder), b"TFL3")
-        return bytes(builder.Output()) + self._zip()
+        return Graph(self).packed() + self.zip()
 
-    def _zip(self) -> bytes:
+    def zip(self) -> bytes:
         if not self.members:
             return b""
         buffer = io.BytesIO()
@@ -87,7 +85,7 @@ class TinyFile:
         return buffer.getvalue()
 
 
-class _Graph:
+class Graph:
     """The flatbuffer's objects of a TinyFile."""
 
     def __init__(self, file: TinyFile) -> None:
@@ -112,7 +110,7 @@ class _Graph:
             if file.custom != "TFLite_Detection_PostProcess" and not file.broken:
                 self._reshape(index, output)
         if file.broken:
-            self._operator(schema.BuiltinOperator.LOGISTIC, [-1], outputs[:1])
+            self._operator(schema.BuiltinOperator.ADD, [inputs[0], inputs[0]], outputs[:1])
         if file.custom is not None:
             self._custom(file, inputs, outputs)
         self._sign(file, inputs, outputs)
@@ -120,6 +118,11 @@ class _Graph:
             entry = schema.MetadataT()
             entry.name, entry.buffer = b"TFLITE_METADATA", self._buffer(file.metadata)
             self.model.metadata = [entry]
+
+    def packed(self) -> bytes:
+        builder = flatbuffers.Builder(1 << 16)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
 
     def _buffer(self, data: bytes) -> int:
         buffer = schema.BufferT()

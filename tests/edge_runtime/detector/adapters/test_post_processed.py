@@ -11,7 +11,7 @@ import pytest
 from edge_runtime import Detector
 from edge_runtime.detector.spec import embed
 from tests.edge_runtime.detector.metadata_files import Info, make_metadata
-from tests.edge_runtime.detector.tflite_files import Input, Output, TinyFile
+from tests.edge_runtime.detector.tflite_files import Graph, Input, Output, TinyFile
 from tests.tiny_model import SPEC
 
 # (ymin, xmin, ymax, xmax) in a frame of 100 x 200: the second reaches out of it.
@@ -105,6 +105,30 @@ def test_scores_and_classes_that_nothing_tells_apart_are_refused(tmp_path, monke
     path = TinyFile(outputs(), members=LABELS).write(tmp_path / "m.tflite")
     with pytest.raises(ValueError, match=r"m\.tflite: .*told apart.*t_a float32 \[1, 3, 4\].*outp"):
         Detector(path)
+
+
+def test_four_named_outputs_among_others(tmp_path):
+    names = {"boxes": "detection_boxes", "classes": "detection_classes"}
+    names |= {"scores": "detection_scores", "count": "num_detections"}
+    more = [Output("raw_boxes", np.zeros((1, 9, 4), np.float32))]
+    more += [Output("multiclass", np.zeros((1, 9), np.float32))]
+    check(found(TinyFile(more + outputs(names), members=LABELS).write(tmp_path / "m.tflite")))
+
+
+def test_an_operator_whose_outputs_go_through_others(tmp_path):
+    """Its outputs are not the file's: names and values tell as without it."""
+    file = operator_file((0, 1, 2, 3), members=LABELS)
+    graph = Graph(file)
+    graph.graph.outputs = graph.graph.outputs.copy()
+    for place, (role, values) in enumerate(VALUES.items()):
+        output = Output(f"StatefulPartitionedCall:{31 + place}", values)
+        index = graph._tensor(output.name, values.shape, "float32")
+        graph._reshape(index, output)
+        graph.graph.outputs[place] = index
+        assert role == ROLES[place]
+    path = tmp_path / "m.tflite"
+    path.write_bytes(graph.packed() + file.zip())
+    check(found(path))
 
 
 def operator_file(order=(0, 1, 2, 3), **others):
