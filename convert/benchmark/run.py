@@ -99,7 +99,8 @@ def run_benchmark(
         that does not fit; ImportError without an interpreter.
     """
     detectors = [Detector(path, threads, **model_options(path, family, labels)) for path in paths]
-    dataset = _load(data, split, detectors, limit)
+    own_names = detectors[0].class_names if are_of_one_training(detectors) else None
+    dataset = _load(data, split, own_names, limit)
     class_names, examples = dataset.class_names, dataset.examples
     class_places = _class_places(detectors, class_names)
     others = [_results_row(path, dataset, results_annotations) for path in results]
@@ -136,13 +137,12 @@ def run_benchmark(
 
 
 def _load(
-    data: Path, split: str, detectors: Sequence[Detector], limit: int | None
+    data: Path, split: str, class_names: tuple[str, ...] | None, limit: int | None
 ) -> DetectionDataset:
     """The first pictures of a split, without those that would end the run half-way.
 
-    Its classes are the detectors' where all are of one training, else the folder's.
+    class_names: of the detectors, where all are of one training; None for the folder's.
     """
-    class_names = detectors[0].class_names if are_of_one_training(detectors) else None
     dataset = load_dataset(data, split, class_names)
     return drop_undecodable(replace(dataset, examples=dataset.examples[:limit]))
 

@@ -71,7 +71,8 @@ def test_command(keras_path, dataset, tmp_path):
     assert report["command"].startswith("python -m convert ")
     assert len(report["robustness"]) > 1
     assert report["calibration"]["images"] == 25
-    assert [model["ap50"] for model in report["models"]] == pytest.approx([1] * len(FILES))
+    assert [model["ap50"] for model in report["models"]] == pytest.approx([1] * (len(FILES) + 1))
+    assert report["models"][-1]["variant"] == "int8_postprocess"
     for name in FILES:
         variant = read_member(out / name, "variant.txt")
         assert name == f"cells_{variant}.tflite"
