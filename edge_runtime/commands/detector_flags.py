@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edge_runtime.detector.adapters.registry import FAMILIES
+from edge_runtime.detector.adapters.families import FAMILIES
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import SPEC_MEMBER, read_member
 

@@ -8,7 +8,6 @@ device does the same and compares; a difference says which side is wrong.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -142,6 +141,8 @@ class CalibrationRecord:
 def digest(spec: DetectorSpec) -> str:
     """Digest of everything in a spec: 16 hexadecimal digits."""
     canonical = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
+    import hashlib  # not above: it loads OpenSSL, and a float file has no record
+
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

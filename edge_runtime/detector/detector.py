@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_runtime.detector.adapters.base import Family, Thresholds
+from edge_runtime.detector.adapters.base import Thresholds
+from edge_runtime.detector.adapters.families import Family
 from edge_runtime.detector.adapters.registry import open_adapter
 from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.spec import DetectorSpec
@@ -48,7 +49,7 @@ class Detector:
             iou_threshold: of two boxes of a class, drop the worse if IoU > it; in [0, 1]. Files
                 that suppress inside, by a threshold of their own, do not heed it.
             max_detections: in a frame, at least 1.
-            family: name of the family, see `edge_runtime.detector.adapters.registry`; None for
+            family: name of the family, see `edge_runtime.detector.adapters.families`; None for
                 what the file itself says.
             labels: file of class names for a file that has none, or instead of them.
 

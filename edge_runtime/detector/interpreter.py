@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +69,9 @@ def _version(distribution: str, module_name: str) -> str:
     package = sys.modules.get(module_name.split(".")[0])
     version = getattr(package, "__version__", None)
     if version is None:
+        # Not above: it loads half of `email`, and LiteRT's package says its version itself.
+        from importlib import metadata
+
         try:
             version = metadata.version(distribution)
         except metadata.PackageNotFoundError:

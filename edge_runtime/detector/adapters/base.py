@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from edge_runtime.detector.adapters.families import Family
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.postprocess import CANDIDATES_PER_DETECTION, MIN_CANDIDATES
 from edge_runtime.detector.spec import DetectorSpec
@@ -22,22 +22,6 @@ Found = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 # Rounding of an integer output carries a sure score so far above 1; more is no score at all.
 SCORE_SLACK = 0.02
-
-
-@dataclass(frozen=True)
-class Family:
-    """A family of detector files.
-
-    Attributes:
-        name: as `--as` takes it.
-        description: one line for people.
-    """
-
-    name: str
-    description: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.description}"
 
 
 class Thresholds(NamedTuple):

@@ -12,9 +12,9 @@ import math
 import numpy as np
 
 from edge_runtime.detector import boxes as box_ops
+from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import (
     Adapter,
-    Family,
     Found,
     Thresholds,
     suppress,
@@ -36,7 +36,7 @@ MOST_LOGIT = 80.0  # its sigmoid is 1 in float32, and exp() of it no overflow
 class MediaPipeAdapter(Adapter):
     """Anchors and scales of DETECTOR_METADATA; the best class of an anchor counts."""
 
-    family = Family("mediapipe", "raw boxes and scores, anchors in DETECTOR_METADATA")
+    family = families.MEDIAPIPE
 
     def __init__(self, file: ForeignFile, network: Network) -> None:
         """Raises: ValueError for outputs or metadata that do not fit each other."""

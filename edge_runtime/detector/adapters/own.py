@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_runtime.detector.adapters.base import Adapter, Family, Found, Thresholds
+from edge_runtime.detector.adapters import families
+from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.calibration_record import check_calibration
 from edge_runtime.detector.interpreter import Network
@@ -18,7 +19,7 @@ OUTPUTS = ("logits", "offsets")
 class OwnAdapter(Adapter):
     """SSD without suppression inside: softmax, anchors, box voting, as the spec says."""
 
-    family = Family("own", "an SSD of this project, with its spec inside")
+    family = families.OWN
     spec: DetectorSpec
 
     def __init__(self, network: Network, spec: DetectorSpec) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edge_runtime.detector.adapters.base import Adapter, Family, Found, Thresholds
+from edge_runtime.detector.adapters import families
+from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput
 from edge_runtime.detector.adapters.quantized import quantization_of, to_float
@@ -35,7 +36,7 @@ BOX_ORDER = (1, 0, 3, 2)  # places of left, top, right, bottom
 class PostProcessedAdapter(Adapter):
     """Four outputs after suppression; only the score threshold is left to apply."""
 
-    family = Family("post-processed", "SSD or EfficientDet, duplicates suppressed inside")
+    family = families.POST_PROCESSED
 
     def __init__(self, file: ForeignFile, network: Network) -> None:
         """Raises: ValueError for outputs that cannot be told apart."""

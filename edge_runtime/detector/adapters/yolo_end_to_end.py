@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_runtime.detector.adapters.base import Family, Found, Thresholds
+from edge_runtime.detector.adapters import families
+from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import to_float
 from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
@@ -17,7 +18,7 @@ MOST_ROWS = 1000  # more are no finished detections
 class YoloEndToEndAdapter(YoloAdapter):
     """Only the score threshold is left to apply."""
 
-    family = Family("yolo-end-to-end", "YOLO26, or suppression inside, [1, K, 6]")
+    family = families.YOLO_END_TO_END
 
     def __init__(self, file: ForeignFile, network: Network) -> None:
         """Raises: ValueError for another output, and without class names."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edge_runtime.detector import boxes as box_ops
-from edge_runtime.detector.adapters.base import Family, Found, Thresholds
+from edge_runtime.detector.adapters import families
+from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import raw_threshold, to_float
 from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
@@ -17,7 +18,7 @@ ANCHORS = 3  # a cell
 class YoloV5Adapter(YoloAdapter):
     """The score of a class is objectness times its own; the best class of a row counts."""
 
-    family = Family("yolov5", "YOLOv5 with objectness, [1, N, 5 + C]")
+    family = families.YOLO_V5
 
     def __init__(self, file: ForeignFile, network: Network) -> None:
         """Raises: ValueError for another output."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edge_runtime.detector import boxes as box_ops
-from edge_runtime.detector.adapters.base import Family, Found, Thresholds
+from edge_runtime.detector.adapters import families
+from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import raw_threshold, to_float
 from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
@@ -15,7 +16,7 @@ from edge_runtime.detector.interpreter import Network
 class YoloV8Adapter(YoloAdapter):
     """The best class of a row counts, as in Ultralytics' own predictions."""
 
-    family = Family("yolov8", "Ultralytics YOLOv8 or YOLO11, [1, 4 + C, N]")
+    family = families.YOLO_V8
 
     def __init__(self, file: ForeignFile, network: Network) -> None:
         """Raises: ValueError for another output."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_runtime.detector import trial_worker
-from edge_runtime.detector.adapters import registry
+from edge_runtime.detector.adapters import foreign_registry as registry
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.trial_run import Trial, TrialOutput
 

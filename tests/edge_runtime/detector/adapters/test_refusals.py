@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import Detector, SpecError
-from edge_runtime.detector.adapters import registry
+from edge_runtime.detector.adapters import foreign_registry as registry
 from tests.edge_runtime.detector.adapters import test_mediapipe, test_post_processed
 from tests.edge_runtime.detector.tflite_files import Input, Output, TinyFile
 
