@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import DTypeLike
 from PIL import Image
@@ -142,6 +144,16 @@ def preprocess(
     Raises: TypeError, ValueError for anything but an RGB uint8 frame.
     """
     check_frame(frame)
+    return pixel_map(spec, dtype, quantization)(resize(frame, spec.input_hw))[None]
+
+
+def pixel_map(
+    spec: DetectorSpec, dtype: DTypeLike = np.float32, quantization: tuple[float, int] | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """`pixel_table` as a function of uint8 arrays of any shape, by the fastest way there is."""
     table = pixel_table(spec, dtype, quantization)
+    if table.dtype == np.int8 and (table == np.arange(256) - 128).all():
+        # pixel - 128, the usual int8 input: the same bits with the highest one turned over.
+        return lambda pixels: np.bitwise_xor(pixels, np.uint8(128)).view(np.int8)
     # np.take: indexing the table with the picture takes three times as long.
-    return np.take(table, resize(frame, spec.input_hw))[None]
+    return lambda pixels: np.take(table, pixels)

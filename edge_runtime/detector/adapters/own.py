@@ -10,7 +10,7 @@ from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.calibration_record import check_calibration
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.postprocess import FLOAT, decode_outputs
-from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.preprocess import check_frame, pixel_map, resize
 from edge_runtime.detector.spec import DetectorSpec, SpecError
 
 OUTPUTS = ("logits", "offsets")
@@ -31,12 +31,13 @@ class OwnAdapter(Adapter):
         self._check_tensors()
         tensor = network.input
         check_calibration(network.path, spec, tensor.dtype, tensor.quantization)
+        self._to_input = pixel_map(spec, tensor.dtype, tensor.quantization)
         self._logits_quantization = network.outputs["logits"].quantization or FLOAT
         self._offsets_quantization = network.outputs["offsets"].quantization or FLOAT
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
-        tensor = self.network.input
-        return preprocess(frame, self.spec, tensor.dtype, tensor.quantization)
+        check_frame(frame)
+        return self._to_input(resize(frame, self.input_hw))[None]
 
     def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """Logits (N, C + 1) and offsets (N, 4), in the file's own dtypes."""

@@ -8,6 +8,7 @@ from edge_runtime.detector.preprocess import (
     holds_pixels,
     letterbox,
     pixel_quantization,
+    pixel_map,
     pixel_table,
     preprocess,
     resize,
@@ -33,6 +34,23 @@ def test_default_int8_is_pixel_minus_128():
 
 def test_every_pixel_value_survives_the_default_int8():
     np.testing.assert_array_equal(pixel_table(SPEC, np.int8, (1 / 128, 0)), np.arange(-128, 128))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "quantization"),
+    [
+        (np.float32, None),
+        (np.int8, (1 / 128, 0)),
+        (np.int8, (1 / 100, 3)),
+        (np.uint8, (1 / 128, 128)),
+    ],
+)
+def test_the_fast_way_is_the_tables(dtype, quantization):
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)[::2, ::-1]  # a view is fine
+    expected = pixel_table(SPEC, dtype, quantization)[pixels]
+    got = pixel_map(SPEC, dtype, quantization)(pixels)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_uint8_input():
