@@ -67,7 +67,7 @@ def test_an_interrupted_training_keeps_what_was_chosen_for_it():
 
 @pytest.mark.parametrize(
     ("side", "chosen"),
-    [(0.5, 256), (0.0782, 256), (0.0781, 320), (0.0626, 320), (0.0624, 384), (0.01, 448)],
+    [(0.5, 320), (0.0626, 320), (0.0624, 384), (0.0521, 384), (0.052, 448), (0.01, 448)],
 )
 def test_small_objects_get_a_larger_input(side, chosen):
     """At the size chosen 20 pixels of an object, the largest size for the smallest ones."""

@@ -79,7 +79,7 @@ PRESETS = {
         top_down_channels=128,
         alpha=1.0,
         input_hw=(320, 320),
-        sides=(256, 320, 384, 448),  # whole cells on the coarsest map; a Pi has time for
+        sides=(320, 384, 448),  # whole cells on the coarsest map; a Pi has time for them
     ),
     # Digits stand upright, so tall anchors reach them all; three octaves span 18 to 200 of 300.
     "digits": Preset(
