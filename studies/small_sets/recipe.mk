@@ -14,7 +14,6 @@ measured = if [ ! -e $(1)/report.json ] || [ $(1).keras -nt $(1)/report.json ]; 
   $(python) -m convert $(1).keras --data $(2) --out $(1) --variants float32 int8 --no-robustness; \
   else echo "$(1) is measured: remove that folder to measure again"; fi
 
-.PHONY: small-sets
 small-sets: $(installed) ## studies/small_sets again: four small sets, untouched defaults, hours; SETS=, WEIGHTS=
 	@test -d "$(SETS)" || { echo "SETS= names the folder with the sets $(SMALL_SETS)"; exit 2; }
 	@mkdir -p build/data build/small_sets

@@ -128,7 +128,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         super().__init__()
         self.views, self.validation, self.files = views, validation, files
         self.progress, self.provenance = start, provenance
-        self.drawn = -math.inf  # when the curves were last drawn
+        self.drawn = time.perf_counter()  # the curves, last; of one short epoch there are none
         self._ap50_per_class: dict[str, float | None] = {}
 
     @property
