@@ -218,3 +218,20 @@ def test_the_page_has_the_readers_of_exported_files():
     assert found["data"] == {"root": "digits", "split": "test", "images": 500}
     assert f"{machine['cores']} cores of an {machine['cpu']}" in _prose(said)
     assert _day(machine["date"]) in _prose(said)
+
+
+def test_small_sets_are_those_of_the_json():
+    content = json.loads((ROOT / "studies/small_sets/small_sets.json").read_text(encoding="utf-8"))
+    section = _section("results.md", "Small sets")
+    for cell in content["cells"]:
+        assert cell["flags"] == ""  # untouched
+        figures = (
+            100 * cell[key] for key in ("float32_ap50", "float32_ap", "int8_ap50", "int8_ap")
+        )
+        row = [
+            *(cell["data"], f"{cell['pictures']} + {cell['test_pictures']}", cell["input"], "1"),
+            *(f"{figure:.2f}" for figure in figures),
+            f"{cell['minutes']:.0f}",
+        ]
+        assert f"| {' | '.join(row)} |" in section
+        assert _day(cell["date"]) in section
