@@ -93,11 +93,8 @@ def begin(recipe: dict[str, Any], files: TrainingFiles, resume: bool, overwrite:
         return _go_on(recipe, files)
     check_free(files, overwrite)
     state = files.state
-    for path in (
-        state,
-        files.sheet,
-        files.curves,
-    ):  # else they would be taken for the new training's
+    # Else they would be taken for the new training's.
+    for path in (state, files.sheet, files.curves):
         path.unlink(missing_ok=True)
     files.remove_leftovers()
     return Progress(0, -1.0, recipe, [])
