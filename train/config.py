@@ -45,7 +45,11 @@ class LearningSettings:
         "nearly all boxes, else fitted to them",
     )
     input_size: int = setting(
-        0, "height and width of the input in pixels; 0: the preset's", 64, 2048, zero="the preset's"
+        0,
+        "height and width of the input in pixels; 0: the preset's, fpnlite's by the objects' sizes",
+        64,
+        2048,
+        zero="the preset's",
     )
     alpha: float = setting(
         0.0, "width multiplier of the backbone; 0: the preset's", 0.1, 2, zero="the preset's"
@@ -119,8 +123,8 @@ class TrainConfig(AugmentationSettings, LearningSettings):
     )
     patience: int = setting(
         8,
-        "stop where the mean AP of so many validations is not above that of as many before; 0: "
-        "after the last epoch only",
+        "on one host: stop where the mean AP of so many validations is not above that of as many "
+        "before; 0: after the last epoch only",
         0,
     )
     qat: bool = setting(

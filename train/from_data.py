@@ -29,6 +29,7 @@ LARGE = {"min_crop": 0.5, "max_zoom": 1.5}
 SMALL = {"min_crop": USUAL_MIN_CROP, "max_zoom": USUAL_MAX_ZOOM}
 # Pixels of the input that all but a few objects get: two to three cells of the finest map.
 SMALLEST_SIDE, SMALLER = 20, 0.05
+LARGEST_INPUT = 2048  # that --input-size takes
 REACHED = 0.98  # share of boxes: the preset's anchors will do
 GAIN = 0.01  # of that share, for which fitted anchors are worth being others than the preset's
 
@@ -103,11 +104,12 @@ def check_sizes(spec: DetectorSpec, training: DetectionDataset) -> None:
     if not training.box_count or largest >= cell:
         return
     larger = math.ceil(width * 2 * cell / max(largest, 1e-6) / 64) * 64
+    also = f", or try --input-size {larger}" if larger <= LARGEST_INPUT else ""
     raise ValueError(
         f"objects larger than a cell of the net's finest map, {cell} pixels, expected, got "
         f"{largest:.1f} pixels for the largest of {training.box_count} at the input size "
-        f"{width}x{height}: no net of this kind finds them; cut the pictures into tiles, take them "
-        f"from nearer, or try --input-size {larger}"
+        f"{width}x{height}: no net of this kind finds them; cut the pictures into tiles or take "
+        f"them from nearer{also}"
     )
 
 

@@ -39,15 +39,11 @@ class Pace:
     step: float
     validation: float
 
-    def epochs(self, budget: float, steps_per_epoch: int, validations: int) -> int:
-        """Epochs that fit into a budget of seconds, together with so many validations."""
-        left = MARGIN * budget - self.start - validations * self.validation
-        return max(0, math.floor(left / (steps_per_epoch * self.step + SAVING)))
-
-    def least(self, steps_per_epoch: int) -> float:
-        """The smallest budget that is worth a training, in seconds."""
-        epoch = steps_per_epoch * self.step + SAVING + self.validation
-        return (self.start + FEWEST_EPOCHS * epoch) / MARGIN
+    def seconds(self, epochs: int, steps_per_epoch: int, validate_every: int) -> float:
+        """Of a whole training. validate_every: epochs; 0 for some 25 validations in all."""
+        every = validate_every or max(1, epochs // VALIDATIONS)
+        validations = math.ceil(epochs / every) * self.validation
+        return self.start + epochs * (steps_per_epoch * self.step + SAVING) + validations
 
 
 def probe(config: TrainConfig, spec: DetectorSpec, initial: Initial, splits: Splits) -> Pace:
@@ -102,24 +98,26 @@ def measure_pace(
 
 
 def epochs_within(
-    minutes: float, wanted: int, pace: Pace, steps_per_epoch: int, validations: int
+    minutes: float, wanted: int, pace: Pace, steps_per_epoch: int, validate_every: int
 ) -> int:
     """Epochs of a training that is to end within so many minutes, at most the wanted ones.
 
     Raises: ValueError where too few fit, with the minutes that are needed.
     """
-    epochs = pace.epochs(60 * minutes, steps_per_epoch, validations)
-    if epochs < min(FEWEST_EPOCHS, wanted):
-        raise ValueError(
-            f"--budget {minutes:g} is too little for a training: {steps_per_epoch} steps an epoch "
-            f"of {pace.step:.2f} s each; {math.ceil(pace.least(steps_per_epoch) / 60)} minutes are "
-            "the least here, half an hour a good try; a smaller --input-size is faster"
-        )
-    return min(wanted, epochs)
+    fewest = min(FEWEST_EPOCHS, wanted)
+    for epochs in range(wanted, fewest - 1, -1):
+        if pace.seconds(epochs, steps_per_epoch, validate_every) <= MARGIN * 60 * minutes:
+            return epochs
+    least = pace.seconds(fewest, steps_per_epoch, validate_every) / MARGIN / 60
+    raise ValueError(
+        f"--budget {minutes:g} is too little for a training: {steps_per_epoch} steps an epoch "
+        f"of {pace.step:.2f} s each; {math.ceil(least)} minutes are the least here, half an hour "
+        "a good try; a smaller --input-size is faster"
+    )
 
 
-def check_budget(budget: float | None, cluster: Cluster) -> None:
-    """Raises: ValueError for a budget of minutes that is none, or of several hosts."""
+def check_budget(budget: float | None, config: TrainConfig, cluster: Cluster) -> None:
+    """Raises: ValueError for a budget of minutes that is none, of several hosts, or of a stage."""
     if budget is None:
         return
     if not 0 < budget < math.inf:
@@ -129,6 +127,11 @@ def check_budget(budget: float | None, cluster: Cluster) -> None:
         )
     if cluster.count > 1:
         raise ValueError("--budget is for one host, got several; give --epochs instead")
+    if config.stop_after:
+        raise ValueError(
+            "--budget chooses the epochs in which the learning rate falls to the end, got "
+            "--stop-after as well; leave one of them out"
+        )
 
 
 def settle_within(
@@ -147,7 +150,7 @@ def settle_within(
     pace = probe(settled.config, spec, initial, splits)
     steps = len(splits.training) // settled.config.batch_size
     wanted = settled.config.epochs
-    epochs = epochs_within(budget, wanted, pace, steps, VALIDATIONS)
+    epochs = epochs_within(budget, wanted, pace, steps, config.validate_every)
     if epochs == wanted:
         return settled
     said = (

@@ -103,20 +103,22 @@ def train(
     """
     begin_time, files = time.perf_counter(), TrainingFiles(out)
     with cluster.barrier():
-        check_budget(budget, cluster)
         opened = open_data(data)
         if cluster.first:
             print(*opened.notes, sep="\n")
         splits = load_splits(opened, config.train_split, config.val_split)
         begun = read_progress(files.state).recipe if resume and files.state.is_file() else {}
+        check_budget(budget, config, cluster)
         if begun:
-            config = as_begun(config, begun)
+            # A budget may have allowed fewer epochs than the same flags ask for.
+            within = {} if budget is None else {"epochs": begun["epochs"]}
+            config = as_begun(replace(config, **within), begun)
         else:
             check_free(files, overwrite or resume)
         settled = settle(config, splits.training)
         spec, fitted = make_spec(settled.config, splits.training, initial, begun.get("spec"))
         check_sizes(spec, splits.training)
-        if budget is not None and not begun:
+        if budget is not None and not resume:
             settled = settle_within(budget, config, settled, spec, initial, splits)
         config = settled.config
         if cluster.first and (settled.reasons or fitted):
@@ -157,11 +159,11 @@ def _run(job: _Job, command: str, tensorboard: bool, budget: float) -> BestCheck
         config, training, command, _software(), job.initial.start_from, job.initial.describe()
     )
     checkpoint = BestCheckpoint(views, validation, job.files, start, provenance)
-    stopping = Stopping(checkpoint, config.patience, config.epochs_trained, budget)
+    stopping = Stopping(validation, checkpoint, config.patience, budget)
     screen = Screen(start, batches.steps_per_epoch, validation)
     callbacks = [Speed(batches), validation, checkpoint]
     if cluster.count == 1:  # the others would wait for the first one's next step
-        callbacks.append(stopping)
+        callbacks.insert(1, stopping)
     if tensorboard and cluster.first:
         callbacks.append(EventLog(open_writer(job.files.events), start.history))
     callbacks.append(screen)

@@ -27,6 +27,7 @@ from train.evaluation.coco import PictureDetections
 Id = int | str
 LIST = "results"
 FIGURES = ("inference_ms", "end_to_end_ms", "peak_memory_mb", "size_mb")
+MOST = 1e9  # of a figure: no millisecond and no megabyte of a detector comes near
 SHOWN = 60  # characters of a value in a message
 
 
@@ -119,30 +120,62 @@ def _detections(rows: Sequence[tuple[float, ...]]) -> PictureDetections:
 def _picture_places(
     results: ResultsFile, examples: Sequence[Example], annotations: Annotations | None
 ) -> dict[Id, int]:
-    places: dict[Id, int] = {}
-    by_name = {example.image_path.name: place for place, example in enumerate(examples)}
-    if annotations is not None:
-        names = {
-            i: name.replace("\\", "/").rpartition("/")[2] for i, name in annotations.images.items()
-        }
-        places = {i: by_name[name] for i, name in names.items() if name in by_name}
-    else:
-        for place, example in enumerate(examples):
-            name = example.image_path.name
-            places |= {plain_image_id(name): place, name: place, example.image_path.stem: place}
-            places[example.image_id] = place
     wanted = {image_id for image_id, *_ in results.rows}
+    if annotations is None:
+        places = _by_name(examples)
+    else:
+        named = {i: name for i, name in annotations.images.items() if i in wanted}
+        places = _by_path(results.path, examples, named)
     if wanted and not wanted & set(places):
         raise ValueError(
             f"{results.path}: results in the pictures of the split expected, got image ids such as "
             f"{some([str(i) for i in list(wanted)[:3]])}, which none of its {len(examples)} "
-            "pictures has; name the COCO file that the ids come from with --results-annotations"
+            "pictures has, or several; name the COCO file that the ids come from with "
+            "--results-annotations"
         )
     others = len(wanted - set(places))
     if others:
         warn(
             f"{results.path.name}: results in {others} pictures that are not measured are left out"
         )
+    return places
+
+
+def _by_name(examples: Sequence[Example]) -> dict[Id, int]:
+    """Picture by number, name and stem of its file, where no other has them, and by image id."""
+    found: dict[Id, set[int]] = {}
+    for place, example in enumerate(examples):
+        name = example.image_path.name
+        for image_id in (plain_image_id(name), name, example.image_path.stem):
+            found.setdefault(image_id, set()).add(place)
+    places = {image_id: next(iter(of)) for image_id, of in found.items() if len(of) == 1}
+    return places | {example.image_id: place for place, example in enumerate(examples)}
+
+
+def _by_path(path: Path, examples: Sequence[Example], named: Mapping[Id, str]) -> dict[Id, int]:
+    """Picture by the annotations' file name; folders in it decide where several are named alike.
+
+    Raises: ValueError where they do not.
+    """
+    by_name: dict[str, list[int]] = {}
+    for place, example in enumerate(examples):
+        by_name.setdefault(example.image_path.name, []).append(place)
+    places: dict[Id, int] = {}
+    for image_id, file_name in named.items():
+        whole = file_name.replace("\\", "/")
+        found = by_name.get(whole.rpartition("/")[2], [])
+        if len(found) > 1:
+            ends = [
+                p for p in found if f"/{examples[p].image_path.as_posix()}".endswith(f"/{whole}")
+            ]
+            if len(ends) != 1:
+                raise ValueError(
+                    f"{path}: one picture for {file_name!r} of the annotations expected, got "
+                    f"{len(found)} of that name; give file names with their folders"
+                )
+            found = ends
+        if found:
+            places[image_id] = found[0]
     return places
 
 
@@ -182,7 +215,7 @@ def _row(path: Path, number: int, row: Any) -> tuple[Id, Id, tuple[float, ...], 
             f"{path}: entry {number} with image_id, category_id, bbox and score expected, got "
             f"{_short(row)} ({type(error).__name__}: {error})"
         ) from error
-    finite = all(map(math.isfinite, box)) and len(box) == 4
+    finite = all(map(math.isfinite, box)) and len(box) == 4 and not isinstance(row["bbox"], str)
     if not finite or min(box[2:]) < 0 or not 0 <= score <= 1:
         raise ValueError(
             f"{path}: entry {number} with a bbox [x, y, width, height] in pixels and a score in "
@@ -200,8 +233,10 @@ def _check_id(path: Path, what: str, value: Any) -> None:
 
 def _figure(path: Path, name: str, value: Any) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise ValueError(f'{path}: a number above 0 expected as "{name}", got {_short(value)}')
+    if not number or not 0 < value < MOST:
+        raise ValueError(
+            f'{path}: a number above 0 and below {MOST:g} expected as "{name}", got {_short(value)}'
+        )
     return float(value)
 
 

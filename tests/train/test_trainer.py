@@ -21,6 +21,7 @@ from train.training.callbacks import detect_all
 from train.training.checkpoint import Progress, TrainingFiles, begin, read_progress
 from train.training.initial_weights import Initial
 from train.training.provenance import read_training
+from train.training.stopping import Stopping
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tiny_preset")]
 
@@ -55,6 +56,19 @@ def test_short_epochs_do_not_wait_for_the_curves(scenes, tmp_path, monkeypatch, 
     assert run(scenes, tmp_path / "model.keras", "--epochs=4") == 0
     assert drawn == [4]  # the last
     assert len(losses(tmp_path / "model.keras")) == 4
+
+
+@pytest.mark.parametrize("validation", ["--val-split=none", "--validate-every=5"])
+def test_a_training_whose_time_is_up_keeps_its_last_epoch(
+    scenes, tmp_path, monkeypatch, capsys, tiny_net, validation
+):
+    monkeypatch.setattr(Stopping, "_is_used_up", lambda self, history: len(history) == 1)
+    out = tmp_path / "model.keras"
+    assert run(scenes, out, "--epochs=5", "--budget=60", validation) == 0
+    assert "stopped after epoch 2 of 5: the budget is used up" in capsys.readouterr().out
+    assert len(losses(out)) == 2
+    assert read_spec(out).input_hw == (64, 64)
+    assert not out.with_suffix(".resume.npz").exists()
 
 
 def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monkeypatch, tiny_net):

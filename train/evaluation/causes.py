@@ -87,7 +87,9 @@ def still_rising(evidence: Evidence) -> Cause | None:
     if gain < 0.02:
         return None
     cure = f"train longer (--epochs {2 * config.epochs})"
-    if config.epochs_trained < config.epochs:
+    if len(evidence.history) < config.epochs_trained:
+        cure = "give it more time, with a larger --budget"
+    elif config.epochs_trained < config.epochs:
         cure = (
             f"go on with a next stage, this one stopped after {config.stop_after} of "
             f"{config.epochs} epochs"

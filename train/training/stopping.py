@@ -9,18 +9,19 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from train.training.callbacks import BestCheckpoint
+from train.training.callbacks import BestCheckpoint, Validation
 from train.training.logs import Row
 
 
 class Stopping(keras.callbacks.Callback):
-    """End a training early; stands behind the checkpoint, whose log it reads.
+    """End a training early; stands before validation and checkpoint, for which that epoch is last.
 
     One best value says little, since AP on few pictures is noisy: a mean of `patience` validations
     is compared with that of as many before. The learning rate is low by then, so that little is
     lost (Prechelt 1998 has the trade-off).
 
     Args:
+        validation: is told that its last epoch has come.
         patience: validations in each mean; 0 to go on whatever AP does.
         budget: seconds for all of the training from its start, those before an interruption
             included; infinite for any time.
@@ -30,23 +31,38 @@ class Stopping(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, checkpoint: BestCheckpoint, patience: int, epochs: int, budget: float = math.inf
+        self,
+        validation: Validation,
+        checkpoint: BestCheckpoint,
+        patience: int,
+        budget: float = math.inf,
     ) -> None:
         super().__init__()
-        self.checkpoint, self.patience, self.epochs = checkpoint, patience, epochs
+        self.validation, self.checkpoint, self.patience = validation, checkpoint, patience
         self.budget = budget - sum(row["seconds"] for row in checkpoint.progress.history)
-        self.begun = time.perf_counter()
+        self.begun = self.epoch_begun = time.perf_counter()
         self.reason = ""
+
+    def on_epoch_begin(self, epoch: int, logs: Row | None = None) -> None:
+        self.epoch_begun = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
         history = self.checkpoint.progress.history
-        left = self.budget - (time.perf_counter() - self.begun)
         why = no_longer_rising(history, self.patience)
-        if left < history[-1]["seconds"]:
+        if self._is_used_up(history):
             why = why or "the budget is used up"
-        if why and epoch + 1 < self.epochs:
-            self.reason = f"stopped after epoch {epoch + 1} of {self.epochs}: {why}"
+        if why and epoch + 1 < self.validation.epochs:
+            epochs = self.validation.epochs
+            self.reason = f"stopped after epoch {epoch + 1} of {epochs}: {why}"
+            self.validation.epochs = epoch + 1
             self.model.stop_training = True
+
+    def _is_used_up(self, history: Sequence[Row]) -> bool:
+        """True if another epoch does not fit, after the validation that may come now."""
+        now = time.perf_counter()
+        took = now - self.epoch_begun
+        whole = max([took, *(row["seconds"] for row in history[-1:])])
+        return self.budget - (now - self.begun) < whole + (whole - took)
 
 
 def no_longer_rising(history: Sequence[Row], patience: int) -> str:

@@ -75,6 +75,29 @@ def test_ids_of_an_annotation_file(tmp_path):
     assert (first[2].tolist(), second[2].tolist()) == ([], [1])
 
 
+TWINS = [example("a/1.jpg"), example("b/1.jpg"), example("c/2.jpg")]
+
+
+def test_pictures_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    images = [{"id": 1, "file_name": "a/1.jpg"}, {"id": 2, "file_name": "c\\2.jpg"}]
+    content = {"images": images, "categories": [{"id": 1, "name": "cat"}]}
+    ids = read_annotations(write(tmp_path / "instances.json", content))
+    results = read_results(write(tmp_path / "other.json", [row(1, 1), row(2, 1)]))
+    found = match_results(results, TWINS, CLASSES, ids)
+    assert [len(scores) for _, scores, _ in found] == [1, 0, 1]
+    content["images"][0]["file_name"] = "1.jpg"
+    ids = read_annotations(write(tmp_path / "instances.json", content))
+    with pytest.raises(ValueError, match=r"one picture for '1\.jpg' of the annotations expected"):
+        match_results(results, TWINS, CLASSES, ids)
+
+
+def test_a_name_that_two_pictures_have_is_nobodys(tmp_path):
+    results = read_results(write(tmp_path / "other.json", [row("1.jpg", "cat"), row(2, "cat")]))
+    with pytest.warns(DataWarning, match="results in 1 pictures"):
+        found = match_results(results, TWINS, CLASSES)
+    assert [len(scores) for _, scores, _ in found] == [0, 0, 1]
+
+
 def test_results_in_other_pictures_are_left_out(tmp_path):
     results = read_results(write(tmp_path / "other.json", [row(7, "cat"), row(8, "cat")]))
     with pytest.warns(DataWarning, match="results in 1 pictures that are not measured"):
@@ -101,14 +124,16 @@ def test_what_fits_nothing_is_refused(tmp_path, rows, said):
         ({"images": []}, 'object with one under "results"'),
         (7, "a list of COCO results expected"),
         ([{"image_id": 1}], "entry 0 with image_id, category_id, bbox and score"),
+        ([row(7, 1, bbox="1234")], "entry 0 with a bbox"),
+        ({"results": [], "inference_ms": 10**400}, 'below 1e.09 expected as "inference_ms"'),
         ([row(7, 1), row(7, 1, score=1.5)], r"entry 1 with a bbox .* a score in \[0, 1\]"),
         ([row(7, 1, bbox=[1, 2, 3])], "entry 0 with a bbox"),
         ([row(7, 1, bbox=[1, 2, -3, 4])], "entry 0 with a bbox"),
         ([row(7, 1, bbox=[1, 2, float("nan"), 4])], "entry 0 with a bbox"),
         ([row(None, 1)], "whole number or text expected as image_id of entry 0"),
         ([row(7, True)], "whole number or text expected as category_id of entry 0"),
-        ({"results": [], "inference_ms": 0}, 'a number above 0 expected as "inference_ms"'),
-        ({"results": [], "size_mb": "9"}, 'a number above 0 expected as "size_mb"'),
+        ({"results": [], "inference_ms": 0}, 'above 0 and below 1e.09 expected as "inference_ms"'),
+        ({"results": [], "size_mb": "9"}, 'expected as "size_mb"'),
         ({"results": [], "categories": [{"id": 1}]}, 'a list of {"id", "name"} expected'),
     ],
 )

@@ -37,27 +37,28 @@ def test_the_reason_has_both_means():
 
 def stopping(history, patience=0, epochs=10, budget=math.inf):
     checkpoint = SimpleNamespace(progress=SimpleNamespace(history=history))
-    callback = Stopping(checkpoint, patience, epochs, budget)
+    callback = Stopping(SimpleNamespace(epochs=epochs), checkpoint, patience, budget)
     callback.set_model(SimpleNamespace(stop_training=False))
     return callback
 
 
 def test_a_training_ends_where_ap_no_longer_rises():
+    """The epoch in which that is seen is the last one, for validation and checkpoint as well."""
     callback = stopping(rows([0.4, 0.4]), patience=1)
-    callback.on_epoch_end(1)
-    assert callback.model.stop_training
-    assert callback.reason.startswith("stopped after epoch 2 of 10: validation AP no longer rises")
+    callback.on_epoch_end(2)
+    assert callback.model.stop_training and callback.validation.epochs == 3
+    assert callback.reason.startswith("stopped after epoch 3 of 10: validation AP no longer rises")
 
 
 def test_after_the_last_epoch_there_is_nothing_to_say():
-    callback = stopping(rows([0.4, 0.4]), patience=1, epochs=2)
-    callback.on_epoch_end(1)
-    assert not callback.reason
+    callback = stopping(rows([0.4, 0.4]), patience=1, epochs=3)
+    callback.on_epoch_end(2)
+    assert not callback.reason and not callback.model.stop_training
 
 
-@pytest.mark.parametrize(("budget", "stops"), [(290.0, True), (1000.0, False)])
+@pytest.mark.parametrize(("budget", "stops"), [(390.0, True), (1000.0, False)])
 def test_a_budget_counts_what_was_before_an_interruption(budget, stops):
     callback = stopping(rows([0.1, 0.2], seconds=100.0), budget=budget)
-    callback.on_epoch_end(1)  # 200 s are gone, and the next epoch takes 100
+    callback.on_epoch_end(2)  # 200 s are gone; a validation may come, and an epoch takes 100
     assert callback.model.stop_training == stops
     assert ("the budget is used up" in callback.reason) == stops
