@@ -100,6 +100,13 @@ def test_values_tell_where_no_name_does(order, tmp_path):
     check(found(TinyFile(outputs(order=order), members=LABELS).write(tmp_path / "m.tflite")))
 
 
+def test_a_batch_that_is_left_open_is_one_picture(tmp_path):
+    inputs = [Input(signature=(-1, 32, 48, 3))]
+    path = TinyFile(outputs(), inputs, members=LABELS).write(tmp_path / "m.tflite")
+    check(found(path))
+    assert Detector(path, 1).input_hw == (32, 48)
+
+
 def test_scores_and_classes_that_nothing_tells_apart_are_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(VALUES, "scores", np.array([[1, 0, 0]], np.float32))
     path = TinyFile(outputs(), members=LABELS).write(tmp_path / "m.tflite")
