@@ -71,8 +71,8 @@ def read_labels(path: Path, count: int | None) -> Labels:
 def parse_labels(text: str, count: int | None) -> Labels:
     """Text of a label file: names a line, "0 name", "0:name", or a .pbtxt label map.
 
-    A first line ??? or background, which the file does not count, is left out. Label maps count
-    from 1 and files from 0.
+    A first line ??? or background, which the model does not count, is left out; where nothing
+    tells how many classes it has, it is taken not to. Label maps count from 1 and files from 0.
 
     Raises: ValueError if there is no name in it.
     """
@@ -85,7 +85,7 @@ def parse_labels(text: str, count: int | None) -> Labels:
         names = _by_number(numbered, count)
     else:
         drop = len(lines) > 1 and lines[0].lower() in BACKGROUND
-        if drop and (len(lines) == count + 1 if count is not None else lines[0] == "???"):
+        if drop and (count is None or len(lines) == count + 1):
             lines = lines[1:]
         names = lines
     if not set(names) - GAPS:

@@ -20,7 +20,7 @@ from edge_runtime.detector.ultralytics_metadata import read_ultralytics
         ("???\ncat\ndog", 3, ("class 0", "cat", "dog")),  # the model counts it
         ("background\ncat", 1, ("cat",)),
         ("background\ncat", 2, ("background", "cat")),
-        ("background\ncat", None, ("background", "cat")),
+        ("background\ncat", None, ("cat",)),
         ("cat\n???\ndog\nN/A\nowl", None, ("cat", "class 1", "dog", "class 3", "owl")),
         ("cat\n\ndog", None, ("cat", "class 1", "dog")),
         ("0 cat\n1 dog", None, ("cat", "dog")),
