@@ -33,6 +33,12 @@ class Labels:
     unused: frozenset[str] = frozenset()
 
 
+def has_background(labels: Labels) -> bool:
+    """True where number 0 is the background's, or no class has it."""
+    first = labels.names[0]
+    return first.lower() in BACKGROUND or first in labels.unused
+
+
 def number_labels(count: int) -> Labels:
     """Numbers in the place of names that nobody knows."""
     return Labels(tuple(map(str, range(count))))
