@@ -142,6 +142,12 @@ def test_anchors_of_another_number_are_refused(tmp_path):
         Detector(path)
 
 
+def test_anchors_of_another_kind_are_named(tmp_path):
+    path = write(tmp_path / "m.tflite", decoding=make_decoding(ANCHORS, fixed=False))
+    with pytest.raises(ValueError, match="boxes and scores without the anchors that they need"):
+        Detector(path)
+
+
 @pytest.mark.parametrize("scales", [(0, 10, 5, 5), (10, 10, float("nan"), 5)])
 def test_scales_that_divide_by_nothing_are_refused(scales, tmp_path):
     path = write(tmp_path / "m.tflite", decoding=make_decoding(ANCHORS, scales))
