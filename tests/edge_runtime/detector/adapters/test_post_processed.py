@@ -122,6 +122,15 @@ def test_four_named_outputs_among_others(tmp_path):
     check(found(TinyFile(more + outputs(names), members=LABELS).write(tmp_path / "m.tflite")))
 
 
+def test_four_shapes_and_one_output_more_tell_nothing(tmp_path):
+    numbers = {"boxes": 31, "classes": 32, "scores": 33, "count": 35}
+    names = {role: f"StatefulPartitionedCall:{number}" for role, number in numbers.items()}
+    more = [Output("StatefulPartitionedCall:34", np.zeros((1, 3, 7), np.float32))]
+    path = TinyFile([*more, *outputs(names)], members=LABELS).write(tmp_path / "m.tflite")
+    with pytest.raises(ValueError, match=r"m\.tflite: .*found 5 outputs, .* \[1, 3, 7\]"):
+        Detector(path, family="post-processed")
+
+
 def test_an_operator_whose_outputs_go_through_others(tmp_path):
     """Its outputs are not the file's: names and values tell as without it."""
     file = operator_file((0, 1, 2, 3), members=LABELS)
