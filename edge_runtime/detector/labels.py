@@ -137,6 +137,7 @@ def _numbered(lines: Sequence[str]) -> dict[int, str] | None:
     """Number → name of lines "0 name"; None where they are names that begin with a number.
 
     "1 euro", "2 euro": what is left of such names is not distinct, or their numbers do not rise.
+    Others, as "1 cent", "2 euro", cannot be told from a numbered list.
     """
     matches = [_INDEXED.fullmatch(line) for line in lines if line]
     found = [(int(match[1]), match[2].strip()) for match in matches if match is not None]
