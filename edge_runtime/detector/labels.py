@@ -33,6 +33,12 @@ class Labels:
     unused: frozenset[str] = frozenset()
 
 
+def has_background(labels: Labels) -> bool:
+    """True where number 0 is the background's, or no class has it."""
+    first = labels.names[0]
+    return first.lower() in BACKGROUND or first in labels.unused
+
+
 def number_labels(count: int) -> Labels:
     """Numbers in the place of names that nobody knows."""
     return Labels(tuple(map(str, range(count))))
@@ -71,8 +77,8 @@ def read_labels(path: Path, count: int | None) -> Labels:
 def parse_labels(text: str, count: int | None) -> Labels:
     """Text of a label file: names a line, "0 name", "0:name", or a .pbtxt label map.
 
-    A first line ??? or background, which the file does not count, is left out. Label maps count
-    from 1 and files from 0.
+    A first line ??? or background, which the model does not count, is left out; where nothing
+    tells how many classes it has, it is taken not to. Label maps count from 1 and files from 0.
 
     Raises: ValueError if there is no name in it.
     """
@@ -85,7 +91,7 @@ def parse_labels(text: str, count: int | None) -> Labels:
         names = _by_number(numbered, count)
     else:
         drop = len(lines) > 1 and lines[0].lower() in BACKGROUND
-        if drop and (len(lines) == count + 1 if count is not None else lines[0] == "???"):
+        if drop and (count is None or len(lines) == count + 1):
             lines = lines[1:]
         names = lines
     if not set(names) - GAPS:
@@ -131,6 +137,7 @@ def _numbered(lines: Sequence[str]) -> dict[int, str] | None:
     """Number → name of lines "0 name"; None where they are names that begin with a number.
 
     "1 euro", "2 euro": what is left of such names is not distinct, or their numbers do not rise.
+    Others, as "1 cent", "2 euro", cannot be told from a numbered list.
     """
     matches = [_INDEXED.fullmatch(line) for line in lines if line]
     found = [(int(match[1]), match[2].strip()) for match in matches if match is not None]

@@ -78,7 +78,7 @@ class TensorFacts:
         index: number of the tensor in the file.
         name: of the tensor.
         alias: its name in the signature; "" without one.
-        shape: -1 for a side that is not fixed.
+        shape: -1 for a side that is not fixed; a batch that is not has the size of the file.
         dtype: as NumPy calls it.
     """
 
@@ -180,11 +180,21 @@ class ModelFacts:
                     index,
                     tensor.text(_Tensor.NAME),
                     aliases.get(index, ""),
-                    tuple(signature if len(signature) == len(shape) else shape),
+                    _shape(shape, signature),
                     TYPES.get(number, f"type {number}"),
                 )
             )
         return tuple(found)
+
+
+def _shape(shape: list[int], signature: list[int]) -> tuple[int, ...]:
+    """Sides of a tensor: those that the signature leaves open are -1, except the batch.
+
+    Interpreters open a file with `shape`, in which an open batch is one picture.
+    """
+    if len(signature) != len(shape):
+        return tuple(shape)
+    return (*(shape[:1] if signature[:1] == [-1] else signature[:1]), *signature[1:])
 
 
 def post_process_options(options: bytes) -> dict[str, Any]:

@@ -5,6 +5,7 @@ All of it is untrusted: what does not fit raises, or counts as absent where a fi
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ import numpy as np
 
 from edge_runtime.detector import metadata_slots as slots
 from edge_runtime.detector.flatbuffer import FlatbufferError, Table
+
+BOUNDARIES = 1  # of BoundingBoxProperties.TYPE
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,19 +111,17 @@ def _normalization(tensor: Table) -> tuple[tuple[float, ...], tuple[float, ...]]
         mean = tuple(options.numbers(slots.Normalization.MEAN, "<f4").tolist())
         std = tuple(options.numbers(slots.Normalization.STD, "<f4").tolist())
         finite = all(map(math.isfinite, (*mean, *std)))
-        if len(mean) != len(std) or len(mean) not in (1, 3) or not finite or min(std) <= 0:
-            raise FlatbufferError(
-                f"a mean and a positive std for all channels or for each expected, got {mean} "
-                f"and {std}"
-            )
-        return mean, std
+        if len(mean) == len(std) and len(mean) in (1, 3) and finite and min(std) > 0:
+            return mean, std
+        if mean or std:
+            log.warning("metadata: mean %s and std %s mean nothing and are left aside", mean, std)
     return (), ()
 
 
 def _box_order(tensor: Table) -> tuple[int, int, int, int] | None:
     content = tensor.table(slots.TensorMetadata.CONTENT)
-    kind = slots.ContentProperties.BOUNDING_BOX
-    if content is None or content.number(slots.Content.PROPERTIES_TYPE, "B") != kind:
+    a_box = slots.ContentProperties.BOUNDING_BOX
+    if content is None or content.number(slots.Content.PROPERTIES_TYPE, "B") != a_box:
         return None
     box = content.table(slots.Content.PROPERTIES)
     if box is None:
@@ -126,21 +129,26 @@ def _box_order(tensor: Table) -> tuple[int, int, int, int] | None:
     order = box.numbers(slots.BoundingBoxProperties.INDEX, "<u4").tolist()
     if not order:
         return None
-    if sorted(order) != [0, 1, 2, 3]:
-        raise FlatbufferError(f"places 0 to 3 of a box's sides expected, got {order}")
-    if box.number(slots.BoundingBoxProperties.TYPE, "b") != 1:
-        raise FlatbufferError("boxes as their four boundaries expected, got another kind")
+    kind = box.number(slots.BoundingBoxProperties.TYPE, "b")
+    if sorted(order) != [0, 1, 2, 3] or kind != BOUNDARIES:
+        log.warning(
+            "metadata: places %s of a box's sides, of kind %d, are not those of four boundaries "
+            "and are left aside",
+            *(order, kind),
+        )
+        return None
     left, top, right, bottom = order
     return left, top, right, bottom
 
 
-def _decoding(buffer: bytes) -> AnchorDecoding:
+def _decoding(buffer: bytes) -> AnchorDecoding | None:
+    """None where it says nothing of fixed anchors: there are other kinds."""
     root = Table.root(buffer, slots.DETECTOR_IDENTIFIER)
     ssd = root.table(slots.ObjectDetectorOptions.SSD_ANCHORS)
     fixed = None if ssd is None else ssd.table(slots.SsdAnchorsOptions.FIXED)
     decoding = root.table(slots.ObjectDetectorOptions.DECODING)
     if fixed is None or decoding is None:
-        raise FlatbufferError("fixed anchors and options of decoding expected in it")
+        return None
     anchors = fixed.columns(slots.FixedAnchorsSchema.ANCHORS, tuple(slots.FixedAnchor))
     if not np.isfinite(anchors).all():
         raise FlatbufferError("finite anchors expected")

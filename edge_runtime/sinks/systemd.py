@@ -18,6 +18,7 @@ from edge_runtime.sinks.base import Context, Sink
 SEND_SECONDS = 1.0
 STATUS_SECONDS = 10.0
 STARTING_SECONDS = 60  # more, each time, while the camera is waited for at the start
+FEEDINGS = 3  # in the watchdog's time, so that one late result is no reason to be killed
 PATIENCE = 0.8  # of the watchdog's time; its kill would leave files unfinished
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,7 @@ class SystemdSink(Sink):
     def write(self, result: Result) -> None:
         now = self._clock()
         words = [] if self._ready else ["READY=1"]
-        # Thrice in the time it allows, so that one late result is no reason to be killed.
-        if self._watchdog is not None and now - self._fed_at >= self._watchdog / 3:
+        if self._watchdog is not None and now - self._fed_at >= self._watchdog / FEEDINGS:
             words.append("WATCHDOG=1")
             self._fed_at = now
         self._ready = True

@@ -92,7 +92,7 @@ class ForeignFile:
             return Labels(self.spec.class_names)
         if self.ultralytics is not None:
             return Labels(self.ultralytics.names)
-        inside = self._labels_inside(count)
+        inside = self.labels_inside(count)
         if inside is not None:
             return inside if count is None else padded(inside, count)
         if count is None:
@@ -106,7 +106,7 @@ class ForeignFile:
         )
         return number_labels(count)
 
-    def _labels_inside(self, count: int | None) -> Labels | None:
+    def labels_inside(self, count: int | None) -> Labels | None:
         """Of the file that the metadata name, else of a text that is called like one."""
         named = [name for info in self.metadata.outputs for name in info.labels]
         guessed = [

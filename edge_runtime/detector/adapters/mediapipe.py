@@ -8,6 +8,7 @@ the classes is a column like others. Duplicates are suppressed here, within each
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -23,13 +24,12 @@ from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput
 from edge_runtime.detector.adapters.quantized import quantization_of, raw_threshold, to_float
 from edge_runtime.detector.interpreter import Network
-from edge_runtime.detector.labels import Labels
+from edge_runtime.detector.labels import Labels, has_background, read_labels
 from edge_runtime.detector.model_facts import TensorFacts
 from edge_runtime.detector.tflite_metadata import AnchorDecoding
 
 LOCATION = ("location", "detection_boxes", "boxes")
 SCORE = ("score", "detection_scores", "scores")
-BACKGROUND = ("background", "???", "__background__")
 MOST_LOGIT = 80.0  # its sigmoid is 1 in float32, and exp() of it no overflow
 
 
@@ -145,7 +145,26 @@ def _classes(file: ForeignFile, count: int) -> tuple[Labels, int]:
     """Names of the classes, and the first column that is one: not the background's."""
     if file.spec is not None and len(file.spec.class_names) == count:
         return Labels(file.spec.class_names), 0
+    inside = file.labels_inside(count)
+    if file.labels_path is not None and inside is not None and has_background(inside) and count > 1:
+        return _named_by_user(file.labels_path, count), 1
     labels = file.labels(count)
-    if labels.names[0].lower() in BACKGROUND and count > 1:
-        return Labels(labels.names[1:], labels.unused), 1
-    return labels, 0
+    return (_without_first(labels), 1) if has_background(labels) and count > 1 else (labels, 0)
+
+
+def _named_by_user(path: Path, count: int) -> Labels:
+    """The user's names for the columns after a background that the file's own labels name."""
+    labels = read_labels(path, None)
+    if len(labels.names) == count and has_background(labels):
+        labels = _without_first(labels)
+    if len(labels.names) != count - 1 or has_background(labels):
+        raise ValueError(
+            f"{path}: {count - 1} class names expected, or a line background and then as many, for "
+            f"the model's first column is the background; got {len(labels.names)}, the first "
+            f"{labels.names[0]!r}"
+        )
+    return labels
+
+
+def _without_first(labels: Labels) -> Labels:
+    return Labels(labels.names[1:], labels.unused - {labels.names[0]})

@@ -58,7 +58,7 @@ class PostProcessedAdapter(Adapter):
         return (
             _by_operator(file) is not None
             or _by_name(file) is not None
-            or (len(file.outputs) == len(ROLES) and by_shape(file.outputs) is not None)
+            or by_shape(file.outputs) is not None
         )
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
@@ -109,14 +109,17 @@ def find_roles(file: ForeignFile) -> dict[str, int]:
     listed = ", ".join(map(str, file.outputs))
     raise ValueError(
         f"{file.path}: boxes [1, K, 4], classes [1, K], scores [1, K] and their number [1] "
-        f"expected, told apart by the operator or their names, found {listed}; export it again "
-        "with a signature output_0 (number), output_1 (scores), output_2 (classes), output_3 "
-        "(boxes)"
+        "expected as the only outputs, or told apart by the operator or their names, found "
+        f"{len(file.outputs)} outputs, {listed}; export it again with a signature output_0 "
+        "(number), output_1 (scores), output_2 (classes), output_3 (boxes)"
     )
 
 
 def by_shape(outputs: tuple[TensorFacts, ...]) -> dict[str, list[int]] | None:
-    """ "boxes", "count" and "rows" (classes and scores) → numbers of tensors of such a shape."""
+    """ "boxes", "count" and "rows" (classes and scores) → numbers of tensors of such a shape.
+
+    None unless there are these four and no others.
+    """
     found: dict[str, list[int]] = {"boxes": [], "rows": [], "count": []}
     for output in outputs:
         shape = output.shape
@@ -131,7 +134,8 @@ def by_shape(outputs: tuple[TensorFacts, ...]) -> dict[str, list[int]] | None:
         if len(single) == 1:
             found["rows"].remove(single[0])
             found["count"] = single
-    fits = len(found["boxes"]) == 1 and len(found["rows"]) == 2 and len(found["count"]) == 1
+    counts = {kind: len(indices) for kind, indices in found.items()}
+    fits = counts == {"boxes": 1, "rows": 2, "count": 1} and len(outputs) == len(ROLES)
     return found if fits else None
 
 

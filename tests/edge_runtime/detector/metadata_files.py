@@ -40,13 +40,15 @@ def at(offset: int) -> tuple[str, int]:
 
 @dataclass
 class Info:
-    """Of one tensor: its name, label file, mean and std, order of a box's sides."""
+    """Of one tensor: its name, label file, mean and std, order and kind of a box's sides."""
 
     name: str
     labels: str = ""
     mean: Sequence[float] = ()
     std: Sequence[float] = ()
     box_order: Sequence[int] = ()
+    box_kind: int = 1  # boundaries
+    normalized: bool = False  # options of it even without mean and std
 
 
 def make_metadata(
@@ -80,11 +82,9 @@ def _tensor(b: Tables, info: Info) -> int:
             slots.AssociatedFile.TYPE: ("Int8", slots.AssociatedFileType.VALUE_LABELS),
         }
         fields[slots.TensorMetadata.FILES] = b.vector([b.table(file)])
-    if info.mean:
-        options = {
-            slots.Normalization.MEAN: b.numbers(info.mean, "<f4"),
-            slots.Normalization.STD: b.numbers(info.std, "<f4"),
-        }
+    if info.mean or info.normalized:
+        numbers = {slots.Normalization.MEAN: info.mean, slots.Normalization.STD: info.std}
+        options = {slot: b.numbers(each, "<f4") for slot, each in numbers.items() if each}
         unit = {
             slots.ProcessUnit.OPTIONS_TYPE: ("Uint8", 1),
             slots.ProcessUnit.OPTIONS: at(b.table(options)),
@@ -93,7 +93,7 @@ def _tensor(b: Tables, info: Info) -> int:
     if info.box_order:
         box = {
             slots.BoundingBoxProperties.INDEX: b.numbers(info.box_order, "<u4"),
-            slots.BoundingBoxProperties.TYPE: ("Int8", 1),
+            slots.BoundingBoxProperties.TYPE: ("Int8", info.box_kind),
         }
         content = {
             slots.Content.PROPERTIES_TYPE: ("Uint8", slots.ContentProperties.BOUNDING_BOX),
@@ -108,15 +108,19 @@ def make_decoding(
     scales: Sequence[float] = (10, 10, 5, 5),
     exponential: bool = True,
     sigmoid: bool = False,
+    fixed: bool = True,
 ) -> bytes:
-    """A buffer DETECTOR_METADATA. anchors: (cx, cy, w, h). scales: of x, y, w, h."""
+    """A buffer DETECTOR_METADATA. anchors: (cx, cy, w, h). scales: of x, y, w, h.
+
+    fixed: False to leave them out, as a kind of anchors that nobody here knows.
+    """
     b = Tables(1024)
     rows = [
         b.table({slot: ("Float32", float(row[slot])) for slot in slots.FixedAnchor})
         for row in anchors
     ]
-    fixed = b.table({slots.FixedAnchorsSchema.ANCHORS: b.vector(rows)})
-    ssd = b.table({slots.SsdAnchorsOptions.FIXED: at(fixed)})
+    schema = b.table({slots.FixedAnchorsSchema.ANCHORS: b.vector(rows)})
+    ssd = b.table({slots.SsdAnchorsOptions.FIXED: at(schema)} if fixed else {})
     names = slots.TensorsDecodingOptions
     decoding = {names.NUM_COORDS: ("Int32", 4)}
     for place, slot in enumerate((names.X_SCALE, names.Y_SCALE, names.W_SCALE, names.H_SCALE)):

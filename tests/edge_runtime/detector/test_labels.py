@@ -20,7 +20,7 @@ from edge_runtime.detector.ultralytics_metadata import read_ultralytics
         ("???\ncat\ndog", 3, ("class 0", "cat", "dog")),  # the model counts it
         ("background\ncat", 1, ("cat",)),
         ("background\ncat", 2, ("background", "cat")),
-        ("background\ncat", None, ("background", "cat")),
+        ("background\ncat", None, ("cat",)),
         ("cat\n???\ndog\nN/A\nowl", None, ("cat", "class 1", "dog", "class 3", "owl")),
         ("cat\n\ndog", None, ("cat", "class 1", "dog")),
         ("0 cat\n1 dog", None, ("cat", "dog")),
@@ -30,6 +30,8 @@ from edge_runtime.detector.ultralytics_metadata import read_ultralytics
         ("1 cat\n2 dog", None, ("cat", "dog")),
         ("1 cat\n2 dog", 3, ("class 0", "cat", "dog")),
         ("1 euro\n2 euro\n50 cent", None, ("1 euro", "2 euro", "50 cent")),
+        ("1 cent\n2 euro", 2, ("cent", "euro")),  # as a numbered list is written
+        ("0 1 cent\n1 2 euro", 2, ("1 cent", "2 euro")),
         ("2 euro\n50 cent\n1 euro", None, ("2 euro", "50 cent", "1 euro")),
         ("3d printer\ncat", None, ("3d printer", "cat")),
         ("item {\n id: 1\n name: 'cat'\n}\nitem { name: \"dog\" id: 3 }", 3, None),

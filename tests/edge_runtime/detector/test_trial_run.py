@@ -16,6 +16,8 @@ from edge_runtime.detector import trial_run
 from edge_runtime.detector.trial_run import try_file
 from edge_runtime.pipeline import reloading_detector
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
+from edge_runtime.service.unit import WATCHDOG_SECONDS
+from edge_runtime.sinks import systemd
 from edge_runtime.system.child_process import child_command
 from tests.conftest import HANG
 from tests.edge_runtime.detector.tflite_files import Output, TinyFile
@@ -72,6 +74,12 @@ def test_a_child_that_gives_no_answer(how, message, monkeypatch):
     monkeypatch.setenv("BAD_TRIAL", how)
     with pytest.raises(ValueError, match=rf"m\.tflite: .*{message}"):
         try_file("m.tflite", b"anything")
+
+
+def test_a_trial_that_never_ends_does_not_end_the_service_that_waits_for_it():
+    """A replaced file is tried between two results, when the watchdog may just be due."""
+    since_it_was_fed = WATCHDOG_SECONDS / systemd.FEEDINGS
+    assert trial_run.TRIAL_SECONDS + since_it_was_fed < systemd.PATIENCE * WATCHDOG_SECONDS
 
 
 def test_memory_is_bounded():

@@ -40,6 +40,7 @@ class Output:
     values: np.ndarray
     quantization: tuple[float, int] | None = None
     alias: str = ""
+    signature: tuple[int, ...] = ()  # as of an Input
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Input:
     shape: tuple[int, ...] = (1, 32, 48, 3)
     dtype: str = "uint8"
     quantization: tuple[float, int] | None = None
+    signature: tuple[int, ...] = ()  # the shape with -1 for sides that are not fixed
 
 
 @dataclass
@@ -104,6 +106,9 @@ class Graph:
             self._tensor(each.name, each.values.shape, str(each.values.dtype), each.quantization)
             for each in file.outputs
         ]
+        for index, each in zip(inputs + outputs, [*file.inputs, *file.outputs], strict=True):
+            if each.signature:
+                self.graph.tensors[index].shapeSignature = np.array(each.signature, np.int32)
         self.graph.inputs = np.array(inputs, np.int32)
         self.graph.outputs = np.array(outputs, np.int32)
         for index, output in zip(outputs, file.outputs, strict=True):

@@ -44,8 +44,8 @@ def write(
     return TinyFile(found[::order], [Input()], members, metadata).write(path)
 
 
-def check(path):
-    detector = Detector(path, 1)
+def check(path, **arguments):
+    detector = Detector(path, 1, **arguments)
     assert (detector.family.name, detector.class_names) == ("mediapipe", ("red", "green"))
     assert not detector.keeps_aspect
     seen = detector.detect(FRAME)
@@ -87,6 +87,46 @@ def test_without_background_every_column_is_a_class(tmp_path):
     check(path)
 
 
+@pytest.mark.parametrize("first", ["background", "???", "__background__", "N/A"])
+def test_a_background_by_other_names(first, tmp_path):
+    path = write(tmp_path / "m.tflite", members={"labels.txt": f"{first}\nred\ngreen"})
+    check(path)
+    assert not Detector(path, 1).unused_names
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["red\ngreen", "background\nred\ngreen", "???\nred\ngreen", "1 red\n2 green", "0 red\n1 green"],
+)
+def test_names_for_the_columns_after_the_background(text, tmp_path):
+    labels = tmp_path / "mine.txt"
+    labels.write_text(text)
+    check(write(tmp_path / "m.tflite"), labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("red\ngreen\nblue", "got 3, the first 'red'"),
+        ("background\nred", "got 1, the first 'red'"),
+        ("0 background\n1 red", "got 2, the first 'background'"),
+        ("???\na\nb\nc", "got 3, the first 'a'"),
+    ],
+)
+def test_names_that_forget_the_background_are_refused(text, got, tmp_path):
+    labels = tmp_path / "mine.txt"
+    labels.write_text(text)
+    with pytest.raises(ValueError, match=rf"mine\.txt: 2 class names expected, or .*{got}"):
+        Detector(write(tmp_path / "m.tflite"), labels=labels)
+
+
+def test_names_of_a_file_that_names_none_are_of_every_column(tmp_path):
+    labels = tmp_path / "mine.txt"
+    labels.write_text("blue\nred\ngreen")
+    detector = Detector(write(tmp_path / "m.tflite", members={}), 1, labels=labels)
+    assert detector.class_names == ("blue", "red", "green")
+
+
 def test_four_classes_are_told_from_boxes_by_name(tmp_path):
     scores = np.concatenate([SCORES, np.zeros((3, 1), np.float32)], axis=1)
     members = {"labels.txt": "background\nred\ngreen\nblue"}
@@ -99,6 +139,12 @@ def test_four_classes_are_told_from_boxes_by_name(tmp_path):
 def test_anchors_of_another_number_are_refused(tmp_path):
     path = write(tmp_path / "m.tflite", decoding=make_decoding(ANCHORS[:2]))
     with pytest.raises(ValueError, match=r"m\.tflite: 3 anchors expected by its outputs, found 2"):
+        Detector(path)
+
+
+def test_anchors_of_another_kind_are_named(tmp_path):
+    path = write(tmp_path / "m.tflite", decoding=make_decoding(ANCHORS, fixed=False))
+    with pytest.raises(ValueError, match="boxes and scores without the anchors that they need"):
         Detector(path)
 
 

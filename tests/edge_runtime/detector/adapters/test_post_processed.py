@@ -100,6 +100,13 @@ def test_values_tell_where_no_name_does(order, tmp_path):
     check(found(TinyFile(outputs(order=order), members=LABELS).write(tmp_path / "m.tflite")))
 
 
+def test_a_batch_that_is_left_open_is_one_picture(tmp_path):
+    inputs = [Input(signature=(-1, 32, 48, 3))]
+    path = TinyFile(outputs(), inputs, members=LABELS).write(tmp_path / "m.tflite")
+    check(found(path))
+    assert Detector(path, 1).input_hw == (32, 48)
+
+
 def test_scores_and_classes_that_nothing_tells_apart_are_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(VALUES, "scores", np.array([[1, 0, 0]], np.float32))
     path = TinyFile(outputs(), members=LABELS).write(tmp_path / "m.tflite")
@@ -113,6 +120,15 @@ def test_four_named_outputs_among_others(tmp_path):
     more = [Output("raw_boxes", np.zeros((1, 9, 4), np.float32))]
     more += [Output("multiclass", np.zeros((1, 9), np.float32))]
     check(found(TinyFile(more + outputs(names), members=LABELS).write(tmp_path / "m.tflite")))
+
+
+def test_four_shapes_and_one_output_more_tell_nothing(tmp_path):
+    numbers = {"boxes": 31, "classes": 32, "scores": 33, "count": 35}
+    names = {role: f"StatefulPartitionedCall:{number}" for role, number in numbers.items()}
+    more = [Output("StatefulPartitionedCall:34", np.zeros((1, 3, 7), np.float32))]
+    path = TinyFile([*more, *outputs(names)], members=LABELS).write(tmp_path / "m.tflite")
+    with pytest.raises(ValueError, match=r"m\.tflite: .*found 5 outputs, .* \[1, 3, 7\]"):
+        Detector(path, family="post-processed")
 
 
 def test_an_operator_whose_outputs_go_through_others(tmp_path):

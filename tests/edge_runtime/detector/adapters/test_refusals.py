@@ -34,6 +34,14 @@ FOUR = test_post_processed.outputs()
         ),
         (TinyFile(FOUR, [Input(shape=(1, 32, 48, 1))]), r"RGB picture.*found \[1, 32, 48, 1\]"),
         (TinyFile(FOUR, [Input(shape=(4, 32, 48, 3))]), r"RGB picture.*found \[4, 32, 48, 3\]"),
+        (
+            TinyFile(FOUR, [Input(signature=(-1, -1, 48, 3))]),
+            r"RGB picture.*found \[1, -1, 48, 3\]",
+        ),
+        (
+            TinyFile(FOUR, [Input(shape=(4, 32, 48, 3), signature=(-1, 32, 48, 3))]),
+            r"RGB picture.*found \[4, 32, 48, 3\]",
+        ),
         (TinyFile(FOUR, [Input(shape=(1, 40), dtype="float32")]), r"RGB picture.*found \[1, 40\]"),
         (TinyFile(ONE), r"a classifier.*outputs scores float32 \[1, 1001\], metadata none"),
         (TinyFile([Output("x", zeros(1, 1, 1, 10))]), "a classifier"),

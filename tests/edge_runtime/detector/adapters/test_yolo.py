@@ -206,6 +206,50 @@ def test_boxes_outside_the_picture_are_clipped_and_bars_hold_none(tmp_path):
     np.testing.assert_allclose(seen.boxes, [[0, 0, 62.5, 75]], atol=1e-3)
 
 
+def without_bars(detector, table, box):
+    """Boxes in a frame as large as the input, of a table whose only row is this."""
+    table = np.full_like(table, table[-1, -1])  # nothing
+    table[0, :4], table[0, 4] = box, 0.9 if table.dtype == np.float32 else -98
+    raw = (table if detector.family.name == "yolo-end-to-end" else table.T,)
+    return detector.postprocess(raw, HW).boxes
+
+
+@pytest.mark.parametrize("quantization", [None, (0.5, -100)])
+def test_a_tiny_box_in_pixels_is_none_in_fractions(quantization, tmp_path):
+    table = v8_table(ROWS, unit=False)
+    box = (1, 1, 1.5, 1)
+    if quantization is not None:
+        table = (np.rint(table / 0.5) - 100).astype(np.int8)
+        box = (-98, -98, -97, -98)
+    path = write(tmp_path / "m.tflite", table, quantization=quantization)
+    found = without_bars(Detector(path, 1), table.T, box)
+    np.testing.assert_allclose(found, [[0.25, 0.5, 1.75, 1.5]])
+
+
+def test_a_box_far_out_of_the_picture_in_fractions_is_none_in_pixels(tmp_path):
+    table = v8_table(ROWS)
+    detector = Detector(write(tmp_path / "m.tflite", table), 1)
+    found = without_bars(detector, table.T, (0.5, 0.5, 5, 0.5))  # from -2 to 3 in width
+    np.testing.assert_allclose(found, [[0, 16, 96, 48]])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        ((0.25, 0.25, 0.5, 0.5), (-2, 0.25, 3, 0.75), [0, 16, 96, 48]),  # fractions
+        ((24, 16, 48, 32), (0.25, 0.5, 1.75, 1.5), [0.25, 0.5, 1.75, 1.5]),  # pixels
+    ],
+)
+def test_the_first_boxes_of_an_end_to_end_file_tell(first, second, found, tmp_path):
+    """Its trial may find none, and class numbers are among its numbers."""
+    table = end_table(True)
+    detector = Detector(write(tmp_path / "m.tflite", table), 1, score_threshold=0)
+    assert not without_bars(detector, table, (0, 0, 0, 0)).any()  # what fills up tells nothing
+    detector.score_threshold = 0.5
+    np.testing.assert_allclose(without_bars(detector, table, first)[0, 2:], [48, 32])
+    np.testing.assert_allclose(without_bars(detector, table, second), [found])
+
+
 def test_a_smaller_copy_of_the_frame_gives_boxes_of_the_whole(tmp_path):
     detector = Detector(write(tmp_path / "m.tflite", v8_table(ROWS)), 1)
     raw = detector.invoke(detector.preprocess(np.full((32, 96, 3), 9, np.uint8)))
