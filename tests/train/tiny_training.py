@@ -79,6 +79,8 @@ ROOM = 12_000  # bytes: for a line of the log, not for a state
 
 
 def run() -> int:
+    # A shell's background job ignores Ctrl-C, and so would this process of tests begun in one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     PRESETS["digits"] = Preset(LEVELS, 0, 0.35, (64, 64))
     if os.environ.get("TINY_NET") != "0":
         recipe.build_ssd = tiny_ssd
