@@ -101,8 +101,7 @@ class LearningSettings:
     )
     frozen_blocks: int = setting(
         3,
-        "first blocks of a pretrained backbone that stay as they are: edges and colours; a step "
-        "takes a fifth less",
+        "first blocks of a pretrained backbone that stay as they are: edges and colours; faster",
         0,
         16,
     )

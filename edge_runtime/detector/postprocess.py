@@ -7,12 +7,7 @@ import math
 import numpy as np
 
 from edge_runtime.detector import boxes as box_ops
-from edge_runtime.detector.suppression import nms_and_vote
-
-# Only this many best candidates enter the suppression, so that a threshold near 0 stays affordable
-# (a benchmark's 0.01 leaves thousands). 10 for each wanted detection, but never fewer than 1000.
-MIN_CANDIDATES = 1000
-CANDIDATES_PER_DETECTION = 10
+from edge_runtime.detector.suppression import best_candidates, nms_and_vote
 
 # The prefilter lets through what misses the threshold by this much; the exact test follows. It is
 # far above the rounding of a float32 score and far below any step of a useful threshold.
@@ -66,8 +61,7 @@ def decode_outputs(
         logits_quantization,
         offsets_quantization,
     )
-    most = max(MIN_CANDIDATES, CANDIDATES_PER_DETECTION * max_detections)
-    best = np.argsort(-candidates[1], kind="stable")[:most]
+    best = best_candidates(candidates[1], max_detections)
     boxes, scores, class_ids = (values[best] for values in candidates)
     keep, voted = nms_and_vote(boxes, scores, class_ids, iou_threshold, max_detections)
     # A mean of boxes in the image may leave it by a rounding.

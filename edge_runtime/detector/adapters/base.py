@@ -10,9 +10,8 @@ import numpy as np
 
 from edge_runtime.detector.adapters.families import Family
 from edge_runtime.detector.interpreter import Network
-from edge_runtime.detector.postprocess import CANDIDATES_PER_DETECTION, MIN_CANDIDATES
 from edge_runtime.detector.spec import DetectorSpec
-from edge_runtime.detector.suppression import nms
+from edge_runtime.detector.suppression import best_candidates, nms
 from edge_runtime.system.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
@@ -116,8 +115,7 @@ def suppress(found: Found, thresholds: Thresholds) -> Found:
 
     Returns: those kept, best first.
     """
-    most = max(MIN_CANDIDATES, CANDIDATES_PER_DETECTION * thresholds.max_detections)
-    best = np.argsort(-found[1], kind="stable")[:most]
+    best = best_candidates(found[1], thresholds.max_detections)
     boxes, scores, class_ids = (values[best] for values in found)
     keep = nms(boxes, scores, class_ids, thresholds.iou, thresholds.max_detections)
     return boxes[keep], scores[keep], class_ids[keep]

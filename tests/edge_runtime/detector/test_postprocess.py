@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from edge_runtime.detector.postprocess import MIN_CANDIDATES, decode_outputs, dequantize
+from edge_runtime.detector.postprocess import decode_outputs, dequantize
+from edge_runtime.detector.suppression import MIN_CANDIDATES
 from tests import reference
 
 VARIANCES = (0.1, 0.2)
