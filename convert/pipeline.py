@@ -128,12 +128,12 @@ def convert_all(source: ConversionInput, variants: Sequence[str], out: Path) -> 
     """
     written = {variant: _convert_one(source, variant) for variant in variants}
     exported = _export(written)
-    for path in exported:
-        if path.suffix == ".tflite":
-            written[path.stem.removeprefix(f"{source.path.stem}_")] = path
-        else:
-            path.replace(out / path.name)
-    return {variant: path.replace(out / path.name) for variant, path in written.items()}
+    for path in exported[:1]:
+        written[path.stem.removeprefix(f"{source.path.stem}_")] = path
+    placed = {variant: path.replace(out / path.name) for variant, path in written.items()}
+    for labels in exported[1:]:
+        labels.replace(out / labels.name)
+    return placed
 
 
 def _convert_one(source: ConversionInput, variant: str) -> Path:
@@ -158,7 +158,7 @@ def _convert_one(source: ConversionInput, variant: str) -> Path:
 
 
 def _export(written: Mapping[str, Path]) -> list[Path]:
-    """The four-output file and the label map of an int8 file, beside it; none without one."""
+    """The four-output file and then the label map of an int8 file, beside it; none without one."""
     path = next((written[variant] for variant in EXPORTED if variant in written), None)
     if path is None:
         return []
