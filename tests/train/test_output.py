@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_runtime.media.draw import text_mask
 from edge_runtime.media.images import read_image
 from train.data.dataset import Example
 from train.evaluation import contact_sheet
@@ -57,10 +58,13 @@ def test_outcome_without_objects_or_detections(tmp_path):
 
 
 def test_the_sheet_shows_found_missed_and_wrong_in_their_colors(tmp_path, monkeypatch):
-    shown = []
-    monkeypatch.setattr(
-        contact_sheet, "_draw_picture", lambda axes, example, *_: shown.append(example.image_id)
-    )
+    shown, draw = [], contact_sheet._draw_picture
+
+    def note(example, *rest):
+        shown.append(example.image_id)
+        return draw(example, *rest)
+
+    monkeypatch.setattr(contact_sheet, "_draw_picture", note)
     many = [example(tmp_path, f"p{i:02d}") for i in range(30)]
     found = [detections((BOXES[0], 0.9, 0))] * 30
     draw_contact_sheet(many, found, ["cat", "dog"], tmp_path / "many.jpg")
@@ -74,6 +78,14 @@ def test_the_sheet_shows_found_missed_and_wrong_in_their_colors(tmp_path, monkey
         ink = getattr(contact_sheet, name)
         color = [int(ink[i : i + 2], 16) for i in (1, 3, 5)]
         assert (np.abs(pixels - color).max(axis=1) < 40).sum() > 30, name
+
+
+def test_a_long_name_keeps_its_end_in_the_width_of_its_picture():
+    counts = ": 1 found, 0 missed, 0 wrong"
+    said = contact_sheet._shortened("camera_" * 20 + "0017", counts)
+    assert said.startswith("…") and said.endswith(f"0017{counts}")
+    assert text_mask(said, contact_sheet.TEXT_PX).width <= contact_sheet.PICTURE_WH[0]
+    assert contact_sheet._shortened("0017", counts) == f"0017{counts}"
 
 
 class Batches:

@@ -35,8 +35,10 @@ def draw_curves(history: list[Row], path: Path) -> None:
     epochs = columns["epoch"]
     measured = np.isfinite(columns["val_ap"])
     panels = 2 + measured.any()
-    figure = Figure(figsize=(4 * panels, 4), layout="constrained")
-    losses, rate, *accuracy = figure.subplots(1, panels)
+    figure = Figure(figsize=(4 * panels, 4))
+    # By hand, since Matplotlib's own layout draws everything twice.
+    margins = {"left": 0.2 / panels, "right": 1 - 0.05 / panels, "wspace": 0.28}
+    losses, rate, *accuracy = figure.subplots(1, panels, gridspec_kw=margins)
     for name, label in {"loss": "both", "logits_loss": "classes", "offsets_loss": "boxes"}.items():
         losses.plot(epochs, columns[name], label=label)
     losses.set(yscale="log", xlabel="epoch", title="training loss")
