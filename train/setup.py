@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from edge_runtime.detector.spec import DetectorSpec
 from train.anchors.levels import load_levels
@@ -111,6 +112,17 @@ def compile_model(
         # XLA on a CPU made TensorFlow's training several times slower; JAX needs it.
         jit_compile=keras.backend.backend() == "jax",
     )
+    _make_variables(model)
+
+
+def _make_variables(model: keras.Model) -> None:
+    """Make those of optimizer and losses now: if the first step makes any, it is traced twice."""
+    model.optimizer.build(model.trainable_variables)
+    predicted = {name: np.zeros((1, *out.shape[1:])) for name, out in model.output.items()}
+    rows = len(predicted["offsets"][0])
+    targets = {"logits": np.zeros((1, rows), np.int32), "offsets": np.zeros((1, rows, 5))}
+    model.compute_loss(y=targets, y_pred=predicted)
+    model.reset_metrics()
 
 
 def describe_recipe(
