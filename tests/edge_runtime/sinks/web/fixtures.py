@@ -37,10 +37,10 @@ class RunningSource(Source):
 class Run:
     """A page on a free port, and the results that it shows."""
 
-    def __init__(self, token=None, port=0, host="127.0.0.1"):
+    def __init__(self, token=None, port=0, host="127.0.0.1", frame_origins=()):
         self.stats = Stats(RunningSource("usb:0", SourceOptions((32, 48))))
         self.context = Context("models/pets.tflite", NAMES, "usb:0", snapshot=self.stats.snapshot)
-        self.page = WebSink(Address(host, port), token)
+        self.page = WebSink(Address(host, port), token, frame_origins=frame_origins)
         with mock.patch.object(server, "POLL_SECONDS", 0.02):  # closing takes no longer
             self.page.open(self.context)
         self.port = int(self.page.url.rstrip("/").rpartition(":")[2])
