@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, Broker, Login
 from edge_runtime.sinks.mqtt.outbox import Outbox
+from edge_runtime.sinks.mqtt.tls_errors import OURS, explain
 from edge_runtime.system.log_limit import LogLimit
 from edge_runtime.system.optional_imports import cure, require
 
@@ -36,6 +37,7 @@ STATES_IN_FLIGHT = 8
 GOODBYE_SECONDS = 0.2
 SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
 CONNECT_SECONDS = 5.0
+WANTS_TLS = "does that port want TLS, mqtts://?"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class ConnectionOptions:
             connection out, and says its last will, before the new one begins.
         state_topic: "online" there, retained; "offline" at the end, also as last will.
         topics: to listen to.
+        ca: file of the authorities in `tls`, where the user named one.
     """
 
     broker: Broker
@@ -55,6 +58,7 @@ class ConnectionOptions:
     client_id: str
     state_topic: str
     topics: Sequence[str] = ()
+    ca: str | None = None
 
 
 def require_paho() -> ModuleType:
@@ -259,6 +263,8 @@ class Connection:
         connection = client.socket()
         if connection is None:
             reason = self._refusal or "the connection was closed"
+            if not (self.connected or self._refusal):
+                reason += f" before it began; {OURS if self._options.tls else WANTS_TLS}"
             if self.connected and time.monotonic() - self._connected_at < SUSPICIOUS_SECONDS:
                 reason += f"; is {self._options.client_id} also the name of another client?"
             raise ConnectionError(reason)
@@ -353,9 +359,10 @@ class Connection:
 
     def _say(self, error: Exception) -> None:
         """Each trouble once a minute."""
-        text = f"{self._options.broker}: {error}"
-        if isinstance(error, ssl.SSLCertVerificationError):
-            text += "; an authority of your own is named with --mqtt-ca"
+        words = str(error)
+        if isinstance(error, ssl.SSLError):
+            words = explain(error, self._options.broker.host, self._options.ca)
+        text = f"{self._options.broker}: {words}"
         if self._log_limit.is_due(text):
             log.error("mqtt: %s; events wait, and it is tried again", text)
         self.error = text

@@ -88,6 +88,7 @@ def create(args: argparse.Namespace) -> Sink:
         topics.node,
         topics.state,
         listen,
+        args.mqtt_ca,
     )
     folder = (args.state_dir or state_folder()) / "mqtt" / slug(name)
     limit = int(1e6 * args.mqtt_buffer)
