@@ -9,10 +9,10 @@ import argparse
 import sys
 
 from edge_runtime.arguments import PROGRAM, run_command
-from edge_runtime.commands import bench, detect, doctor, install_service, run
+from edge_runtime.commands import bench, detect, doctor, install_service, mqtt_forget, run
 
 # One module for each sub-command, with add_parser(subparsers); its parser sets the default `run`.
-COMMANDS = (detect, run, install_service, doctor, bench)
+COMMANDS = (detect, run, install_service, mqtt_forget, doctor, bench)
 
 
 def build_parser() -> argparse.ArgumentParser:

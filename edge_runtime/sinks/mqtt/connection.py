@@ -36,6 +36,7 @@ EVENTS_IN_FLIGHT = 16
 STATES_IN_FLIGHT = 8
 GOODBYE_SECONDS = 0.2
 SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
+STEADY_SECONDS = 300.0  # above the longest pause of another client of our name
 CONNECT_SECONDS = 5.0
 WANTS_TLS = "does that port want TLS, mqtts://?"
 
@@ -47,7 +48,8 @@ class ConnectionOptions:
     Attributes:
         client_id: the same in every run, so that after a power cut the broker throws the old
             connection out, and says its last will, before the new one begins.
-        state_topic: "online" there, retained; "offline" at the end, also as last will.
+        state_topic: "online" there, retained; "offline" at the end, also as last will; "" for
+            who only looks in.
         topics: to listen to.
         ca: file of the authorities in `tls`, where the user named one.
     """
@@ -78,7 +80,8 @@ def make_client(options: ConnectionOptions, in_flight: int) -> Client:
     client: Client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=options.client_id)
     client.connect_timeout = CONNECT_SECONDS
     client.max_inflight_messages_set(in_flight)
-    client.will_set(options.state_topic, "offline", qos=1, retain=True)
+    if options.state_topic:
+        client.will_set(options.state_topic, "offline", qos=1, retain=True)
     if options.login.user is not None:
         client.username_pw_set(options.login.user, options.login.password)
     if options.tls is not None:
@@ -173,6 +176,7 @@ class Connection:
         self._refusal: str | None = None
         self._log_limit = LogLimit()
         self._connected_at = float("-inf")
+        self._thrown_out = 0  # times in a row, each soon after we came back at the first attempt
         self._closing = threading.Event()
         self._deadline = float("inf")
         self._bell, self._ringer = socket.socketpair()
@@ -225,6 +229,8 @@ class Connection:
                 # Two clients of one name throw each other out: not at once again.
                 if self.connected and time.monotonic() - self._connected_at >= delay:
                     delay = FIRST_DELAY
+                if not self.connected or time.monotonic() - self._connected_at > STEADY_SECONDS:
+                    self._thrown_out = 0  # the broker was away, or all went well for long
                 self.connected = False
                 if not self._closing.is_set():
                     self._say(error)
@@ -265,9 +271,7 @@ class Connection:
             reason = self._refusal or "the connection was closed"
             if not (self.connected or self._refusal):
                 reason += f" before it began; {OURS if self._options.tls else WANTS_TLS}"
-            if self.connected and time.monotonic() - self._connected_at < SUSPICIOUS_SECONDS:
-                reason += f"; is {self._options.client_id} also the name of another client?"
-            raise ConnectionError(reason)
+            raise ConnectionError(reason + self._suspicion())
         # What TLS has decrypted already is not seen by select.
         pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
         writing = [connection] if client.want_write() else []
@@ -281,6 +285,20 @@ class Connection:
         if writable:
             client.loop_write()
         client.loop_misc()
+
+    def _suspicion(self) -> str:
+        """Of another client of our name, which a broker lets in and throws us out: a connection
+        ends at once, or ends twice in good order while the broker lets us in each time."""
+        if not self.connected:
+            return ""
+        self._thrown_out += 1
+        lasted = time.monotonic() - self._connected_at
+        if lasted > SUSPICIOUS_SECONDS and self._thrown_out < 2:
+            return ""
+        return (
+            f"; is another client {self._options.client_id}, too? Then give one of them another "
+            "--mqtt-name"
+        )
 
     def _feed(self, client: Client) -> None:
         """Publish what there is, as far as the broker has acknowledged what was before."""

@@ -298,7 +298,7 @@ def test_two_of_one_name_are_told(broker, publisher, tmp_path, caplog):
     first = publisher()
     wait_for(lambda: first.state().counters["connected"], "the first is in")
     second = publisher("--state-dir", tmp_path / "other")
-    wait_for(lambda: "also the name of another client" in caplog.text, "it is said")
+    wait_for(lambda: "another --mqtt-name" in caplog.text, "it is said")
     first.close()
     wait_for(lambda: second.state().counters["connected"], "the second stays")
 
