@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import socket
+import time
 from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
@@ -176,13 +177,16 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(HTTPStatus.OK)
         kind = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
         self.send_header("Content-Type", kind)
+        # nginx would take frames as fast as they come and keep them for a viewer who does not.
+        self.send_header("X-Accel-Buffering", "no")
         self.end_headers()
         if self.command == "HEAD":
             return
         self.wfile.write(b"--%s\r\n" % BOUNDARY)
         patience = AGAIN_SECONDS
         while not mjpeg.closed:
-            head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(frame.jpeg)
+            head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\nX-Timestamp: %.3f\r\n\r\n"
+            head %= (len(frame.jpeg), frame.time)
             # The next boundary at once: it says that the frame is whole.
             self.wfile.write(b"%s%s\r\n--%s\r\n" % (head, frame.jpeg, BOUNDARY))
             newer = mjpeg.frame(frame.number, patience)
@@ -194,12 +198,14 @@ class Handler(BaseHTTPRequestHandler):
         if frame is None:
             self._unavailable("no frame yet")
         else:
-            self._reply(HTTPStatus.OK, "image/jpeg", frame.jpeg)
+            stamp = ("X-Timestamp", f"{frame.time:.3f}")
+            self._reply(HTTPStatus.OK, "image/jpeg", frame.jpeg, [stamp])
 
     def _detections(self) -> None:
         site = self.server.site
         newest = site.mjpeg.newest
         answer = {
+            "time": time.time(),
             "model": site.context.model,
             "source": site.context.source,
             "result": None if newest is None else newest.to_dict(),
