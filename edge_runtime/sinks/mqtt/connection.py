@@ -38,6 +38,8 @@ GOODBYE_SECONDS = 0.2
 SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
 STEADY_SECONDS = 300.0  # above the longest pause of another client of our name
 CONNECT_SECONDS = 5.0
+MOST_HEARD = 16_000_000  # bytes of one message; Home Assistant's have a few
+RECEIVE_BUFFER = 65536  # bytes; paho takes a hundred of them before we can look at what comes
 WANTS_TLS = "does that port want TLS, mqtts://?"
 
 
@@ -248,6 +250,9 @@ class Connection:
         client = self._client()
         try:
             client.connect(self._options.broker.host, self._options.broker.port, KEEPALIVE_SECONDS)
+            connection = client.socket()
+            if isinstance(connection, socket.socket):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             while not self._finished():
                 self._feed(client)
                 self._exchange(client)
@@ -282,6 +287,7 @@ class Connection:
             self._bell.recv(4096)
         if pending or connection in readable:
             client.loop_read()
+            _check_size(client)
         if writable:
             client.loop_write()
         client.loop_misc()
@@ -384,3 +390,16 @@ class Connection:
         if self._log_limit.is_due(text):
             log.error("mqtt: %s; events wait, and it is tried again", text)
         self.error = text
+
+
+def _check_size(client: Client) -> None:
+    """Refuse a message that would fill the memory. Raises: ConnectionError.
+
+    paho has no bound of its own, and no public way to see what is on its way.
+    """
+    size = getattr(client, "_in_packet", {}).get("remaining_length", 0)
+    if size > MOST_HEARD:
+        raise ConnectionError(
+            f"it sends a message of {size / 1e6:.0f} MB, and {MOST_HEARD / 1e6:.0f} MB are taken; "
+            "who publishes that on a topic of ours?"
+        )

@@ -65,7 +65,11 @@ class Leftovers:
     def hear(self, topic: str, payload: str) -> bool:
         """Take note of a message. Returns: whether it belongs to one of these cameras."""
         short, is_config = self._slug_of(topic)
-        if not short or (self._slugs is not None and short not in self._slugs):
+        if (
+            not short
+            or not is_plain(topic)
+            or (self._slugs is not None and short not in self._slugs)
+        ):
             return False
         if is_config and self._slugs is None and _origin(payload) != "edge-runtime":
             return False  # of another program, whose node only begins as ours do
@@ -94,6 +98,11 @@ class Leftovers:
         if len(tail) == 4 and tail[3] == "config" and tail[1].startswith(f"{ROOT}_"):
             return tail[1].removeprefix(f"{ROOT}_"), True
         return "", False
+
+
+def is_plain(topic: str) -> bool:
+    """True for a topic that can be published to: no wildcard in it, and nothing invisible."""
+    return topic.isprintable() and not set("+#") & set(topic)
 
 
 def earlier_slugs(folder: Path, own: str) -> list[str]:

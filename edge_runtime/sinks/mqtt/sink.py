@@ -20,9 +20,10 @@ from edge_runtime.sinks.mqtt.home_assistant import (
     Topics,
     birth_topic,
     class_slugs,
+    config_filter,
     discovery,
 )
-from edge_runtime.sinks.mqtt.leftovers import Leftovers
+from edge_runtime.sinks.mqtt.leftovers import Leftovers, is_plain
 from edge_runtime.sinks.mqtt.outbox import Outbox
 from edge_runtime.system.log_limit import LogLimit
 
@@ -221,8 +222,20 @@ class MqttSink(Sink):
         elif self._prefix and topic == birth_topic(self._prefix):
             if payload == "online":
                 self._connection.repeat()
-        elif payload and not self._connection.knows(topic):  # an earlier run's: other classes
-            self._connection.set(topic, "")
+        elif payload and self._is_ours(topic) and not self._connection.knows(topic):
+            self._connection.set(topic, "")  # an earlier run's: other classes
+
+    def _is_ours(self, topic: str) -> bool:
+        """True for a topic of a class, or a configuration: a broker may send what it likes."""
+        parts = topic.split("/")
+        if not is_plain(topic):
+            return False
+        if topic.startswith(f"{self._topics.seen}/"):
+            return len(parts) == self._topics.seen.count("/") + 2
+        filters = config_filter(self._prefix, self._topics).split("/") if self._prefix else []
+        return len(parts) == len(filters) and all(
+            wanted in ("+", part) for wanted, part in zip(filters, parts, strict=True)
+        )
 
 
 def summary(run: Snapshot) -> dict[str, Any]:
