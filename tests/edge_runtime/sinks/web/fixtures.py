@@ -99,10 +99,14 @@ STREAM = b"GET /stream.mjpg HTTP/1.0\r\nHost: localhost\r\n\r\n"
 
 
 class Viewer:
-    """Reads the frames of a stream."""
+    """Reads the frames of a stream.
 
-    def __init__(self, run):
-        self.socket = run.connect(STREAM)
+    Attributes:
+        time: that the last frame says of its capture.
+    """
+
+    def __init__(self, run, receive_buffer=None):
+        self.socket = run.connect(STREAM, receive_buffer)
         self._file = self.socket.makefile("rb")
         self.status = self._file.readline()
         self.headers = http.client.parse_headers(self._file)
@@ -111,6 +115,7 @@ class Viewer:
         """The next JPEG file."""
         assert self._file.readline() == b"--edge-runtime-frame\r\n"
         headers = http.client.parse_headers(self._file)
+        self.time = float(headers["X-Timestamp"])
         jpeg = self._file.read(int(headers["Content-Length"]))
         assert self._file.read(2) == b"\r\n"
         return jpeg
