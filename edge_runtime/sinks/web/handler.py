@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import class_color
+from edge_runtime.sinks.web.address import forwarded_client
 from edge_runtime.sinks.web.auth import Access
 from edge_runtime.sinks.web.mjpeg import MjpegStream, TooManyViewersError
 from edge_runtime.sinks.web.prometheus import CONTENT_TYPE, metrics_text
@@ -108,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _has_place(self) -> bool:
         """True if the request, which is whole now, is to be answered; if not, that is said."""
-        place = self.server.asked(self.connection)
+        place = self.server.asked(self.connection, self._forwarded_client())
         if place is None:  # it was hung up just now
             return False
         if place.is_spare and self.path.partition("?")[0] != "/healthz":
@@ -142,8 +143,11 @@ class Handler(BaseHTTPRequestHandler):
         self._text(HTTPStatus.UNAUTHORIZED, "a token is needed", challenges)
         return False
 
+    def _forwarded_client(self) -> str | None:
+        return forwarded_client(self.client_address[0], self.headers.get("X-Forwarded-For"))
+
     def _penalty(self) -> None:
-        self.server.report_wrong_token(self.client_address[0])
+        self.server.report_wrong_token(self._forwarded_client() or self.client_address[0])
         self.server.closing.wait(PENALTY_SECONDS)  # in this viewer's own thread
 
     def _page(self) -> None:

@@ -59,7 +59,7 @@ class Places:
         client: address in numbers. Returns: the connection that has to go for it, or None.
         """
         now, client = self._clock(), network(client)
-        crowd = [key for key in self._strangers() if self._places[key].client == client]
+        crowd = self._crowd(client)
         loses = None
         if len(crowd) >= MAX_STRANGERS:
             loses = self._slowest(crowd, now)
@@ -78,11 +78,18 @@ class Places:
         self._places[connection] = Place(client, now, now + seconds, is_spare=spare)
         return loses
 
-    def asked(self, connection: Hashable) -> Place | None:
-        """The request is whole. Returns: its place; None where its time was over."""
+    def asked(self, connection: Hashable, client: str | None = None) -> Place | None:
+        """The request is whole. Returns: its place; None where its time was over.
+
+        client: for which a proxy asks, an address in numbers. Its strangers are counted from here
+        on, or one of them would take all places of the proxy.
+        """
         place = self._places.get(connection)
         if place is None or place.is_ended:
             return None
+        if client is not None:
+            place.client = network(client)
+            place.is_spare |= len(self._crowd(place.client)) > MAX_STRANGERS
         place.is_asking = False
         place.until = self._clock() + ANSWER_SECONDS
         return place
@@ -115,6 +122,9 @@ class Places:
 
     def _held(self) -> int:
         return sum(not (place.is_spare or place.is_ended) for place in self._places.values())
+
+    def _crowd(self, client: str) -> list[Hashable]:
+        return [key for key in self._strangers() if self._places[key].client == client]
 
     def _strangers(self) -> list[Hashable]:
         """Oldest first."""

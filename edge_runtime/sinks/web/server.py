@@ -113,10 +113,13 @@ class WebServer(ThreadingHTTPServer):
             time.sleep(0.01)
         self.server_close()
 
-    def asked(self, connection: socket.socket) -> Place | None:
-        """The request of a connection is whole. Returns: its place; None: it was hung up."""
+    def asked(self, connection: socket.socket, client: str | None = None) -> Place | None:
+        """The request of a connection is whole. Returns: its place; None: it was hung up.
+
+        client: address for which a proxy asks.
+        """
         with self._lock:
-            return self._places.asked(connection)
+            return self._places.asked(connection, client)
 
     def admit(self, connection: socket.socket) -> None:
         """Who has shown the token takes no place away from strangers."""

@@ -303,6 +303,19 @@ def test_two_of_one_name_are_told(broker, publisher, tmp_path, caplog):
     wait_for(lambda: second.state().counters["connected"], "the second stays")
 
 
+def test_to_be_thrown_out_twice_after_a_while_is_suspicious_too(publisher):
+    """Pauses grow: the other client of our name comes back when we have been in for a minute."""
+    sink = publisher()
+    wait_for(lambda: sink.state().counters["connected"], "it is in")
+    sink.close()
+    ours = sink._connection
+    ours.connected, ours._connected_at = True, time.monotonic() - 60
+    assert ours._suspicion() == ""  # a broker that was restarted
+    assert "another --mqtt-name" in ours._suspicion()
+    ours.connected = False
+    assert ours._suspicion() == ""  # it never let us in
+
+
 @pytest.fixture
 def guarded(tmp_path):
     (tmp_path / "guarded").mkdir()

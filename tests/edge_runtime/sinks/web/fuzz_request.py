@@ -103,7 +103,7 @@ def inputs() -> SearchStrategy[bytes]:
     ) | st.binary(max_size=50)  # fmt: skip
     names = st.sampled_from(
         [b"Host", b"Cookie", b"Authorization", b"Content-Length", b"Content-Type", b"Expect",
-         b"Transfer-Encoding", b"X-Requested-With", b"X-Forwarded-Proto", b"Sec-Fetch-Site", b"",
+         b"Transfer-Encoding", b"X-Requested-With", b"X-Forwarded-Proto", b"X-Forwarded-For", b"Sec-Fetch-Site", b"",
          b" a"]
     ) | st.binary(max_size=10)  # fmt: skip
     values = st.sampled_from(

@@ -3,6 +3,7 @@
 import pytest
 
 from edge_runtime.sinks.web import places
+from edge_runtime.sinks.web.address import forwarded_client
 from edge_runtime.sinks.web.places import (
     ANSWER_SECONDS,
     GRACE_SECONDS,
@@ -90,6 +91,34 @@ def test_a_spare_place_is_short(book, clock, monkeypatch):
     clock.now += SPARE_SECONDS + 0.1
     ((key, place),) = book.end_overdue()
     assert key == "a" and place.is_spare and place.is_asking
+
+
+def test_who_asks_through_a_proxy_takes_no_places_of_others(book):
+    for number in range(MAX_CONNECTIONS):
+        book.take(number, "127.0.0.1")
+        assert book.asked(number, "192.0.2.1").is_spare == (number >= MAX_STRANGERS)
+        book.take("other", "127.0.0.1")
+        assert not book.asked("other", "192.0.2.2").is_spare
+        book.leave("other")
+        if book.asked(number).is_spare:
+            book.leave(number)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        ("127.0.0.1", "", None),
+        ("127.0.0.1", "192.0.2.1", "192.0.2.1"),
+        ("::1", "10.0.0.1, 192.0.2.1", "192.0.2.1"),  # what the client itself says is not believed
+        ("::ffff:127.0.0.1", "2001:db8::1", "2001:db8::1"),
+        ("127.0.0.1", "[2001:db8::1]", "2001:db8::1"),
+        ("192.0.2.9", "192.0.2.1", None),  # no proxy of ours
+        ("127.0.0.1", "unknown", None),
+        ("127.0.0.1", "x" * 60000, None),
+    ],
+)
+def test_for_whom_a_proxy_asks(peer, forwarded, expected):
+    assert forwarded_client(peer, forwarded) == expected
 
 
 @pytest.mark.parametrize(
