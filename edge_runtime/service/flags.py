@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from edge_runtime.arguments import PROGRAM
+from edge_runtime.arguments import PROGRAM, PublicParser
 from edge_runtime.commands import run
 from edge_runtime.sinks.registry import SINKS
 from edge_runtime.sources.address import holds_secret, public_text
@@ -23,7 +23,7 @@ def check_flags(model: str, flags: Sequence[str]) -> argparse.Namespace:
     for flag in flags:
         if flag.split("=")[0] in OWN_FLAGS:
             raise ValueError(f"{flag} after MODEL is taken for a flag of run; put it before MODEL")
-    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False)
+    parser: argparse.ArgumentParser = PublicParser(prog=PROGRAM, allow_abbrev=False)
     run.add_parser(parser.add_subparsers())
     args = parser.parse_args(["run", model, *flags])
     for sink in SINKS:

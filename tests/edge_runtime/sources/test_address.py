@@ -2,6 +2,7 @@
 
 import pytest
 
+from edge_runtime.__main__ import main
 from edge_runtime.sources.address import check_address, holds_secret, public_source, public_text
 from edge_runtime.sources.base import SourceOptions
 from edge_runtime.sources.diagnosis import why_no_stream
@@ -99,3 +100,18 @@ def test_an_address_that_cannot_be_meant_is_refused_at_once(text):
 def test_what_is_not_certain_is_not_looked_up():
     why = why_no_stream("rtsp://admin:12/34hunter2@cam", 1)
     assert "%23 %3F %2F %40" in why and not any(word in why for word in ("admin", "12", "hunter"))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["run", "m.tflite", "--sorce", "rtsp://admin:hunter2@cam/x"],
+        ["run", "m.tflite", "--size", "http://cam/x?p=hunter2"],
+        ["install-service", "m.tflite", "--sorce=rtsp://admin:hunter2@cam/x"],
+    ],
+)
+def test_a_flag_that_is_misspelt_does_not_repeat_the_address(capsys, flags):
+    with pytest.raises(SystemExit):
+        main(flags)
+    said = capsys.readouterr().err
+    assert "://cam" in said and "hunter2" not in said
