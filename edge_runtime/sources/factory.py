@@ -12,7 +12,12 @@ from importlib import import_module
 from pathlib import Path
 
 from edge_runtime.arguments import positive_number, size_wh
-from edge_runtime.sources.address import check_address, looks_like_address, public_source
+from edge_runtime.sources.address import (
+    HIDDEN,
+    check_address,
+    looks_like_address,
+    public_source,
+)
 from edge_runtime.sources.base import Source, SourceOptions
 from edge_runtime.sources.images import is_image
 
@@ -113,7 +118,10 @@ def open_source(text: str, options: SourceOptions) -> Source:
     _check_options(text, kind, options)
     if kind is None:
         known = ", ".join(kind.written for kind in KINDS)
-        raise FileNotFoundError(f"no file or folder {public_source(text)}; a source is {known}")
+        shown = public_source(text)
+        if shown == HIDDEN:
+            shown = "of that name, and an address begins with rtsp:// or http://"
+        raise FileNotFoundError(f"no file or folder {shown}; a source is {known}")
     if kind.live:
         from edge_runtime.sources.isolated.supervisor import SupervisedSource
 
@@ -139,7 +147,7 @@ def kind_of(text: str) -> Kind | None:
     """
     kind = next((kind for kind in KINDS if kind.recognizes(text)), None)
     if kind is not None and not re.fullmatch(kind.valid, text):
-        raise ValueError(f"{kind.expected}, got {text!r}")
+        raise ValueError(f"{kind.expected}, got {public_source(text)!r}")
     if kind is not None and "://" in kind.written:
         check_address(text)
     return kind
