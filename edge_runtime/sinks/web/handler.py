@@ -112,10 +112,13 @@ class Handler(BaseHTTPRequestHandler):
         place = self.server.asked(self.connection, self._forwarded_client())
         if place is None:  # it was hung up just now
             return False
-        if place.is_spare and self.path.partition("?")[0] != "/healthz":
-            self._unavailable("too many connections")
-            return False
-        return True
+        if not place.is_spare or self.path.partition("?")[0] == "/healthz":
+            return True
+        # Not by the token: who guesses is made to wait, and for that there is no room.
+        if self.server.site.auth.knows(self.headers) and self.server.admit(self.connection):
+            return True
+        self._unavailable("too many connections")
+        return False
 
     def _admitted(self, path: str) -> bool:
         access = self.server.site.auth.check(self.headers)

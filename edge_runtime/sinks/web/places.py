@@ -2,7 +2,7 @@
 
 Whoever has shown the token is a guest; all others are strangers. Strangers of one address have few
 places, and who is slow to say what he wants makes room for who comes. Where no place is left there
-are spare ones in which nothing but /healthz is answered, which a watchdog reads.
+are spare ones, in which /healthz is answered, which a watchdog reads, and who has logged in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 MAX_CONNECTIONS = 64  # viewers, and as many again that ask for something short
 MAX_STRANGERS = 16  # of one address; a browser opens six connections, a proxy is one address
-SPARE = 4
+SPARE = 16  # the newest; who is slow is soon no longer among them
 REQUEST_SECONDS = 5.0  # for a request to be whole, however slowly a client drips
 ANSWER_SECONDS = 20.0  # for all but the stream
 SPARE_SECONDS = 1.0
@@ -30,7 +30,7 @@ class Place:
         since, until: seconds of the clock: its start, and when its time is over.
         is_asking: its request is not whole yet.
         is_stranger: it has not shown a token yet.
-        is_spare: nothing but /healthz is answered.
+        is_spare: nothing but /healthz is answered, unless it becomes a guest's.
         is_ended: hung up, and soon gone.
     """
 
@@ -94,10 +94,13 @@ class Places:
         place.until = self._clock() + ANSWER_SECONDS
         return place
 
-    def admit(self, connection: Hashable) -> None:
-        """The token was shown."""
-        if connection in self._places:
-            self._places[connection].is_stranger = False
+    def admit(self, connection: Hashable) -> bool:
+        """The token was shown. Returns: whether there is room for this guest."""
+        place = self._places.get(connection)
+        if place is None or (place.is_spare and self._held() >= MAX_CONNECTIONS):
+            return False
+        place.is_stranger = place.is_spare = False
+        return True
 
     def stay(self, connection: Hashable) -> None:
         """A stream may last."""

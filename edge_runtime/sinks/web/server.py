@@ -121,10 +121,11 @@ class WebServer(ThreadingHTTPServer):
         with self._lock:
             return self._places.asked(connection, client)
 
-    def admit(self, connection: socket.socket) -> None:
-        """Who has shown the token takes no place away from strangers."""
+    def admit(self, connection: socket.socket) -> bool:
+        """Who has shown the token takes no place away from strangers. Returns: whether there is
+        room."""
         with self._lock:
-            self._places.admit(connection)
+            return self._places.admit(connection)
 
     def take_your_time(self, connection: socket.socket) -> None:
         """Lift the limit of a connection: a stream may last; only each frame has its time."""

@@ -59,8 +59,17 @@ def test_guests_are_not_counted_as_strangers(book, clock):
         book.stay(number)
     assert book.take("one more", "192.0.2.1") is None
     assert book.asked("one more").is_spare  # all places are taken, and no guest has to go
+    assert not book.admit("one more")
     clock.now += 1e6
     assert [key for key, _ in book.end_overdue()] == ["one more"]
+
+
+def test_a_guest_is_served_however_many_strangers_come_from_that_address(book):
+    for number in range(MAX_STRANGERS):
+        book.take(number, "192.0.2.1")
+    book.take("guest", "192.0.2.1")
+    place = book.asked("guest")
+    assert place.is_spare and book.admit("guest") and not place.is_spare
 
 
 def test_spare_places_are_few_and_never_kept(book):

@@ -13,6 +13,7 @@ import pytest
 from edge_runtime.media.draw import class_color
 from edge_runtime.sinks.web import handler, mjpeg, places
 from edge_runtime.sinks.web.address import Address, is_loopback, parse_address
+from edge_runtime.sinks.web.auth import Auth
 from edge_runtime.sinks.web.sink import WebSink
 from tests.conftest import ROOT
 from tests.edge_runtime.sinks.web.fixtures import Run, Viewer, ended, eventually, pixels
@@ -137,14 +138,21 @@ def test_who_drips_makes_room(run, monkeypatch):
         assert b"503" in dripping[0].recv(100)  # the first had to go
 
 
-def test_a_watchdog_is_answered_before_others_make_room(run, monkeypatch):
+def test_watchdogs_and_guests_are_answered_before_others_make_room(monkeypatch):
     monkeypatch.setattr(places, "GRACE_SECONDS", 1e6)
+    token = "a-token-of-some-length"
+    run = Run(token)
     run.write()
+    cookie = {"Cookie": Auth(token, "", run.port).new_cookie().partition(";")[0]}
     with ExitStack() as stack:
         for _ in range(100):
             stack.enter_context(closing(run.connect(b"GET / H")))
         assert run.get("/healthz")[0] == 200
-        assert run.get("/")[0] == 503
+        assert run.get("/snapshot.jpg", headers=cookie)[0] == 200
+        assert run.get("/snapshot.jpg")[0] == run.get("/login")[0] == 503
+        guess = {"Authorization": f"Bearer {token}"}  # nobody guesses there, not at full speed
+        assert run.get("/snapshot.jpg", headers=guess)[0] == 503
+    run.page.close()
 
 
 def test_who_drips_his_request_is_cut_off(run, monkeypatch):
