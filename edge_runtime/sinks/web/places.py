@@ -53,7 +53,7 @@ class Places:
     def __len__(self) -> int:
         return len(self._places)
 
-    def take(self, connection: Hashable, client: str) -> Hashable | None:
+    def take(self, connection: Hashable, client: str) -> tuple[Hashable, Place] | None:
         """A place for a new connection, a spare one where there is no other.
 
         client: address in numbers. Returns: the connection that has to go for it, or None.
@@ -71,12 +71,15 @@ class Places:
             spare = False
         if spare:
             spares = [key for key, p in self._places.items() if p.is_spare and not p.is_ended]
-            loses = spares[0] if len(spares) >= SPARE else None  # the oldest
-        if loses is not None:
-            self._places[loses].is_ended = True
+            # The oldest; those that are being answered are done in a moment.
+            spares.sort(key=lambda key: not self._places[key].is_asking)
+            loses = spares[0] if len(spares) >= SPARE else None
         seconds = SPARE_SECONDS if spare else REQUEST_SECONDS
         self._places[connection] = Place(client, now, now + seconds, is_spare=spare)
-        return loses
+        if loses is None:
+            return None
+        self._places[loses].is_ended = True
+        return loses, self._places[loses]
 
     def asked(self, connection: Hashable, client: str | None = None) -> Place | None:
         """The request is whole. Returns: its place; None where its time was over.

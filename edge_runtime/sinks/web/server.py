@@ -148,7 +148,8 @@ class WebServer(ThreadingHTTPServer):
         with self._lock:
             loses = self._places.take(request, client_address[0])
             if loses is not None:
-                _hang_up(loses, BUSY)
+                connection, place = loses
+                _hang_up(connection, BUSY if place.is_asking else b"")
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:

@@ -47,7 +47,7 @@ def test_the_slowest_makes_room(book, clock):
         assert book.take(number, "192.0.2.1") is None
     book.asked(0)  # its answer is on the way
     clock.now += GRACE_SECONDS + 0.1
-    assert book.take("next", "192.0.2.1") == 1
+    assert book.take("next", "192.0.2.1")[0] == 1
     assert book.asked(1) is None and not book.asked("next").is_spare
 
 
@@ -75,8 +75,11 @@ def test_a_guest_is_served_however_many_strangers_come_from_that_address(book):
 def test_spare_places_are_few_and_never_kept(book):
     for number in range(MAX_STRANGERS + SPARE):
         assert book.take(number, "192.0.2.1") is None
-    assert book.take("next", "192.0.2.1") == MAX_STRANGERS  # the oldest of the spare ones
+    assert book.take("next", "192.0.2.1")[0] == MAX_STRANGERS  # the oldest of the spare ones
     assert book.asked("next").is_spare
+    book.asked(MAX_STRANGERS + 1)  # is being answered
+    key, place = book.take("one more", "192.0.2.1")
+    assert key == MAX_STRANGERS + 2 and place.is_asking
 
 
 def test_time_is_over_once(book, clock):
