@@ -8,15 +8,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from edge_runtime.arguments import PROGRAM, run_command
-from edge_runtime.commands import bench, detect, doctor, install_service, run
+from edge_runtime.arguments import PROGRAM, PublicParser, run_command
+from edge_runtime.commands import bench, detect, doctor, install_service, mqtt_forget, run
 
 # One module for each sub-command, with add_parser(subparsers); its parser sets the default `run`.
-COMMANDS = (detect, run, install_service, doctor, bench)
+COMMANDS = (detect, run, install_service, mqtt_forget, doctor, bench)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = PublicParser(
         prog=PROGRAM, description="Find objects in pictures with an int8 SSD detector."
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

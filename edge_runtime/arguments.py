@@ -11,7 +11,9 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
+
+from edge_runtime.sources.address import public_text
 
 # What `ArgumentParser.add_subparsers` returns; argparse has no public name for it.
 SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -20,6 +22,13 @@ PROGRAM = "edge-runtime"
 # What a user can cure: a path, a value, a package that is missing.
 CURABLE = (OSError, ValueError, ImportError)
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+
+class PublicParser(argparse.ArgumentParser):
+    """A parser whose errors, and its sub-parsers', repeat no address: it may hold a password."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(public_text(message))
 
 
 def positive_number(text: str) -> float:

@@ -18,10 +18,13 @@ from edge_runtime.service.flags import (
     check_flags,
     has_sink,
     needs_network,
+    public_flags,
     read_files,
     written_folders,
 )
+from edge_runtime.service.secrets_file import SOURCE, make_secrets, set_variable
 from edge_runtime.service.unit import Unit, watchdog_seconds
+from edge_runtime.sources.address import public_source
 from edge_runtime.sources.base import SourceError
 
 DESCRIPTION = """\
@@ -40,15 +43,6 @@ NO_SINK = (
     "every result goes to the system's journal, one JSON line a frame; "
     "--web, --mqtt, --save-events or --jsonl FILE would spare it"
 )
-SECRETS = """\
-# Secrets of {name}.service, which only the owner of this file may read.
-# Remove the # from what is used; then: {restart}
-#EDGE_RUNTIME_WEB_TOKEN=
-#EDGE_RUNTIME_MQTT_USER=
-#EDGE_RUNTIME_MQTT_PASSWORD=
-# An address with a password; leave out --source then.
-#EDGE_RUNTIME_SOURCE=rtsp://user:password@camera/stream
-"""
 
 
 def add_parser(subparsers: SubParsers) -> None:
@@ -81,14 +75,20 @@ def run(args: argparse.Namespace) -> int:
 def _write(args: argparse.Namespace) -> int:
     check_name(args.name)
     run_args = check_flags(args.model, args.flags)
+    args.flags, source = public_flags(args.flags, run_args.source)
     unit = make_unit(args, run_args)
     text = unit.text()
+    if source is not None and (args.dry_run or args.out is not None):
+        raise ValueError(
+            f"--source {public_source(source)} may hold a secret, and everybody on this machine "
+            f"may read a unit; leave it out, and write it as {SOURCE} into {secrets_path(args)}"
+        )
     if args.dry_run:
         print(text, end="")
     elif args.out is not None:
         write_unit(args.out, text)
     else:
-        install(args, unit, text)
+        install(args, unit, text, source)
         if not has_sink(run_args):
             print(f"note: {NO_SINK}")
     return 0
@@ -159,13 +159,16 @@ def secrets_path(args: argparse.Namespace) -> Path:
     return (Path.home() / ".config" if args.user else Path("/etc")) / f"{args.name}.env"
 
 
-def install(args: argparse.Namespace, unit: Unit, text: str) -> None:
-    """Write unit, secrets and the folders that it needs; say what comes next."""
+def install(args: argparse.Namespace, unit: Unit, text: str, source: str | None) -> None:
+    """Write unit, secrets and the folders that it needs; say what comes next.
+
+    source: an address for the file of secrets, or None.
+    """
     systemctl = "systemctl --user" if args.user else "sudo systemctl"
     if unit.user is not None:
         make_folders(unit.writable, find_account(unit.user))
+    write_secrets(args, f"{systemctl} restart {args.name}", source)
     write_unit(unit_path(args), text)
-    make_secrets(secrets_path(args), args.name, f"{systemctl} restart {args.name}")
     print("next:")
     print(f"  {systemctl} daemon-reload && {systemctl} enable {args.name}")
     print(f"  {systemctl} restart {args.name}")
@@ -180,7 +183,8 @@ def write_unit(path: Path, text: str) -> None:
         earlier = path.read_text(encoding="utf-8", errors="surrogateescape")
         if earlier != text:
             backup = path.with_name(f"{path.name}.bak")
-            with atomic_path(backup) as temporary:
+            # Earlier versions left secrets in it.
+            with atomic_path(backup, is_secret=True) as temporary:
                 temporary.write_text(earlier, encoding="utf-8", errors="surrogateescape")
             print(f"{path} is replaced; the earlier one is {backup}")
     with atomic_path(path) as temporary:
@@ -188,17 +192,17 @@ def write_unit(path: Path, text: str) -> None:
     print(f"wrote {path}")
 
 
-def make_secrets(path: Path, name: str, restart: str) -> None:
-    """Write a file for secrets, without any, for its owner alone; one that is there stays as it
-    is."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+def write_secrets(args: argparse.Namespace, restart: str, source: str | None) -> None:
+    """Write the file for secrets, with the address of a source where there is one."""
+    path = secrets_path(args)
+    made = make_secrets(path, args.name, restart)
+    if source is not None:
+        set_variable(path, SOURCE, source)
+        print(f"{path} has the address {public_source(source)} as {SOURCE}, not the unit")
+    if made:
+        print(f"wrote {path}: passwords and tokens go there")
+    elif source is None:
         print(f"{path} stays as it is")
-        return
-    with os.fdopen(handle, "w") as file:
-        file.write(SECRETS.format(name=name, restart=restart))
-    print(f"wrote {path}: passwords and tokens go there")
 
 
 def make_folders(folders: Iterable[str], account: Account) -> None:

@@ -23,7 +23,8 @@ from edge_runtime.sinks.base import Context, Sink
 from edge_runtime.sinks.flags import STDOUT
 from edge_runtime.sinks.json_lines import JsonLinesSink
 from edge_runtime.sinks.registry import SINKS
-from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
+from edge_runtime.sources.address import public_source
+from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.factory import add_arguments as add_source_arguments
 from edge_runtime.sources.factory import open_source
 
@@ -92,7 +93,7 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
     context = Context(
         model=args.model,
         class_names=detector.class_names,
-        source=without_password(args.source),
+        source=public_source(args.source),
         fps=lambda: source.fps,
         snapshot=stats.snapshot,
         stop=pipeline.stop,

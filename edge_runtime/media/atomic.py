@@ -11,11 +11,13 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, is_secret: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
     After an error the earlier file, if any, is untouched and the temporary one is gone. The
     temporary name keeps the suffix, since some writers choose a format by it.
+
+    is_secret: only its owner may read the file.
 
     Raises: OSError, naming the folder, where it cannot be written.
     """
@@ -37,7 +39,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # a power cut must not leave an empty file of the final name
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is for secrets, not for results
+        if not is_secret:
+            temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is for secrets, not for results
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

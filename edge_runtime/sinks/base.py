@@ -26,7 +26,7 @@ class Context:
     Attributes:
         model: path of the model file.
         class_names: those that the run reports at its start, in the model's order.
-        source: what the user wrote, with a password in it blotted out.
+        source: what the user wrote; of an address only scheme, host and port.
         fps: of the source, known once it is open: see `Source`.
         snapshot: state of the run now.
         stop: ends the run.

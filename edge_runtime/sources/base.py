@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -97,13 +96,3 @@ class Source:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def without_password(text: str) -> str:
-    """An address fit for messages and pages: rtsp://user:secret@host → rtsp://user:***@host.
-
-    Cameras take passwords behind the question mark as well: …?user=admin&password=***.
-    """
-    text = re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", text)
-    text = re.sub(r"(://)[^/@:]+@", r"\1***@", text)  # a token alone
-    return re.sub(r"(?i)((?:pass|pwd|token|key|secret|auth)[^=&/]*=)[^&/]*", r"\1***", text)

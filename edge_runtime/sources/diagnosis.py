@@ -8,6 +8,8 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from edge_runtime.sources.address import ESCAPES, HIDDEN, public_source
+
 _DEV = Path("/dev")
 _NAMES = Path("/sys/class/video4linux")
 
@@ -57,7 +59,9 @@ def why_no_stream(url: str, seconds: float) -> str:
     except (ValueError, KeyError):
         host = None
     if not host:
-        return "no such address; SCHEME://USER:PASSWORD@HOST:PORT/PATH expected"
+        return f"no such address: HOST[:PORT]/PATH expected behind the scheme; {ESCAPES}"
+    if HIDDEN in public_source(url):  # what seems to be the host may be a part of a password
+        return f"no video, and which part of the address is the host is not certain: {ESCAPES}"
     try:
         socket.create_connection((host, port), seconds).close()
     except socket.gaierror:

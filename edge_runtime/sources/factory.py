@@ -12,7 +12,13 @@ from importlib import import_module
 from pathlib import Path
 
 from edge_runtime.arguments import positive_number, size_wh
-from edge_runtime.sources.base import Source, SourceOptions, without_password
+from edge_runtime.sources.address import (
+    HIDDEN,
+    check_address,
+    looks_like_address,
+    public_source,
+)
+from edge_runtime.sources.base import Source, SourceOptions
 from edge_runtime.sources.images import is_image
 
 
@@ -26,7 +32,8 @@ def _is_video_file(text: str) -> bool:
 
 
 def _is_images(text: str) -> bool:
-    return Path(text).exists() or glob.has_magic(text)
+    # An address of another kind is full of a pattern's letters.
+    return Path(text).exists() or (glob.has_magic(text) and not looks_like_address(text))
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,10 @@ def open_source(text: str, options: SourceOptions) -> Source:
     _check_options(text, kind, options)
     if kind is None:
         known = ", ".join(kind.written for kind in KINDS)
-        raise FileNotFoundError(f"no file or folder {without_password(text)}; a source is {known}")
+        shown = public_source(text)
+        if shown == HIDDEN:
+            shown = "of that name, and an address begins with rtsp:// or http://"
+        raise FileNotFoundError(f"no file or folder {shown}; a source is {known}")
     if kind.live:
         from edge_runtime.sources.isolated.supervisor import SupervisedSource
 
@@ -126,28 +136,30 @@ def open_here(text: str, options: SourceOptions) -> Source:
     """
     kind = kind_of(text)
     if kind is None or not kind.live:
-        raise ValueError(f"a camera or stream expected, got {without_password(text)}")
+        raise ValueError(f"a camera or stream expected, got {public_source(text)}")
     return kind.make(text, options)
 
 
 def kind_of(text: str) -> Kind | None:
     """The kind of source that `text` means; None for a path that is not there.
 
-    Raises: ValueError for a camera's number that is none.
+    Raises: ValueError for a camera's number that is none, and for an address that is none.
     """
     kind = next((kind for kind in KINDS if kind.recognizes(text)), None)
     if kind is not None and not re.fullmatch(kind.valid, text):
-        raise ValueError(f"{kind.expected}, got {text!r}")
+        raise ValueError(f"{kind.expected}, got {public_source(text)!r}")
+    if kind is not None and "://" in kind.written:
+        check_address(text)
     return kind
 
 
 def _check_options(text: str, kind: Kind | None, options: SourceOptions) -> None:
     if kind is not None and kind.live and (options.loop or options.realtime):
         flag = "--loop" if options.loop else "--realtime"
-        raise ValueError(f"{flag} is for files, got {without_password(text)}; leave it out")
+        raise ValueError(f"{flag} is for files, got {public_source(text)}; leave it out")
     if options.size_wh is not None and not (kind is not None and kind.sizable):
         raise ValueError(
-            f"--size is for picamera2 and usb:N, got {without_password(text)}; files and streams "
+            f"--size is for picamera2 and usb:N, got {public_source(text)}; files and streams "
             "have the size that they were made with"
         )
 

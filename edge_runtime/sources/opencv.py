@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from edge_runtime.frame import Frame
-from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
+from edge_runtime.sources.address import public_source
+from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
 from edge_runtime.sources.pacing import next_wanted
 from edge_runtime.system.optional_imports import require
@@ -85,7 +86,7 @@ class OpenCvCamera(OpenCvSource):
 
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
-        self._name = without_password(text)
+        self._name = public_source(text)
 
     def open(self) -> None:
         """Returns after the first frame, for which a stream may take OPEN_SECONDS + READ_SECONDS.

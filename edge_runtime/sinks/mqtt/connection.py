@@ -11,14 +11,16 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, Broker, Login
 from edge_runtime.sinks.mqtt.outbox import Outbox
+from edge_runtime.sinks.mqtt.retained_states import RetainedStates, State
+from edge_runtime.sinks.mqtt.tls_errors import OURS, explain
 from edge_runtime.system.log_limit import LogLimit
 from edge_runtime.system.optional_imports import cure, require
 
@@ -35,7 +37,11 @@ EVENTS_IN_FLIGHT = 16
 STATES_IN_FLIGHT = 8
 GOODBYE_SECONDS = 0.2
 SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
+STEADY_SECONDS = 300.0  # above the longest pause of another client of our name
 CONNECT_SECONDS = 5.0
+MOST_HEARD = 16_000_000  # bytes of one message; Home Assistant's have a few
+RECEIVE_BUFFER = 65536  # bytes; paho takes a hundred of them before we can look at what comes
+WANTS_TLS = "does that port want TLS, mqtts://?"
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,10 @@ class ConnectionOptions:
     Attributes:
         client_id: the same in every run, so that after a power cut the broker throws the old
             connection out, and says its last will, before the new one begins.
-        state_topic: "online" there, retained; "offline" at the end, also as last will.
+        state_topic: "online" there, retained; "offline" at the end, also as last will; "" for
+            who only looks in.
         topics: to listen to.
+        ca: file of the authorities in `tls`, where the user named one.
     """
 
     broker: Broker
@@ -55,6 +63,7 @@ class ConnectionOptions:
     client_id: str
     state_topic: str
     topics: Sequence[str] = ()
+    ca: str | None = None
 
 
 def require_paho() -> ModuleType:
@@ -74,71 +83,13 @@ def make_client(options: ConnectionOptions, in_flight: int) -> Client:
     client: Client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=options.client_id)
     client.connect_timeout = CONNECT_SECONDS
     client.max_inflight_messages_set(in_flight)
-    client.will_set(options.state_topic, "offline", qos=1, retain=True)
+    if options.state_topic:
+        client.will_set(options.state_topic, "offline", qos=1, retain=True)
     if options.login.user is not None:
         client.username_pw_set(options.login.user, options.login.password)
     if options.tls is not None:
         client.tls_set_context(options.tls)
     return client
-
-
-class State(NamedTuple):
-    """A value; an empty `payload` that is retained removes it from the broker."""
-
-    topic: str
-    payload: str
-    retain: bool
-
-
-class RetainedStates:
-    """What a listener should know, and what of it is still to be told. For several threads."""
-
-    def __init__(self, first: Mapping[str, str]) -> None:
-        """first: topic → payload, retained; told before all others."""
-        self._mutex = threading.Lock()
-        self._values = {topic: State(topic, text, True) for topic, text in first.items()}
-        self._untold: dict[str, None] = {}
-
-    def set(self, state: State) -> bool:
-        """Returns: whether that is news."""
-        with self._mutex:
-            if self._values.get(state.topic) == state:
-                return False
-            self._values[state.topic] = state
-            self._untold[state.topic] = None
-            return True
-
-    def knows(self, topic: str) -> bool:
-        """Whether it has a value."""
-        with self._mutex:
-            return topic in self._values
-
-    def repeat(self) -> None:
-        """All are to be told again."""
-        with self._mutex:
-            self._untold = dict.fromkeys(self._values)
-
-    def take(self) -> State | None:
-        """One that is to be told, or None."""
-        with self._mutex:
-            topic = next(iter(self._untold), None)
-            if topic is None:
-                return None
-            del self._untold[topic]
-            return self._values[topic]
-
-    def told(self, topic: str) -> None:
-        """The broker has it; one that was removed is forgotten."""
-        with self._mutex:
-            value = self._values.get(topic)
-            if value is not None and not value.payload and topic not in self._untold:
-                del self._values[topic]
-
-    @property
-    def untold(self) -> int:
-        """Number of those to be told."""
-        with self._mutex:
-            return len(self._untold)
 
 
 class Connection:
@@ -169,6 +120,7 @@ class Connection:
         self._refusal: str | None = None
         self._log_limit = LogLimit()
         self._connected_at = float("-inf")
+        self._thrown_out = 0  # times in a row, each soon after we came back at the first attempt
         self._closing = threading.Event()
         self._deadline = float("inf")
         self._bell, self._ringer = socket.socketpair()
@@ -221,6 +173,8 @@ class Connection:
                 # Two clients of one name throw each other out: not at once again.
                 if self.connected and time.monotonic() - self._connected_at >= delay:
                     delay = FIRST_DELAY
+                if not self.connected or time.monotonic() - self._connected_at > STEADY_SECONDS:
+                    self._thrown_out = 0  # the broker was away, or all went well for long
                 self.connected = False
                 if not self._closing.is_set():
                     self._say(error)
@@ -238,6 +192,9 @@ class Connection:
         client = self._client()
         try:
             client.connect(self._options.broker.host, self._options.broker.port, KEEPALIVE_SECONDS)
+            connection = client.socket()
+            if isinstance(connection, socket.socket):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             while not self._finished():
                 self._feed(client)
                 self._exchange(client)
@@ -259,9 +216,9 @@ class Connection:
         connection = client.socket()
         if connection is None:
             reason = self._refusal or "the connection was closed"
-            if self.connected and time.monotonic() - self._connected_at < SUSPICIOUS_SECONDS:
-                reason += f"; is {self._options.client_id} also the name of another client?"
-            raise ConnectionError(reason)
+            if not (self.connected or self._refusal):
+                reason += f" before it began; {OURS if self._options.tls else WANTS_TLS}"
+            raise ConnectionError(reason + self._suspicion())
         # What TLS has decrypted already is not seen by select.
         pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
         writing = [connection] if client.want_write() else []
@@ -272,9 +229,24 @@ class Connection:
             self._bell.recv(4096)
         if pending or connection in readable:
             client.loop_read()
+            _check_size(client)
         if writable:
             client.loop_write()
         client.loop_misc()
+
+    def _suspicion(self) -> str:
+        """Of another client of our name, which a broker lets in and throws us out: a connection
+        ends at once, or ends twice in good order while the broker lets us in each time."""
+        if not self.connected:
+            return ""
+        self._thrown_out += 1
+        lasted = time.monotonic() - self._connected_at
+        if lasted > SUSPICIOUS_SECONDS and self._thrown_out < 2:
+            return ""
+        return (
+            f"; is another client {self._options.client_id}, too? Then give one of them another "
+            "--mqtt-name"
+        )
 
     def _feed(self, client: Client) -> None:
         """Publish what there is, as far as the broker has acknowledged what was before."""
@@ -353,9 +325,23 @@ class Connection:
 
     def _say(self, error: Exception) -> None:
         """Each trouble once a minute."""
-        text = f"{self._options.broker}: {error}"
-        if isinstance(error, ssl.SSLCertVerificationError):
-            text += "; an authority of your own is named with --mqtt-ca"
+        words = str(error)
+        if isinstance(error, ssl.SSLError):
+            words = explain(error, self._options.broker.host, self._options.ca)
+        text = f"{self._options.broker}: {words}"
         if self._log_limit.is_due(text):
             log.error("mqtt: %s; events wait, and it is tried again", text)
         self.error = text
+
+
+def _check_size(client: Client) -> None:
+    """Refuse a message that would fill the memory. Raises: ConnectionError.
+
+    paho has no bound of its own, and no public way to see what is on its way.
+    """
+    size = getattr(client, "_in_packet", {}).get("remaining_length", 0)
+    if size > MOST_HEARD:
+        raise ConnectionError(
+            f"it sends a message of {size / 1e6:.0f} MB, and {MOST_HEARD / 1e6:.0f} MB are taken; "
+            "who publishes that on a topic of ours?"
+        )

@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge_runtime.arguments import number_between
@@ -13,23 +14,18 @@ from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, make_tls, parse_broker, read_login
 from edge_runtime.sinks.mqtt.connection import ConnectionOptions
-from edge_runtime.sinks.mqtt.home_assistant import PREFIX, Topics, birth_topic, config_filter, slug
+from edge_runtime.sinks.mqtt.home_assistant import PREFIX, Topics, birth_topic, config_filter
+from edge_runtime.sinks.mqtt.leftovers import Leftovers, earlier_slugs
 from edge_runtime.sinks.mqtt.sink import MqttSink
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --mqtt and what belongs to it."""
-    group = parser.add_argument_group("MQTT and Home Assistant")
+def add_broker_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add the flags that say how to reach a broker, and where discovery is."""
     group.add_argument(
         "--mqtt",
         metavar="URL",
         help="mqtt://HOST[:PORT], or mqtts:// for TLS; user and password come from the "
         f"environment's {USER} and {PASSWORD}, or from --mqtt-password-file",
-    )
-    group.add_argument(
-        "--mqtt-name",
-        metavar="NAME",
-        help="of this camera: topics are edge_runtime/NAME/… (default: the host's name)",
     )
     group.add_argument(
         "--mqtt-password-file", metavar="FILE", help="with the line user:password, chmod 600"
@@ -42,18 +38,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--mqtt-key", metavar="FILE", help="its key, if that is another file")
     group.add_argument(
+        "--mqtt-discovery",
+        default=PREFIX,
+        metavar="PREFIX",
+        help="of Home Assistant's discovery, '' for none (default: %(default)s)",
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --mqtt and what belongs to it."""
+    group = parser.add_argument_group("MQTT and Home Assistant")
+    add_broker_arguments(group)
+    group.add_argument(
+        "--mqtt-name",
+        metavar="NAME",
+        help="of this camera: topics are edge_runtime/NAME/… (default: the host's name)",
+    )
+    group.add_argument(
         "--mqtt-interval",
         type=number_between(0, math.inf, "0 or more seconds"),
         default=1.0,
         metavar="S",
         help="seconds between detections while nothing changes; 0: every frame that has some "
         "(default: %(default)s)",
-    )
-    group.add_argument(
-        "--mqtt-discovery",
-        default=PREFIX,
-        metavar="PREFIX",
-        help="of Home Assistant's discovery, '' for none (default: %(default)s)",
     )
     group.add_argument(
         "--mqtt-buffer",
@@ -70,28 +77,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def create(args: argparse.Namespace) -> Sink:
-    """The sink that the flags ask for. Raises: ValueError, OSError for flags that do not fit."""
+def make_options(
+    args: argparse.Namespace, client_id: str, state_topic: str, topics: Sequence[str]
+) -> ConnectionOptions:
+    """Options of a connection, of `add_broker_arguments`.
+
+    Raises: ValueError, OSError for flags that do not fit.
+    """
     broker = parse_broker(args.mqtt)
-    name = args.mqtt_name or socket.gethostname()
-    topics = Topics(name)
-    prefix = args.mqtt_discovery.strip("/")
+    tls = make_tls(broker, args.mqtt_ca, args.mqtt_cert, args.mqtt_key)
+    login = read_login(args.mqtt_password_file)
+    return ConnectionOptions(broker, login, tls, client_id, state_topic, topics, args.mqtt_ca)
+
+
+def discovery_prefix(args: argparse.Namespace) -> str:
+    """Prefix of the discovery, "" for none. Raises: ValueError for one that is no topic."""
+    prefix: str = args.mqtt_discovery.strip("/")
     if set("+#") & set(prefix):
         raise ValueError(f"--mqtt-discovery: a topic without + and # expected, got {prefix!r}")
-    listen = [f"{topics.seen}/+"]
+    return prefix
+
+
+def create(args: argparse.Namespace) -> Sink:
+    """The sink that the flags ask for. Raises: ValueError, OSError for flags that do not fit."""
+    parse_broker(args.mqtt)
+    name = socket.gethostname() if args.mqtt_name is None else args.mqtt_name.strip()
+    if not name:
+        raise ValueError("--mqtt-name: a name of this camera expected, got none")
+    topics = Topics(name)
+    prefix = discovery_prefix(args)
+    folder = (args.state_dir or state_folder()) / "mqtt"
+    earlier = earlier_slugs(folder, topics.slug) if is_services_own(args.state_dir) else []
+    listen = [f"{topics.seen}/+", *Leftovers(prefix, earlier).filters]
     if prefix:
         listen += [birth_topic(prefix), config_filter(prefix, topics)]
-    options = ConnectionOptions(
-        broker,
-        read_login(args.mqtt_password_file),
-        make_tls(broker, args.mqtt_ca, args.mqtt_cert, args.mqtt_key),
-        topics.node,
-        topics.state,
-        listen,
-    )
-    folder = (args.state_dir or state_folder()) / "mqtt" / slug(name)
+    options = make_options(args, topics.node, topics.state, listen)
     limit = int(1e6 * args.mqtt_buffer)
-    return MqttSink(options, name, folder, limit, args.mqtt_interval, prefix)
+    place = folder / topics.slug
+    return MqttSink(options, name, place, limit, args.mqtt_interval, prefix, earlier=earlier)
 
 
 FLAGS = SinkFlags(
@@ -101,6 +124,12 @@ FLAGS = SinkFlags(
     reads=("--mqtt-ca", "--mqtt-cert", "--mqtt-key", "--mqtt-password-file"),
     fills=("--state-dir",),
 )
+
+
+def is_services_own(state_dir: Path | None) -> bool:
+    """True if the state folder is one that systemd made for this service: all names in it were this
+    camera's. Elsewhere they may be those of cameras that are only switched off."""
+    return state_dir is None and bool(os.environ.get("STATE_DIRECTORY"))
 
 
 def state_folder() -> Path:

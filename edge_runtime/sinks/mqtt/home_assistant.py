@@ -5,6 +5,7 @@ One topic a device exists since 2024.11 only. https://www.home-assistant.io/inte
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -119,6 +120,7 @@ def _diagnostics(topics: Topics) -> dict[tuple[str, str], dict]:
 
 
 ROOT = "edge_runtime"
+HASH_DIGITS = 6  # one in 16 million for two names of one home
 
 
 def slug(text: str) -> str:
@@ -126,10 +128,24 @@ def slug(text: str) -> str:
 
     An accent falls off; where nothing is left, the letters' numbers stand in.
     """
-    plain = unicodedata.normalize("NFKD", text)
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", _without_accents(text)).strip("_")
     return name or "u" + "_".join(f"{ord(letter):x}" for letter in text)
+
+
+def _without_accents(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+
+
+def device_slug(name: str) -> str:
+    """Slug of a camera's name: where letters are lost, a hash of the name is added, so that "Küche"
+    and "Kuche" are two devices. A blank is not lost, it is an underscore."""
+    name = unicodedata.normalize("NFC", name.strip())
+    short = slug(name)
+    if short == name.replace(" ", "_") or not re.search("[A-Za-z0-9-]", _without_accents(name)):
+        return short  # of letters that Latin has not, all numbers are there
+    digest = hashlib.sha256(name.encode(errors="backslashreplace")).hexdigest()
+    return f"{short}_{digest[:HASH_DIGITS]}"
 
 
 def class_slugs(class_names: Iterable[str]) -> dict[str, str]:
@@ -147,6 +163,7 @@ class Topics:
     """Those of one camera, below `edge_runtime/NAME/`.
 
     Attributes:
+        slug: `device_slug` of the name.
         node: `edge_runtime_NAME`, its name for Home Assistant and for the broker.
         state: "online" or "offline": this program, by its last will too.
         camera: "online" while frames come.
@@ -158,8 +175,10 @@ class Topics:
     """
 
     def __init__(self, name: str) -> None:
-        base = f"{ROOT}/{slug(name)}"
-        self.node = f"{ROOT}_{slug(name)}"
+        """name: as people write it, or its `device_slug`."""
+        self.slug = device_slug(name)
+        base = f"{ROOT}/{self.slug}"
+        self.node = f"{ROOT}_{self.slug}"
         self.state = f"{base}/state"
         self.camera = f"{base}/camera"
         self.detections = f"{base}/detections"

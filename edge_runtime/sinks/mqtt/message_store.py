@@ -288,3 +288,15 @@ def lock_folder(folder: Path) -> BinaryIO:
             error.errno, f"{folder} is used by another process; give this one another --mqtt-name"
         ) from error
     return file
+
+
+def is_locked(folder: Path) -> bool:
+    """True if another process uses the folder of an outbox, or where that cannot be known."""
+    if fcntl is None:
+        return True
+    try:
+        with (folder / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False

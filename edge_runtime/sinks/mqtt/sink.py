@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from edge_runtime.sinks.mqtt.home_assistant import (
     Topics,
     birth_topic,
     class_slugs,
+    config_filter,
     discovery,
 )
+from edge_runtime.sinks.mqtt.leftovers import Leftovers, is_plain
 from edge_runtime.sinks.mqtt.outbox import Outbox
 from edge_runtime.system.log_limit import LogLimit
 
@@ -33,6 +35,7 @@ BLIND_SECONDS = 15.0
 STATUS_SECONDS = 30.0
 FIRST_STATUS_SECONDS = 5.0  # the rate of frames is a mean over as many
 CLOSING_SECONDS = 0.5
+LEFTOVER_SECONDS = 2.0
 
 
 class MqttSink(Sink):
@@ -60,8 +63,10 @@ class MqttSink(Sink):
         interval: float = 1.0,
         prefix: str = PREFIX,
         clock: Callable[[], float] = time.monotonic,
+        earlier: Sequence[str] = (),
     ) -> None:
-        """name: as people read it. folder, limit: of the outbox. prefix: "" for no discovery."""
+        """name: as people read it. folder, limit: of the outbox. prefix: "" for no discovery.
+        earlier: slugs that this very camera had before."""
         self._options = options
         self._device = name
         self._folder = folder
@@ -80,6 +85,8 @@ class MqttSink(Sink):
         self._result_at = float("-inf")
         self._status_due = clock() + FIRST_STATUS_SECONDS
         self._lost, self._lost_log = 0, LogLimit(clock=clock)
+        self._leftovers = Leftovers(prefix, earlier)
+        self._leftovers_due = float("inf")
 
     def open(self, context: Context) -> None:
         self._context = context
@@ -163,6 +170,7 @@ class MqttSink(Sink):
             self._status_due = now + STATUS_SECONDS
             snapshot = self._context.snapshot()
             self._connection.set(self._topics.status, json.dumps(summary(snapshot)), retain=False)
+        self._remove_leftovers(now)
         self._outbox.sync()
         if self._outbox.overflowed != self._lost and self._lost_log.is_due():
             self._lost = self._outbox.overflowed
@@ -199,12 +207,35 @@ class MqttSink(Sink):
         model = Path(self._context.model).name
         return discovery(self._prefix, self._device, self._topics, self._seen, model)
 
+    def _remove_leftovers(self, now: float) -> None:
+        if now < self._leftovers_due:
+            return
+        self._leftovers_due = float("inf")
+        for topic in self._leftovers.removable():
+            log.info("mqtt: removed %s, which an earlier name has left", topic)
+            self._connection.set(topic, "")
+
     def _heard(self, topic: str, payload: str) -> None:
-        if self._prefix and topic == birth_topic(self._prefix):
+        if self._leftovers.hear(topic, payload):
+            # Not before it is known whether a camera elsewhere has that name now.
+            self._leftovers_due = self._clock() + LEFTOVER_SECONDS
+        elif self._prefix and topic == birth_topic(self._prefix):
             if payload == "online":
                 self._connection.repeat()
-        elif payload and not self._connection.knows(topic):  # an earlier run's: other classes
-            self._connection.set(topic, "")
+        elif payload and self._is_ours(topic) and not self._connection.knows(topic):
+            self._connection.set(topic, "")  # an earlier run's: other classes
+
+    def _is_ours(self, topic: str) -> bool:
+        """True for a topic of a class, or a configuration: a broker may send what it likes."""
+        parts = topic.split("/")
+        if not is_plain(topic):
+            return False
+        if topic.startswith(f"{self._topics.seen}/"):
+            return len(parts) == self._topics.seen.count("/") + 2
+        filters = config_filter(self._prefix, self._topics).split("/") if self._prefix else []
+        return len(parts) == len(filters) and all(
+            wanted in ("+", part) for wanted, part in zip(filters, parts, strict=True)
+        )
 
 
 def summary(run: Snapshot) -> dict[str, Any]:

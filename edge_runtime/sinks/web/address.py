@@ -8,6 +8,8 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+MAX_ADDRESS = 60  # characters of an address in numbers
+
 
 @dataclass(frozen=True)
 class Address:
@@ -48,7 +50,22 @@ def resolve(address: Address) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
 
 def is_loopback(host: str) -> bool:
     """True if an address in numbers can only be reached from this computer."""
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    number = ipaddress.ip_address(host.partition("%")[0])
+    mapped = number.ipv4_mapped if isinstance(number, ipaddress.IPv6Address) else None
+    return (mapped or number).is_loopback
+
+
+def forwarded_client(peer: str, forwarded: str) -> str | None:
+    """Address for which a proxy on this computer asks; None for who asks for himself.
+
+    forwarded: X-Forwarded-For, whose last entry is the proxy's own; those before it came from the
+    client. Of another computer it is not believed.
+    """
+    last = forwarded[-MAX_ADDRESS:].rpartition(",")[2].strip(" []")
+    try:
+        return str(ipaddress.ip_address(last)) if last and is_loopback(peer) else None
+    except ValueError:
+        return None
 
 
 def listening_url(address: Address, port: int) -> str:

@@ -3,7 +3,9 @@
 With a token: who shows it, as `Authorization: Bearer`, as the password of HTTP Basic (Home
 Assistant's MJPEG camera, Prometheus), or as the cookie that the login form gave. The cookie is an
 HMAC under the token: who reads it can neither learn the token nor make one that is valid longer.
-It outlives a restart of the service, and a new token ends all of them.
+It outlives a restart of the service, and a new token ends all of them. A link from another page
+brings it along (SameSite=Lax); a picture, a script or a form of another page does not, and nothing
+that a link can open changes anything.
 
 Without a token, on loopback only: who asks for a loopback name. A page of the Internet whose name
 was made to point at 127.0.0.1 (DNS rebinding) would ask for its own.
@@ -22,7 +24,6 @@ import re
 import stat
 import time
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ from urllib.parse import urlsplit
 log = logging.getLogger(__name__)
 
 ENVIRONMENT = "EDGE_RUNTIME_WEB_TOKEN"
+_COOKIE = re.compile(r"([0-9]{1,12})\.([0-9a-f]{64})")
+MAX_NAME = 260  # characters of a host's name and port
 MIN_TOKEN = 16  # characters; with fewer, guessing is no longer hopeless
 COOKIE_SECONDS = 180 * 24 * 3600  # a tablet on the wall should not ask every week
 MAKE_TOKEN = (
@@ -83,11 +86,13 @@ def read_token(path: str | None, environment: Mapping[str, str] = os.environ) ->
 class Auth:
     """Judges requests. Any thread may call it."""
 
-    def __init__(self, token: str | None, host: str, port: int) -> None:
-        """host, port: where the page listens; several runtimes on a computer share its cookies."""
+    def __init__(self, token: str | None, host: str, port: int, is_framed: bool = False) -> None:
+        """host, port: where the page listens; several runtimes on a computer share its cookies.
+        is_framed: whether pages of other origins may show it."""
         self._token = token
         self._host = host.lower()
         self._cookie = f"edge_runtime_{port}"
+        self._is_framed = is_framed
 
     @property
     def needs_token(self) -> bool:
@@ -104,17 +109,31 @@ class Auth:
             return Access.ALLOWED if self.accepts(shown) else Access.WRONG
         return Access.ALLOWED if self._has_cookie(headers) else Access.MISSING
 
+    def knows(self, headers: Headers) -> bool:
+        """True for a request that `check` allows by its cookie or, without a token, by its name:
+        for which a token can be guessed at full speed by nobody."""
+        if self._token is None:
+            return self.check(headers) is Access.ALLOWED
+        return self._has_cookie(headers)
+
     def accepts(self, shown: str) -> bool:
         """True if `shown` is the token, in a time that does not tell how much of it is right."""
         expected = (self._token or "").encode()
         return bool(expected) and hmac.compare_digest(shown.encode(), expected)
 
-    def new_cookie(self) -> str:
-        """Value of Set-Cookie for who has shown the token."""
+    def new_cookie(self, is_encrypted: bool = False) -> str:
+        """Value of Set-Cookie for who has shown the token.
+
+        is_encrypted: a TLS proxy stands before us. A page of another site may frame ours only then:
+        browsers give its cookie to no frame without.
+        """
         expires = str(int(time.time()) + COOKIE_SECONDS)
+        name, rules = self._cookie, "SameSite=Lax"
+        if self._is_framed and is_encrypted:
+            name, rules = f"__Secure-{name}", "SameSite=None; Secure; Partitioned"
         return (
-            f"{self._cookie}={expires}.{self._sign(expires)}; Path=/; Max-Age={COOKIE_SECONDS}; "
-            "HttpOnly; SameSite=Strict"
+            f"{name}={expires}.{self._sign(expires)}; Path=/; Max-Age={COOKIE_SECONDS}; "
+            f"HttpOnly; {rules}"
         )
 
     def _sign(self, expires: str) -> str:
@@ -122,19 +141,22 @@ class Auth:
         return hmac.new((self._token or "").encode(), message, hashlib.sha256).hexdigest()
 
     def _has_cookie(self, headers: Headers) -> bool:
-        try:
-            cookie = SimpleCookie(headers.get("Cookie", "")).get(self._cookie)
-        except CookieError:
+        """True if one of the cookies is ours and good; those of others are not even parsed."""
+        for cookie in headers.get("Cookie", "").split(";"):
+            name, _, value = cookie.strip(" \t").partition("=")
+            if name in (self._cookie, f"__Secure-{self._cookie}") and self._is_good(value):
+                return True
+        return False
+
+    def _is_good(self, cookie: str) -> bool:
+        match = _COOKIE.fullmatch(cookie)
+        if match is None or not hmac.compare_digest(match[2], self._sign(match[1])):
             return False
-        if cookie is None:
-            return False
-        expires, _, signature = cookie.value.partition(".")
-        if not hmac.compare_digest(signature.encode(), self._sign(expires).encode()):
-            return False
-        return int(expires) > time.time()  # signed by this program: it is a number
+        return int(match[1]) > time.time()
 
     def _is_this_computer(self, host: str) -> bool:
-        if "@" in host:  # urlsplit would take what stands before for a user's name
+        # urlsplit would take what stands before an @ for a user's name.
+        if "@" in host or len(host) > MAX_NAME:
             return False
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")

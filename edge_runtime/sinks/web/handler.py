@@ -9,6 +9,8 @@ import json
 import logging
 import re
 import socket
+import time
+from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -17,9 +19,11 @@ from urllib.parse import parse_qs
 
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import class_color
+from edge_runtime.sinks.web.address import forwarded_client
 from edge_runtime.sinks.web.auth import Access
 from edge_runtime.sinks.web.mjpeg import MjpegStream, TooManyViewersError
 from edge_runtime.sinks.web.prometheus import CONTENT_TYPE, metrics_text
+from edge_runtime.sinks.web.request import BadRequestError, Headers, read_head
 from edge_runtime.sinks.web.server import WebServer
 
 log = logging.getLogger(__name__)
@@ -34,18 +38,6 @@ PENALTY_SECONDS = 1.0  # for a wrong token
 SEND_BUFFER = 128 * 1024
 BOUNDARY = b"edge-runtime-frame"
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Connection": "close",
-    # Script and style stand in the one file; names of classes and files go in as text only.
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; connect-src 'self'; "
-    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
 
 class Handler(BaseHTTPRequestHandler):
     """Answers one request, always with the same careful headers.
@@ -55,8 +47,27 @@ class Handler(BaseHTTPRequestHandler):
 
     timeout = SOCKET_SECONDS
     server: WebServer
+    headers: Headers  # type: ignore[assignment]
+    raw_requestline: bytes
+    error_message_format = "%(message)s\n"  # the standard library's own errors
+    error_content_type = "text/plain; charset=utf-8"
+
+    def parse_request(self) -> bool:
+        """Read the head. Returns: whether it can be answered; if not, that has been said."""
+        self.close_connection = True
+        self.request_version = self.protocol_version  # or the answer would have no headers
+        self.command = self.path = self.requestline = ""
+        try:
+            head = read_head(self.raw_requestline, self.rfile)
+        except BadRequestError as error:
+            self._text(error.status, str(error))
+            return False
+        self.command, self.path, self.headers = head
+        return True
 
     def do_GET(self) -> None:
+        if not self._has_place():
+            return
         path = self.path.partition("?")[0]
         answer = {
             "/": self._page,
@@ -85,15 +96,34 @@ class Handler(BaseHTTPRequestHandler):
             self._text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a small form was expected")
             return
         form = parse_qs(self.rfile.read(int(length)).decode(errors="replace"))
-        if auth.accepts(form.get("token", [""])[0].strip()):
-            self._redirect("./", {"Set-Cookie": auth.new_cookie()})
+        if not self._has_place():
+            return
+        if self.headers.get("Sec-Fetch-Site") == "cross-site":
+            self._text(HTTPStatus.FORBIDDEN, "log in on the page itself")
+        elif auth.accepts(form.get("token", [""])[0].strip()):
+            is_encrypted = self.headers.get("X-Forwarded-Proto").lower() == "https"
+            self._redirect("./", ("Set-Cookie", auth.new_cookie(is_encrypted)))
         else:
             self._penalty()
             self._login("That is not the token.", HTTPStatus.FORBIDDEN)
 
+    def _has_place(self) -> bool:
+        """True if the request, which is whole now, is to be answered; if not, that is said."""
+        place = self.server.asked(self.connection, self._forwarded_client())
+        if place is None:  # it was hung up just now
+            return False
+        if not place.is_spare or self.path.partition("?")[0] == "/healthz":
+            return True
+        # Not by the token: who guesses is made to wait, and for that there is no room.
+        if self.server.site.auth.knows(self.headers) and self.server.admit(self.connection):
+            return True
+        self._unavailable("too many connections")
+        return False
+
     def _admitted(self, path: str) -> bool:
         access = self.server.site.auth.check(self.headers)
         if access is Access.ALLOWED:
+            self.server.admit(self.connection)
             return True
         if access is Access.FOREIGN:
             self._text(
@@ -110,19 +140,25 @@ class Handler(BaseHTTPRequestHandler):
         # Basic lets players and cameras ask their user. Within the page, which has a form for
         # that, the browser's own box must not pop up.
         own = "X-Requested-With" in self.headers
-        challenge = 'Bearer realm="edge-runtime"' + ("" if own else ', Basic realm="edge-runtime"')
-        self._text(HTTPStatus.UNAUTHORIZED, "a token is needed", {"WWW-Authenticate": challenge})
+        # Each in a header of its own, and what players know first: FFmpeg reads no further.
+        schemes = ("Bearer",) if own else ("Basic", "Bearer")
+        challenges = [("WWW-Authenticate", f'{scheme} realm="edge-runtime"') for scheme in schemes]
+        self._text(HTTPStatus.UNAUTHORIZED, "a token is needed", challenges)
         return False
 
+    def _forwarded_client(self) -> str | None:
+        return forwarded_client(self.client_address[0], self.headers.get("X-Forwarded-For"))
+
     def _penalty(self) -> None:
-        self.server.report_wrong_token(self.client_address[0])
+        self.server.report_wrong_token(self._forwarded_client() or self.client_address[0])
         self.server.closing.wait(PENALTY_SECONDS)  # in this viewer's own thread
 
     def _page(self) -> None:
         self._reply(HTTPStatus.OK, "text/html; charset=utf-8", _file("page.html"))
 
     def _login(self, message: str = "", status: HTTPStatus = HTTPStatus.OK) -> None:
-        if not self.server.site.auth.needs_token:
+        auth = self.server.site.auth
+        if not auth.needs_token or (not message and auth.check(self.headers) is Access.ALLOWED):
             self._redirect("./")
             return
         body = _file("login.html").replace(b"<!-- message -->", message.encode())
@@ -148,13 +184,16 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(HTTPStatus.OK)
         kind = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
         self.send_header("Content-Type", kind)
+        # nginx would take frames as fast as they come and keep them for a viewer who does not.
+        self.send_header("X-Accel-Buffering", "no")
         self.end_headers()
         if self.command == "HEAD":
             return
         self.wfile.write(b"--%s\r\n" % BOUNDARY)
         patience = AGAIN_SECONDS
         while not mjpeg.closed:
-            head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(frame.jpeg)
+            head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\nX-Timestamp: %.3f\r\n\r\n"
+            head %= (len(frame.jpeg), frame.time)
             # The next boundary at once: it says that the frame is whole.
             self.wfile.write(b"%s%s\r\n--%s\r\n" % (head, frame.jpeg, BOUNDARY))
             newer = mjpeg.frame(frame.number, patience)
@@ -166,12 +205,14 @@ class Handler(BaseHTTPRequestHandler):
         if frame is None:
             self._unavailable("no frame yet")
         else:
-            self._reply(HTTPStatus.OK, "image/jpeg", frame.jpeg)
+            stamp = ("X-Timestamp", f"{frame.time:.3f}")
+            self._reply(HTTPStatus.OK, "image/jpeg", frame.jpeg, [stamp])
 
     def _detections(self) -> None:
         site = self.server.site
         newest = site.mjpeg.newest
         answer = {
+            "time": time.time(),
             "model": site.context.model,
             "source": site.context.source,
             "result": None if newest is None else newest.to_dict(),
@@ -192,7 +233,8 @@ class Handler(BaseHTTPRequestHandler):
             "interpreter": "" if run.model is None else run.model.runtime,
         }
         text = metrics_text(run, info, site.mjpeg.viewers)
-        self._reply(HTTPStatus.OK, CONTENT_TYPE, text.encode())
+        # A path need not be UTF-8, a label must.
+        self._reply(HTTPStatus.OK, CONTENT_TYPE, text.encode(errors="backslashreplace"))
 
     def _healthz(self) -> None:
         run = self.server.site.context.snapshot()
@@ -203,31 +245,33 @@ class Handler(BaseHTTPRequestHandler):
             self._unavailable("no frame yet" if age is None else f"no frame for {age:.0f} s")
 
     def _viewer_name(self) -> str:
-        return parse_qs(self.path.partition("?")[2]).get("viewer", [""])[0][:64]
+        """Of the page's own making: the parameter `viewer`, "" without one."""
+        match = re.fullmatch(r"viewer=([0-9a-z]{1,32})", self.path.partition("?")[2])
+        return "" if match is None else match[1]
 
     def _unavailable(self, why: str) -> None:
-        self._text(HTTPStatus.SERVICE_UNAVAILABLE, why, {"Retry-After": "5"})
+        self._text(HTTPStatus.SERVICE_UNAVAILABLE, why, [("Retry-After", "5")])
 
-    def _redirect(self, place: str, headers: dict[str, str] | None = None) -> None:
-        self._text(HTTPStatus.SEE_OTHER, place, {"Location": place} | (headers or {}))
+    def _redirect(self, place: str, *headers: tuple[str, str]) -> None:
+        self._text(HTTPStatus.SEE_OTHER, place, [("Location", place), *headers])
 
-    def _text(self, status: HTTPStatus, text: str, headers: dict[str, str] | None = None) -> None:
+    def _text(self, status: HTTPStatus, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         self._reply(status, "text/plain; charset=utf-8", f"{text}\n".encode(), headers)
 
     def _reply(
-        self, status: HTTPStatus, kind: str, body: bytes, headers: dict[str, str] | None = None
+        self, status: HTTPStatus, kind: str, body: bytes, headers: Iterable[tuple[str, str]] = ()
     ) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
-        for name, value in (headers or {}).items():
+        for name, value in headers:
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
     def end_headers(self) -> None:
-        for name, value in HEADERS.items():
+        for name, value in self.server.site.headers.items():
             self.send_header(name, value)
         super().end_headers()
 

@@ -24,10 +24,17 @@ class TooManyViewersError(Exception):
 
 
 class JpegFrame(NamedTuple):
-    """One frame of the stream, a JPEG file; numbers rise from 1, with gaps."""
+    """One frame of the stream, a JPEG file.
+
+    Attributes:
+        number: rises from 1, with gaps.
+        time: of its capture, seconds since 1970 by the clock at its encoding: a Pi sets its clock
+            some time after the start.
+    """
 
     number: int
     jpeg: bytes
+    time: float = 0.0
 
 
 class MjpegStream:
@@ -95,7 +102,8 @@ class MjpegStream:
             number, result = self._number, self._newest
         if number != self._frame.number and result is not None:
             self._due = time.monotonic() + self._interval
-            self._frame = JpegFrame(number, annotated_jpeg(result))
+            captured = time.time() - (time.monotonic() - result.frame.captured_at)
+            self._frame = JpegFrame(number, annotated_jpeg(result), captured)
 
     @contextmanager
     def viewer(self, name: str = "") -> Iterator[None]:

@@ -9,8 +9,9 @@ import socketserver
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,17 +19,21 @@ from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.web.address import Address, resolve
 from edge_runtime.sinks.web.auth import Auth
 from edge_runtime.sinks.web.mjpeg import MjpegStream
+from edge_runtime.sinks.web.places import Place, Places
+from edge_runtime.sinks.web.security_headers import security_headers
 from edge_runtime.system.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 64  # viewers, and as many again that ask for something short
-REQUEST_SECONDS = 20.0  # for all but the stream, however slowly a client drips
 POLL_SECONDS = 0.25
 CLOSING_SECONDS = 0.5
 BUSY = (
     b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 5\r\n"
     b"Connection: close\r\n\r\ntoo many connections\n"
+)
+TOO_SLOW = (
+    b"HTTP/1.0 408 Request Timeout\r\nContent-Type: text/plain\r\n"
+    b"Connection: close\r\n\r\nthe request took too long\n"
 )
 PORT_TAKEN = "another program has this port; choose another, --web 127.0.0.1:8081, say"
 REASONS = {
@@ -40,11 +45,16 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Site:
-    """Sources of all answers: the run, its live stream, and who may see them."""
+    """Sources of all answers: the run, its live stream, and who may see them.
+
+    Attributes:
+        headers: of every answer.
+    """
 
     context: Context
     mjpeg: MjpegStream
     auth: Auth
+    headers: Mapping[str, str] = field(default_factory=security_headers)
 
 
 class WebServer(ThreadingHTTPServer):
@@ -66,7 +76,7 @@ class WebServer(ThreadingHTTPServer):
         self.address_family, place = resolve(address)
         self.closing = threading.Event()
         self._lock = threading.Lock()
-        self._until: dict[socket.socket, float] = {}  # connection → when its time is over
+        self._places = Places()
         self._wrong_token = LogLimit()
         self._thread = threading.Thread(
             target=self.serve_forever, args=(POLL_SECONDS,), name="web server", daemon=True
@@ -96,18 +106,31 @@ class WebServer(ThreadingHTTPServer):
         if self._thread.is_alive():
             self.shutdown()
         with self._lock:
-            for connection in self._until:
+            for connection in self._places.connections():
                 _hang_up(connection)
         deadline = time.monotonic() + CLOSING_SECONDS
-        while self._until and time.monotonic() < deadline:
+        while len(self._places) and time.monotonic() < deadline:
             time.sleep(0.01)
         self.server_close()
+
+    def asked(self, connection: socket.socket, client: str | None = None) -> Place | None:
+        """The request of a connection is whole. Returns: its place; None: it was hung up.
+
+        client: address for which a proxy asks.
+        """
+        with self._lock:
+            return self._places.asked(connection, client)
+
+    def admit(self, connection: socket.socket) -> bool:
+        """Who has shown the token takes no place away from strangers. Returns: whether there is
+        room."""
+        with self._lock:
+            return self._places.admit(connection)
 
     def take_your_time(self, connection: socket.socket) -> None:
         """Lift the limit of a connection: a stream may last; only each frame has its time."""
         with self._lock:
-            if connection in self._until:
-                self._until[connection] = float("inf")
+            self._places.stay(connection)
 
     def report_wrong_token(self, client: str) -> None:
         """Log a wrong token, but not as often as somebody guesses."""
@@ -123,28 +146,22 @@ class WebServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
-            free = len(self._until) < MAX_CONNECTIONS
-            if free:
-                self._until[request] = time.monotonic() + REQUEST_SECONDS
-        if free:
-            super().process_request(request, client_address)
-            return
-        with suppress(OSError):
-            request.setblocking(False)
-            request.send(BUSY)
-        self.shutdown_request(request)
+            loses = self._places.take(request, client_address[0])
+            if loses is not None:
+                connection, place = loses
+                _hang_up(connection, BUSY if place.is_asking else b"")
+        super().process_request(request, client_address)
 
     def service_actions(self) -> None:
-        now = time.monotonic()
         with self._lock:
-            for connection, until in self._until.items():
-                if until < now:
-                    _hang_up(connection)
+            for connection, place in self._places.end_overdue():
+                last = BUSY if place.is_spare else TOO_SLOW
+                _hang_up(connection, last if place.is_asking else b"")
 
     def shutdown_request(self, request: Any) -> None:
         super().shutdown_request(request)
         with self._lock:
-            self._until.pop(request, None)
+            self._places.leave(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
@@ -154,6 +171,9 @@ class WebServer(ThreadingHTTPServer):
             log.error("a request of the web page failed", exc_info=True)
 
 
-def _hang_up(connection: socket.socket) -> None:
+def _hang_up(connection: Any, last: bytes = b"") -> None:
+    """End it from any thread. last: words to one that was told nothing yet: they fit its buffer."""
     with suppress(OSError):
+        if last:
+            connection.send(last)
         connection.shutdown(socket.SHUT_RDWR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge_runtime.arguments import positive_number
@@ -48,13 +49,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pictures a second that viewers get at most; the detector is not held back "
         "(default: %(default)g)",
     )
+    group.add_argument(
+        "--web-frame-origin",
+        action="append",
+        type=_origin,
+        metavar="ORIGIN",
+        help="whose pages may show the page in a frame, a dashboard's such as "
+        "http://homeassistant.local:8123; may be given several times (default: nobody's)",
+    )
 
 
 def create(args: argparse.Namespace) -> Sink:
     """The sink that the flags ask for. Raises: OSError, ValueError for a token that does not do."""
     from edge_runtime.sinks.web.auth import read_token
 
-    return WebSink(args.web, read_token(args.web_token_file), args.web_fps)
+    token = read_token(args.web_token_file)
+    return WebSink(args.web, token, args.web_fps, args.web_frame_origin or ())
 
 
 FLAGS = SinkFlags("--web", add_arguments, create, reads=("--web-token-file",))
@@ -75,13 +85,20 @@ class WebSink(Sink):
     mjpeg: MjpegStream
     url: str
 
-    def __init__(self, address: Address, token: str | None, max_fps: float = VIEW_FPS) -> None:
+    def __init__(
+        self,
+        address: Address,
+        token: str | None,
+        max_fps: float = VIEW_FPS,
+        frame_origins: Sequence[str] = (),
+    ) -> None:
         """token: what viewers must know; None for none, on loopback only. max_fps: frames a second
-        that viewers get at most."""
+        that viewers get at most. frame_origins: of pages that may show it in a frame."""
         from edge_runtime.sinks.web.mjpeg import MjpegStream
 
         self._address = address
         self._token = token
+        self._frame_origins = frame_origins
         self._server: WebServer | None = None
         self.mjpeg = MjpegStream(max_fps)
 
@@ -89,6 +106,7 @@ class WebSink(Sink):
         """Listen. Raises: OSError; ValueError for other than loopback without a token."""
         from edge_runtime.sinks.web.auth import ENVIRONMENT, MAKE_TOKEN, Auth
         from edge_runtime.sinks.web.handler import Handler
+        from edge_runtime.sinks.web.security_headers import security_headers
         from edge_runtime.sinks.web.server import Site, WebServer
 
         server = WebServer(self._address, Handler)
@@ -98,8 +116,9 @@ class WebSink(Sink):
                 f"a page that other computers can open ({self._address}) needs a token: "
                 f"{MAKE_TOKEN} (or set {ENVIRONMENT})"
             )
-        auth = Auth(self._token, self._address.host, server.port)
-        server.start(Site(context, self.mjpeg, auth))
+        auth = Auth(self._token, self._address.host, server.port, bool(self._frame_origins))
+        headers = security_headers(self._frame_origins)
+        server.start(Site(context, self.mjpeg, auth, headers))
         self._server = server
         self.url = listening_url(self._address, server.port)
         hint = "" if is_loopback(server.host) else "; a phone may want NAME.local or its number"
@@ -112,6 +131,15 @@ class WebSink(Sink):
         self.mjpeg.close()
         if self._server is not None:
             self._server.close()
+
+
+def _origin(text: str) -> str:
+    from edge_runtime.sinks.web.security_headers import parse_origin
+
+    try:
+        return parse_origin(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _address(text: str) -> Address:

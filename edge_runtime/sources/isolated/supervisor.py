@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from edge_runtime.frame import Frame
-from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
+from edge_runtime.sources.address import public_source, public_text
+from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.isolated.client import WorkerClient
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class SupervisedSource(Source):
 
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
-        self._name = without_password(text)
+        self._name = public_source(text)
         self._changed = threading.Condition()  # guards all below
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -202,7 +203,7 @@ class SupervisedSource(Source):
         return kind(f"{self._name}: {self._reason(error)}")
 
     def _reason(self, error: Exception) -> str:
-        return without_password(str(error).replace(self.text, self._name))
+        return public_text(str(error).replace(self.text, self._name))
 
 
 class StalledError(SourceError):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 
 import pytest
 
 from edge_runtime.__main__ import main
 from edge_runtime.commands import install_service as service_command
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 from tests.edge_runtime.service.fixtures import account_fixture, unit_of  # noqa: F401
 
 MODEL = str(ROOT / "models" / "digits_int8.tflite")
@@ -55,6 +56,51 @@ def test_install_again_keeps_what_was_there(places, capsys):
     assert (places / "edge-runtime.service.bak").read_text() == first
     assert "--max-fps 2" in (places / "edge-runtime.service").read_text()
     assert (places / "edge-runtime.env").read_text() == "EDGE_RUNTIME_WEB_TOKEN=mine\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "address"),
+    [
+        (["--source", "rtsp://admin:hunter2@cam/x"], "rtsp://admin:hunter2@cam/x"),
+        (["--source=http://cam/v?u=admin&p=hunter2"], "http://cam/v?u=admin&p=hunter2"),
+        (["--so", "rtsp://cam/hunter2hunter2hunter2"], "rtsp://cam/hunter2hunter2hunter2"),
+        (["--source", "rtsp://a:hunter2$x`\"'\\@cam/%20#"], "rtsp://a:hunter2$x`\"'\\@cam/%20#"),
+    ],
+)
+def test_an_address_with_a_secret_goes_where_only_its_owner_reads(places, capsys, flags, address):
+    secrets = places / "edge-runtime.env"
+    secrets.write_text("EDGE_RUNTIME_WEB_TOKEN=mine\n#EDGE_RUNTIME_SOURCE=\nEDGE_RUNTIME_SOURCE=a")
+    flags = ["--max-fps", "2", *flags, "--rotate", "180"]
+    assert main(["install-service", MODEL, *flags]) == 0
+    said = capsys.readouterr()
+    unit = (places / "edge-runtime.service").read_text()
+    assert "hunter2" not in unit + said.out + said.err
+    assert "--max-fps 2 --rotate 180" in unit and "--so" not in unit
+    assert "network-online.target" in unit
+    assert "has the address" in said.out and "://cam as EDGE_RUNTIME_SOURCE" in said.out
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
+    # systemd reads it as a shell does.
+    script = '. "$0"; printf "%s %s" "$EDGE_RUNTIME_WEB_TOKEN" "$EDGE_RUNTIME_SOURCE"'
+    done = subprocess.run(
+        ["sh", "-c", script, secrets], capture_output=True, text=True, timeout=HANG
+    )
+    assert done.stdout == f"mine {address}", done.stderr
+    assert secrets.read_text().count("EDGE_RUNTIME_SOURCE") == 2  # the comment, and this
+
+
+@pytest.mark.parametrize("way", [["--dry-run"], ["--out", "unit"]])
+def test_a_unit_alone_has_no_place_for_a_secret(places, monkeypatch, capsys, way):
+    monkeypatch.chdir(places)
+    assert main(["install-service", *way, MODEL, "--source", "http://cam/x?p=hunter2"]) == 2
+    said = capsys.readouterr()
+    assert "as EDGE_RUNTIME_SOURCE into" in said.err and "hunter2" not in said.out + said.err
+    assert not (places / "unit").exists()
+
+
+def test_an_earlier_unit_may_hold_a_secret(places):
+    (places / "edge-runtime.service").write_text("--source http://cam/x?p=hunter2")
+    assert main(["install-service", MODEL]) == 0
+    assert stat.S_IMODE((places / "edge-runtime.service.bak").stat().st_mode) == 0o600
 
 
 def test_two_cameras_are_two_services(places):

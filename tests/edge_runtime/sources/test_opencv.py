@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime.sources import opencv
-from edge_runtime.sources.base import SourceError, SourceOptions, without_password
+from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.factory import kind_of, open_source
 from edge_runtime.sources.opencv import OpenCvCamera
 from tests.conftest import ROOT
@@ -319,22 +319,6 @@ def test_without_opencv_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match=r"pip install 'opencv-python.*\(the extra `opencv`\)"):
         OpenCvCamera("usb:0", options()).open()
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("rtsp://user:secret@host:554/x", "rtsp://user:***@host:554/x"),
-        ("rtsp://user:s@cr:t@host/x@y", "rtsp://user:***@host/x@y"),
-        ("rtsp://token@host/x", "rtsp://***@host/x"),
-        ("rtsp://host:554/x", "rtsp://host:554/x"),
-        ("http://host/v?user=a&pwd=secret&n=1", "http://host/v?user=a&pwd=***&n=1"),
-        ("rtsp://host/user=a&password=secret&n=1", "rtsp://host/user=a&password=***&n=1"),
-        ("usb:0", "usb:0"),
-    ],
-)
-def test_without_password(address, shown):
-    assert without_password(address) == shown
 
 
 def test_a_camera_by_its_lasting_name():

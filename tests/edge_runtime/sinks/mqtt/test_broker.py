@@ -17,6 +17,7 @@ from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.mqtt import connection
 from edge_runtime.sinks.mqtt import flags as mqtt
 from tests.conftest import HANG, ROOT
+from tests.edge_runtime.sinks.mqtt.certificates import Authority
 from tests.edge_runtime.sinks.mqtt.mosquitto import PATIENCE, Listener, Mosquitto, wait_for
 from tests.edge_runtime.sinks.mqtt.test_sink import NAMES, make_result
 
@@ -297,9 +298,22 @@ def test_two_of_one_name_are_told(broker, publisher, tmp_path, caplog):
     first = publisher()
     wait_for(lambda: first.state().counters["connected"], "the first is in")
     second = publisher("--state-dir", tmp_path / "other")
-    wait_for(lambda: "also the name of another client" in caplog.text, "it is said")
+    wait_for(lambda: "another --mqtt-name" in caplog.text, "it is said")
     first.close()
     wait_for(lambda: second.state().counters["connected"], "the second stays")
+
+
+def test_to_be_thrown_out_twice_after_a_while_is_suspicious_too(publisher):
+    """Pauses grow: the other client of our name comes back when we have been in for a minute."""
+    sink = publisher()
+    wait_for(lambda: sink.state().counters["connected"], "it is in")
+    sink.close()
+    ours = sink._connection
+    ours.connected, ours._connected_at = True, time.monotonic() - 60
+    assert ours._suspicion() == ""  # a broker that was restarted
+    assert "another --mqtt-name" in ours._suspicion()
+    ours.connected = False
+    assert ours._suspicion() == ""  # it never let us in
 
 
 @pytest.fixture
@@ -343,25 +357,10 @@ def test_user_and_password(guarded, publisher, monkeypatch, tmp_path, caplog):
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     """A throw-away authority, and what it says of the broker and of the camera."""
-    folder = tmp_path_factory.mktemp("certificates")
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-
-    def openssl(*arguments):
-        try:
-            command = ["openssl", *map(str, arguments)]
-            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=HANG)
-        except FileNotFoundError:
-            pytest.skip("no openssl here, which makes the certificates: apt install openssl")
-
-    authority = ["-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign"]
-    openssl("req", "-x509", *curve, *authority, "-keyout", "ca.key", "-out", "ca.pem")
-    for name, alternative in (("broker", "IP:127.0.0.1"), ("camera", "DNS:camera")):
-        (folder / "names").write_text(f"subjectAltName={alternative}")
-        request = ["-keyout", f"{name}.key", "-out", f"{name}.csr"]
-        openssl("req", "-new", *curve[:-2], "-subj", f"/CN={name}", *request)
-        signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names"]
-        openssl("x509", "-req", "-in", f"{name}.csr", *signed, "-days", 2, "-out", f"{name}.pem")
-    return folder
+    authority = Authority(tmp_path_factory.mktemp("certificates"), "ca")
+    authority.sign("broker", "broker", "subjectAltName=IP:127.0.0.1")
+    authority.sign("camera", "camera", "subjectAltName=DNS:camera")
+    return authority.folder
 
 
 def test_tls(certificates, publisher, tmp_path, caplog):
@@ -381,7 +380,18 @@ def test_tls(certificates, publisher, tmp_path, caplog):
         sink.close()
         stranger = url.replace("127.0.0.1", "localhost")
         sink = publisher("--mqtt-ca", certificates / "ca.pem", url=stranger)
-        wait_for(lambda: "Hostname mismatch" in caplog.text, "the name is not that of the broker")
+        wait_for(
+            lambda: "it is not made out to localhost" in caplog.text,
+            "the name is not that of the broker",
+        )
+        sink.close()
+        sink = publisher("--mqtt-ca", certificates / "ca.pem", url=url)
+        wait_for(
+            lambda: "ask for a certificate of ours? --mqtt-cert" in caplog.text, "it wants ours"
+        )
+        sink.close()
+        sink = publisher(url=broker.url)
+        wait_for(lambda: "want TLS, mqtts://?" in caplog.text, "it speaks TLS only")
         sink.close()
         ours = [
             "--mqtt-cert",

@@ -11,7 +11,13 @@ import pytest
 from edge_runtime.pipeline.snapshot import BoardState, Latency, Snapshot
 from edge_runtime.sinks.mqtt import flags as mqtt
 from edge_runtime.sinks.mqtt.broker import Broker, make_tls, parse_broker, read_login
-from edge_runtime.sinks.mqtt.home_assistant import Topics, class_slugs, discovery, slug
+from edge_runtime.sinks.mqtt.home_assistant import (
+    Topics,
+    class_slugs,
+    device_slug,
+    discovery,
+    slug,
+)
 from edge_runtime.sinks.mqtt.sink import summary
 from tests.conftest import HANG
 
@@ -142,6 +148,37 @@ def test_names_fit_for_topics():
     assert tuple(slugs) == names
     assert len(set(slugs.values())) == len(names)
     assert slugs["person"] == "person" and slugs["a b"] == "a_b" and slugs["a-b"] == "a-b"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("door", "door"),
+        ("pi-4", "pi-4"),
+        ("Front_door", "Front_door"),
+        ("Front door", "Front_door"),  # as it always was
+        (" door ", "door"),
+        ("Kuche", "Kuche"),
+        ("Küche", "Kuche_a9ec87"),
+        ("Ku\u0308che", "Kuche_a9ec87"),  # as a Mac writes it
+        ("дверь", "u434_432_435_440_44c"),
+    ],
+)
+def test_names_of_devices(name, expected):
+    assert device_slug(name) == expected
+    assert device_slug(expected) == expected
+    assert Topics(name).node == f"edge_runtime_{expected}"
+
+
+def test_no_two_names_are_one_device():
+    names = ["Küche", "Kuche", "Kúche", "Kuche!", "a/b", "a_b", "a+b", "a  b", "1", "дверь 1",
+             "зверь 1", "дверь", "зверь", "Tür", "Tur", "tur", "!!", "??", "_a", "a"]  # fmt: skip
+    assert len({device_slug(name) for name in names}) == len(names)
+
+
+def test_a_name_of_nothing():
+    with pytest.raises(ValueError, match="--mqtt-name: a name of this camera expected"):
+        mqtt.create(parse("--mqtt", "mqtt://host", "--mqtt-name", " "))
 
 
 def test_discovery_is_what_home_assistant_documents():

@@ -37,10 +37,10 @@ class RunningSource(Source):
 class Run:
     """A page on a free port, and the results that it shows."""
 
-    def __init__(self, token=None, port=0, host="127.0.0.1"):
+    def __init__(self, token=None, port=0, host="127.0.0.1", frame_origins=()):
         self.stats = Stats(RunningSource("usb:0", SourceOptions((32, 48))))
         self.context = Context("models/pets.tflite", NAMES, "usb:0", snapshot=self.stats.snapshot)
-        self.page = WebSink(Address(host, port), token)
+        self.page = WebSink(Address(host, port), token, frame_origins=frame_origins)
         with mock.patch.object(server, "POLL_SECONDS", 0.02):  # closing takes no longer
             self.page.open(self.context)
         self.port = int(self.page.url.rstrip("/").rpartition(":")[2])
@@ -99,10 +99,14 @@ STREAM = b"GET /stream.mjpg HTTP/1.0\r\nHost: localhost\r\n\r\n"
 
 
 class Viewer:
-    """Reads the frames of a stream."""
+    """Reads the frames of a stream.
 
-    def __init__(self, run):
-        self.socket = run.connect(STREAM)
+    Attributes:
+        time: that the last frame says of its capture.
+    """
+
+    def __init__(self, run, receive_buffer=None):
+        self.socket = run.connect(STREAM, receive_buffer)
         self._file = self.socket.makefile("rb")
         self.status = self._file.readline()
         self.headers = http.client.parse_headers(self._file)
@@ -111,6 +115,7 @@ class Viewer:
         """The next JPEG file."""
         assert self._file.readline() == b"--edge-runtime-frame\r\n"
         headers = http.client.parse_headers(self._file)
+        self.time = float(headers["X-Timestamp"])
         jpeg = self._file.read(int(headers["Content-Length"]))
         assert self._file.read(2) == b"\r\n"
         return jpeg

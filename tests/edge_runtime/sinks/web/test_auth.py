@@ -45,7 +45,9 @@ def test_nothing_but_health_without_a_token(run):
     for path in GUARDED[1:]:
         status, headers, body = run.get(path)
         assert (status, body) == (401, b"a token is needed\n"), path
-        assert "Basic" in headers["WWW-Authenticate"], path
+        # FFmpeg, and all that is made of it, knows the first only, and one to a header.
+        schemes = [value.split()[0] for value in headers.get_all("WWW-Authenticate")]
+        assert schemes == ["Basic", "Bearer"], path
     status, headers, _ = run.get("/")
     assert (status, headers["Location"]) == (303, "./login")
     assert run.get("/login")[0] == 200
@@ -54,7 +56,7 @@ def test_nothing_but_health_without_a_token(run):
 
 def test_the_browsers_own_box_stays_away_from_the_page(run):
     challenge = run.get("/detections.json", headers={"X-Requested-With": "page"})[1]
-    assert "Basic" not in challenge["WWW-Authenticate"]
+    assert challenge.get_all("WWW-Authenticate") == ['Bearer realm="edge-runtime"']
 
 
 @pytest.mark.parametrize(
@@ -98,13 +100,61 @@ def test_no_token_in_addresses(run):
 def test_the_form_gives_a_cookie_that_is_not_the_token(run):
     status, headers, _ = log_in(run, TOKEN.replace(":", "%3A"))
     assert (status, headers["Location"]) == (303, "./")
-    assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Strict" in headers["Set-Cookie"]
+    assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Lax" in headers["Set-Cookie"]
     assert TOKEN not in headers["Set-Cookie"]
     cookie = {"Cookie": f"other=1; {cookie_of(headers)}"}
     assert run.get("/", headers=cookie)[0] == run.get("/snapshot.jpg", headers=cookie)[0] == 200
     again = Run(TOKEN)  # on another port: cookies do not know ports
     assert again.get("/metrics", headers=cookie)[0] == 401
     again.page.close()
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        'settings={"v":1}; OURS',
+        "foo[bar]=1; OURS",
+        "; ;=; OURS ;",
+        'a="b; OURS',
+        "OURS; a=b\\",
+        "\xe4=\xfc,x; OURS",
+        "OURS; path=/; $Version=1",
+        "edge_runtime_PORT=old; OURS",
+        "a=1;OURS",
+        "big=" + "\\" * 60000 + "; OURS",
+        "big=" + '"' * 60000 + "; OURS",
+    ],
+    ids=lambda text: text[:20],
+)
+def test_cookies_of_other_programs_do_not_hide_ours(run, others):
+    cookie = others.replace("OURS", cookie_of(log_in(run)[1])).replace("PORT", str(run.port))
+    assert run.get("/metrics", headers={"Cookie": cookie})[0] == 200
+
+
+def test_who_is_logged_in_is_not_asked_again(run):
+    cookie = {"Cookie": cookie_of(log_in(run)[1])}
+    for headers in (cookie, basic(TOKEN)):
+        status, answer, _ = run.get("/login", headers=headers)
+        assert (status, answer["Location"]) == (303, "./")
+    assert run.get("/login", headers=basic("wrong"))[0] == 200
+
+
+def test_a_form_of_another_page_is_refused(run):
+    sent = {**FORM, "Sec-Fetch-Site": "cross-site"}
+    status, headers, _ = run.get("/login", "POST", sent, f"token={TOKEN}")
+    assert status == 403 and "Set-Cookie" not in headers
+
+
+def test_a_frame_of_another_site_has_a_cookie_behind_tls_only():
+    for framed, encrypted, rules in (
+        (False, True, "SameSite=Lax"),
+        (True, False, "SameSite=Lax"),
+        (True, True, "SameSite=None; Secure; Partitioned"),
+    ):
+        auth = Auth(TOKEN, "x", 1, framed)
+        cookie = auth.new_cookie(encrypted)
+        assert cookie.endswith(f"HttpOnly; {rules}")
+        assert auth.check({"Cookie": cookie.partition(";")[0]}) is Access.ALLOWED
 
 
 def test_a_cookie_outlives_a_restart_but_not_the_token(run):
@@ -253,7 +303,16 @@ def test_flags(monkeypatch, tmp_path, capsys):
     assert not FLAGS.is_asked_for(parser.parse_args(["run", "model.tflite"]))
     assert page("--web")._address == Address("127.0.0.1", 8080)
     assert page("--web", "0.0.0.0:81")._address == Address("0.0.0.0", 81)
+    framed = page("--web", "--web-frame-origin=http://A:8123/", "--web-frame-origin=https://b")
+    assert framed._frame_origins == ["http://a:8123", "https://b"]
     for flags in (["--web", "model.tflite"], ["--web", ":0", "--web-fps", "0"]):
         with pytest.raises(SystemExit):
             page(*flags)
+    for origin in ("*", "http://*", "a", "ftp://a", "http://a/b", "http://a:99999", "http://[::1]",
+                   "http://a 'self'", "http://a; img-src *", "http://u@a", "null", ""):  # fmt: skip
+        with pytest.raises(SystemExit):
+            page("--web", f"--web-frame-origin={origin}")
+        assert "the origin of the page around it expected" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        page("--web", "model.tflite")
     assert "MODEL comes before --web" in capsys.readouterr().err

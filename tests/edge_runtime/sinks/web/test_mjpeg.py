@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from contextlib import ExitStack, closing
 
 import numpy as np
@@ -84,6 +85,39 @@ def test_who_never_reads_slows_nobody_and_is_let_go(run, noise, monkeypatch):
                 viewer.frame()
         for _ in range(3):
             viewer.frame()
+
+
+def test_who_reads_slowly_gets_new_frames_and_not_all_of_them(run, noise):
+    with run.flowing(noise, seconds=0.02), closing(Viewer(run, 4096)) as viewer:
+        viewer.frame()
+        before = run.stats.snapshot().results
+        assert eventually(lambda: run.stats.snapshot().results > before + 30)  # not read meanwhile
+        returned = time.time()
+        frames = 0
+        while not frames or viewer.time < returned:
+            viewer.frame()
+            frames += 1
+    assert frames <= 5  # what was on its way, not what was seen
+
+
+def test_a_frame_says_when_it_was_taken(run, monkeypatch):
+    before = time.time()
+    run.write()
+    with closing(Viewer(run)) as viewer:
+        assert viewer.headers["X-Accel-Buffering"] == "no"
+        viewer.frame()
+        first = viewer.time
+        viewer.frame()  # the same again
+        assert before - 0.01 <= first == viewer.time <= time.time()
+    assert float(run.get("/snapshot.jpg")[1]["X-Timestamp"]) == first
+    assert json.loads(run.get("/detections.json")[2])["time"] >= first
+
+
+def test_a_clock_that_is_set_makes_no_frame_old(run, monkeypatch):
+    run.write()
+    later = time.time() + 1e6  # set since the capture
+    monkeypatch.setattr(mjpeg.time, "time", lambda: later)
+    assert abs(run.page.mjpeg.frame().time - later) < 100
 
 
 def test_the_writer_never_waits_for_viewers(run, noise):

@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
 from edge_runtime.media.draw import class_color
-from edge_runtime.sinks.web import handler, mjpeg, server
+from edge_runtime.sinks.web import handler, mjpeg, places
 from edge_runtime.sinks.web.address import Address, is_loopback, parse_address
+from edge_runtime.sinks.web.auth import Auth
 from edge_runtime.sinks.web.sink import WebSink
 from tests.conftest import ROOT
 from tests.edge_runtime.sinks.web.fixtures import Run, Viewer, ended, eventually, pixels
@@ -88,6 +89,7 @@ def test_every_answer_has_the_careful_headers(run):
         assert headers["X-Content-Type-Options"] == "nosniff", path
         assert headers["Cache-Control"] == "no-store", path
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
+        assert headers["X-Frame-Options"] == "DENY", path
         assert "Python" not in headers["Server"], path
 
 
@@ -102,21 +104,72 @@ def test_other_methods_and_paths(run):
     assert run.get("/stream.mjpg", "HEAD")[0] == 200
 
 
+def test_named_origins_may_frame_it():
+    run = Run(frame_origins=["http://hass.local:8123", "https://b"])
+    headers = run.get("/")[1]
+    assert headers["Content-Security-Policy"].endswith(
+        "; frame-ancestors http://hass.local:8123 https://b"
+    )
+    assert "X-Frame-Options" not in headers
+    run.page.close()
+
+
 def test_connections_are_bounded(run, monkeypatch):
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(places, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(places, "SPARE_SECONDS", 0.1)
+    run.write()
     first, second = run.connect(b"GET"), run.connect(b"GET")
     with closing(first), closing(second), closing(run.connect()) as third:
+        assert run.get("/")[0] == 503  # but a watchdog is answered
+        assert run.get("/healthz?x")[::2] == (200, b"ok\n")
         assert b"503" in third.recv(100)
     assert eventually(lambda: run.get("/")[0] == 200)
 
 
+def test_who_drips_makes_room(run, monkeypatch):
+    """A hundred connections of one address, none of which has said what it wants."""
+    monkeypatch.setattr(places, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(places, "REQUEST_SECONDS", 1e6)
+    run.write()
+    with ExitStack() as stack:
+        dripping = [stack.enter_context(closing(run.connect(b"GET / H"))) for _ in range(100)]
+        for path in ("/healthz", "/", "/snapshot.jpg"):
+            assert run.get(path)[0] == 200
+        assert b"503" in dripping[0].recv(100)  # the first had to go
+
+
+def test_watchdogs_and_guests_are_answered_before_others_make_room(monkeypatch):
+    monkeypatch.setattr(places, "GRACE_SECONDS", 1e6)
+    token = "a-token-of-some-length"
+    run = Run(token)
+    run.write()
+    cookie = {"Cookie": Auth(token, "", run.port).new_cookie().partition(";")[0]}
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(closing(run.connect(b"GET / H")))
+        assert run.get("/healthz")[0] == 200
+        assert run.get("/snapshot.jpg", headers=cookie)[0] == 200
+        assert run.get("/snapshot.jpg")[0] == run.get("/login")[0] == 503
+        guess = {"Authorization": f"Bearer {token}"}  # nobody guesses there, not at full speed
+        assert run.get("/snapshot.jpg", headers=guess)[0] == 503
+    run.page.close()
+
+
 def test_who_drips_his_request_is_cut_off(run, monkeypatch):
-    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(places, "REQUEST_SECONDS", 0.3)
     with run.flowing(), closing(Viewer(run)) as viewer:
         with closing(run.connect(b"GET / HTTP/1.0\r\n")) as slow, pytest.raises(OSError):
             while viewer.frame():  # each line comes in time for a limit on single reads
                 slow.sendall(b"x: y\r\n")
         assert viewer.frame()  # a stream may last longer than a request
+
+
+def test_a_form_that_drips_is_told(monkeypatch):
+    monkeypatch.setattr(places, "REQUEST_SECONDS", 0.2)
+    run = Run("a-token-of-some-length")
+    with closing(run.connect(b"POST /login HTTP/1.0\r\nContent-Length: 99\r\n\r\ntok")) as slow:
+        assert slow.recv(100).startswith(b"HTTP/1.0 408")
+    run.page.close()
 
 
 def test_close_ends_viewers_and_threads():

@@ -310,4 +310,6 @@ def test_a_password_shows_nowhere():
         child.close()
     source = open_source("rtsp://user:p@ss:secret@127.0.0.1/", options(size_wh=None))
     said = source._first_failure(SourceError("rtsp://user:p@ss:secret@127.0.0.1/ refused"))
-    assert str(said) == "rtsp://user:***@127.0.0.1/: rtsp://user:***@127.0.0.1/ refused"
+    assert str(said) == "rtsp://127.0.0.1: rtsp://127.0.0.1 refused"
+    said = source._first_failure(SourceError("http://a:b@other/c?d=e: moved"))
+    assert str(said) == "rtsp://127.0.0.1: http://other moved"
