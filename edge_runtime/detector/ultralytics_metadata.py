@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_runtime.detector.labels import MOST_CLASSES, clean
+from edge_runtime.detector.labels import clean
+from edge_runtime.detector.spec import MOST_CLASSES
 
 MOST_BRACKETS = 16  # of a literal inside another; Python's parser itself does not bear any number
 
