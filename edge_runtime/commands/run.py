@@ -15,6 +15,7 @@ from edge_runtime.commands.detector_flags import (
     add_detector_arguments,
     load_detector,
 )
+from edge_runtime.pipeline.model_history import service_history
 from edge_runtime.pipeline.pipeline import Pipeline
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
 from edge_runtime.pipeline.stats import Stats
@@ -26,6 +27,7 @@ from edge_runtime.sinks.registry import SINKS
 from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
 from edge_runtime.sources.factory import add_arguments as add_source_arguments
 from edge_runtime.sources.factory import open_source
+from edge_runtime.system.paths import printable_path
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,7 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
     stats = Stats(source)
     pipeline = Pipeline(source, detector, sinks, stats, args.max_fps)
     context = Context(
-        model=args.model,
+        model=printable_path(args.model),
         class_names=detector.class_names,
         source=without_password(args.source),
         fps=lambda: source.fps,
@@ -109,7 +111,9 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
 def make_detector(args: argparse.Namespace) -> ReloadingDetector:
     """The detector that the flags describe. Raises: as `ReloadingDetector`."""
     names = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
-    return ReloadingDetector(lambda: load_detector(args), args.model, names)
+    return ReloadingDetector(
+        lambda file: load_detector(args, file), args.model, names, service_history()
+    )
 
 
 def make_sinks(args: argparse.Namespace) -> list[Sink]:

@@ -26,6 +26,16 @@ WORKER = "edge_runtime.detector.trial_worker"
 _passed: dict[str, Trial] = {}  # SHA-256 of a file → what it did; a file is tried once a process
 
 
+# How a damaged file ends its process; other signals come from outside, a lack of memory for one.
+CRASHES = frozenset(
+    (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
+)
+
+
+class TrialCrashError(ValueError):
+    """A file ended the process in which it was tried."""
+
+
 @dataclass(frozen=True)
 class TrialOutput:
     """An output after one picture of noise.
@@ -56,8 +66,8 @@ def try_file(path: str | Path, content: bytes) -> Trial:
         path: for messages.
         content: of the file; exactly this is tried.
 
-    Raises: ValueError, naming the file, if it cannot be run or ends its process; ImportError
-        without an interpreter; OSError where no process can be started.
+    Raises: ValueError, naming the file, if it cannot be run (TrialCrashError if it ends its
+        process); ImportError without an interpreter; OSError where no process can be started.
     """
     digest = hashlib.sha256(content).hexdigest()
     if digest not in _passed:
@@ -85,7 +95,8 @@ def _run(path: str | Path, content: bytes) -> Trial:
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        raise ValueError(
+        kind = TrialCrashError if -done.returncode in CRASHES else ValueError
+        raise kind(
             f"{path}: tried in a process of its own, it {_end(done)}; it is damaged, needs more "
             "memory than this board has, or another interpreter: copy or export it again"
         ) from None

@@ -109,7 +109,7 @@ def test_a_running_detector_stays_when_its_file_is_replaced_by_one_that_crashes(
 ):
     monkeypatch.setattr(reloading_detector, "CHECK_SECONDS", 0)
     path = shutil.copy(tiny_models / "tiny_int8.tflite", tmp_path / "model.tflite")
-    detector = ReloadingDetector(lambda: Detector(path, 1), path)
+    detector = ReloadingDetector(lambda file: Detector(path, 1, file=file), path)
     TinyFile(GOOD.outputs, broken=True).write(path)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
