@@ -94,7 +94,7 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
     context = Context(
         model=printable_path(args.model),
         class_names=detector.class_names,
-        source=without_password(args.source),
+        source=printable_path(without_password(args.source)),
         fps=lambda: source.fps,
         snapshot=stats.snapshot,
         stop=pipeline.stop,
