@@ -92,13 +92,18 @@ def _run(path: str | Path, content: bytes) -> Trial:
             f"{path}: tried in a process of its own, it did not finish one picture in "
             f"{TRIAL_SECONDS:.0f} s; it is damaged, or too large for this board"
         ) from error
+    return read_answer(path, done.stdout, done.returncode, done.stderr)
+
+
+def read_answer(path: str | Path, stdout: bytes, status: int, stderr: bytes = b"") -> Trial:
+    """What a trial's process said, or how it ended. Raises: as `try_file`."""
     try:
-        answer = json.loads(done.stdout.splitlines()[-1])
+        answer = json.loads(stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        kind = TrialCrashError if -done.returncode in CRASHES else ValueError
+        kind = TrialCrashError if -status in CRASHES else ValueError
         raise kind(
-            f"{path}: tried in a process of its own, it {_end(done)}; it is damaged, needs more "
-            "memory than this board has, or another interpreter: copy or export it again"
+            f"{path}: tried in a process of its own, it {_end(status, stderr)}; it is damaged, "
+            "needs more memory than this board has, or another interpreter: copy or export it again"
         ) from None
     if "error" in answer:
         raise (ImportError if answer["missing"] else ValueError)(answer["error"])
@@ -110,9 +115,9 @@ def _run(path: str | Path, content: bytes) -> Trial:
     )
 
 
-def _end(done: subprocess.CompletedProcess[bytes]) -> str:
+def _end(status: int, stderr: bytes) -> str:
     """How a child ended that gave no answer."""
-    if done.returncode < 0:
-        return f"was ended by {signal.Signals(-done.returncode).name}"
-    last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-    return f"ended with status {done.returncode}" + (f" ({last[0]})" if last else "")
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    last = stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+    return f"ended with status {status}" + (f" ({last[0]})" if last else "")

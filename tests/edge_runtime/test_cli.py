@@ -193,7 +193,7 @@ def test_bad_model_is_one_line_and_status_2(content, message, picture, tmp_path,
     assert str(path) in errors and message in errors
 
 
-@pytest.mark.parametrize("flags", [["--score-threshold", "2"], ["--threads", "0"]])
+@pytest.mark.parametrize("flags", [["--score-threshold", "2"], ["--iou-threshold", "nan"]])
 def test_bad_argument_is_one_line_and_status_2(flags, model, picture, capsys):
     assert main(["detect", model, str(picture), *flags]) == 2
     assert len(lines(capsys)[1].splitlines()) == 1
