@@ -15,6 +15,7 @@ from edge_runtime.commands.detector_flags import (
     add_detector_arguments,
     load_detector,
 )
+from edge_runtime.detector.interpreter import NetworkError
 from edge_runtime.pipeline.model_history import service_history
 from edge_runtime.pipeline.pipeline import Pipeline
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 DESCRIPTION = """\
 Find objects in what a camera sees, until Ctrl-C. Where no sink is named, results
 are printed as JSON lines.
-Exit status: 0; 1 if the source failed on the way; 2 if nothing could start.
+Exit status: 0; 1 if the source or the model failed on the way; 2 if nothing could start.
 """
 
 
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
                 signal.signal(number, lambda *_: pipeline.stop())
         try:
             pipeline.run()
-        except SourceError as error:
+        except (SourceError, NetworkError) as error:
             print(f"{PROGRAM}: {error}", file=sys.stderr)
             return 1
     return 0

@@ -106,6 +106,10 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(numbers + [0] * (3 - len(numbers)))
 
 
+class NetworkError(ValueError):
+    """The interpreter fails at a file that it opened, and that may have run before."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One input or output. quantization: (scale, zero point), None for a float tensor."""
@@ -210,13 +214,13 @@ class Network:
     def invoke(self, input_tensor: np.ndarray) -> dict[str, np.ndarray]:
         """Run once: array of `input`'s shape and dtype → output arrays by name, in their dtypes.
 
-        Raises: ValueError, naming the file, where the interpreter fails.
+        Raises: NetworkError, naming the file.
         """
         self._interpreter.set_tensor(self.input.index, input_tensor)
         try:
             self._interpreter.invoke()
         except RuntimeError as error:  # damage in the middle of a file shows here first
-            raise ValueError(
+            raise NetworkError(
                 f"{self.path}: {self.runtime} cannot run it: {_one_line(error) or NO_REASON}; "
                 "it is damaged: copy or convert it again"
             ) from error

@@ -7,7 +7,6 @@ import os
 import resource
 import select
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -113,7 +112,6 @@ def _work(attempt: Callable[[bytes], str], data: bytes, answer: int) -> None:
         failure = f"{type(error).__name__} in {Path(where.filename).name}: {str(error)[:200]}"
     found = {"outcome": outcome, "failure": failure, "megabytes": (_peak() - before) / 2**10}
     os.write(answer, json.dumps(found).encode())
-    sys.stdout = None  # type: ignore[assignment]  # nothing is flushed twice
     os._exit(0)
 
 
@@ -131,7 +129,8 @@ def _peak() -> int:
 
 def _read(answers: int, pid: int) -> tuple[str, bool]:
     """All that the child writes, and whether it had to be ended."""
-    deadline, parts = time.monotonic() + WALL_SECONDS, []
+    deadline = time.monotonic() + WALL_SECONDS
+    parts: list[bytes] = []
     with os.fdopen(answers, "rb", buffering=0) as file:
         while True:
             ready, _, _ = select.select([file], [], [], max(0.0, deadline - time.monotonic()))

@@ -134,6 +134,6 @@ def _batch(
 
 def _keep(out: Path, name: str, number: int, failure: str, data: bytes) -> dict[str, str]:
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{name.replace(' ', '_')}_{number}.bin"
+    path = out / f"{name}_{number}.bin"
     path.write_bytes(data)
     return {"failure": failure, "input": path.name}

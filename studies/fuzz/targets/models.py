@@ -223,16 +223,16 @@ def _target(name: str, about: str, base: Callable[[], bytes], careful: bool = Fa
 
 
 TARGETS = (
-    _target("sealed model", "our file, checksums as they were", sealed),
+    _target("sealed-model", "our file, checksums as they were", sealed),
     _target("model", "our file of an earlier version, without checksums", unsealed),
     Target(
-        "resealed model",
+        "resealed-model",
         "our file, checksums made anew over the damage, in place of a running one",
         partial(attempt, sealed, True),
         resealed_mutants,
         partial(prepare, sealed),
         lambda text: _packed(from_json(_network(sealed()), text), seal=True),
     ),
-    _target("public model", f"another maker's file, {PUBLIC}", public),
+    _target("public-model", f"another maker's file, {PUBLIC}", public),
     Target("spec", "our file with another spec", attempt_spec, specs, partial(prepare, sealed)),
 )

@@ -6,7 +6,7 @@ import io
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -28,7 +28,7 @@ def pictures() -> dict[str, bytes]:
     image = Image.fromarray(pixels)
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "a camera"
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         "jpeg": {"exif": exif},
         "progressive": {"format": "JPEG", "progressive": True, "exif": exif},
         "png": {"exif": exif},
