@@ -10,11 +10,12 @@ import time
 import pytest
 
 from studies.fuzz import child
-from studies.fuzz.__main__ import main
+from studies.fuzz.__main__ import main, table
 from studies.fuzz.child import fork_for, run_in_child
 from studies.fuzz.mutation import MOST_EDITS, apply, from_json, mutants
 from studies.fuzz.registry import all_targets
 from studies.fuzz.runner import CORPUS
+from tests.conftest import ROOT
 
 # Newer Pythons warn of a fork beside the threads of pytest-xdist; what is forked here uses none.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -131,3 +132,9 @@ def test_a_short_run_of_every_target(tmp_path, capsys):
         assert row["missing"] or row["tried"] >= 20 + corpus, row
         assert sum(row["outcomes"].values()) == row["tried"]
     assert capsys.readouterr().out.count("\n") == 2 + len(TARGETS)
+
+
+def test_the_table_in_the_documentation_is_the_reports():
+    report = json.loads((ROOT / "studies" / "fuzz" / "fuzz.json").read_text(encoding="utf-8"))
+    assert table(report["targets"]) in (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert not any(row["failures"] for row in report["targets"])
