@@ -50,12 +50,12 @@ def check_checksums(text: str, content: bytes, members: Mapping[str, bytes]) -> 
     if not is_whole(size, 0, len(content)):
         raise ChecksumError(f"its network is cut off: {size} bytes expected")
     if sha256(memoryview(content)[:size]) != network.get("sha256"):
-        raise ChecksumError("its network is damaged: another SHA-256 expected")
+        raise ChecksumError("its network is another (by its SHA-256): damage, or another tool")
     for name, expected in sums.items():
         if name not in members:
             raise ChecksumError(f"{name} is missing")
         if sha256(members[name]) != expected:
-            raise ChecksumError(f"{name} is damaged: another SHA-256 expected")
+            raise ChecksumError(f"{name} is another (by its SHA-256): damage, or another tool")
 
 
 def sha256(data: bytes | memoryview) -> str:

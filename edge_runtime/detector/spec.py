@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edge_runtime.detector.checksums import CHECKSUMS_MEMBER, make_checksums
 from edge_runtime.detector.json_object import is_number, is_whole, read_object, shown
-from edge_runtime.detector.zip_members import DamagedMemberError, find_text
+from edge_runtime.detector.zip_members import MOST_BYTES, DamagedMemberError, find_text
 from edge_runtime.media.atomic import atomic_path
 
 SPEC_VERSION = 1
@@ -198,7 +198,9 @@ class DetectorSpec:
 def embed(path: str | Path, spec: DetectorSpec, members: Mapping[str, str] | None = None) -> None:
     """Add the spec, labels.txt and further text members to a .keras or .tflite file.
 
-    The file is replaced whole or not at all. Raises: ValueError if it already carries a spec.
+    A .tflite file gets checksums as well. It is replaced whole or not at all.
+
+    Raises: ValueError if it already carries a spec, or for a member too long to be read again.
     """
     path = Path(path)
     texts = {
@@ -207,6 +209,9 @@ def embed(path: str | Path, spec: DetectorSpec, members: Mapping[str, str] | Non
         **(members or {}),
     }
     contents = {name: text.encode() for name, text in texts.items()}
+    for name, data in contents.items():
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"{name} of {MOST_BYTES} bytes at most expected, got {len(data)}")
     with atomic_path(path) as temporary:
         shutil.copyfile(path, temporary)
         with zipfile.ZipFile(temporary, "a") as archive:

@@ -10,8 +10,6 @@ import zipfile
 import numpy as np
 import pytest
 
-from convert.checksums import add_checksums
-from convert.checksums import main as checksums_main
 from edge_runtime import Detector
 from edge_runtime.detector import zip_members
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, read_calibration
@@ -19,6 +17,7 @@ from edge_runtime.detector.checksums import CHECKSUMS_MEMBER, check_checksums
 from edge_runtime.detector.model_file import MOST_BYTES, read_model_file
 from edge_runtime.detector.spec import SPEC_MEMBER, SpecError, embed, read_member
 from edge_runtime.detector.zip_members import read_texts
+from tests.edge_runtime.detector.earlier_file import unsealed
 from tests.tiny_model import SPEC
 
 FRONT = b"\x1c\0\0\0TFL3" + bytes(range(256)) * 4
@@ -96,7 +95,7 @@ def test_members_that_another_tool_appends_do_not_matter(path):
 def test_a_member_that_is_gone_or_another_is_named(path):
     file = read_model_file(path)
     text, others = file.text(CHECKSUMS_MEMBER), dict(file.members.contents)
-    with pytest.raises(ValueError, match=r"labels\.txt is damaged"):
+    with pytest.raises(ValueError, match=r"labels\.txt is another"):
         check_checksums(text, file.content, others | {"labels.txt": b"blue\n"})
     del others["labels.txt"]
     with pytest.raises(ValueError, match=r"labels\.txt is missing"):
@@ -194,19 +193,6 @@ def test_a_file_larger_than_any_detector_is_not_read(tmp_path):
     assert MOST_BYTES == 300 << 20
 
 
-def unsealed(path):
-    """The file as an earlier version wrote it."""
-    file = read_model_file(path)
-    with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
-        infos = [info for info in archive.infolist() if info.filename != CHECKSUMS_MEMBER]
-        texts = {info: archive.read(info) for info in infos}
-    path.write_bytes(file.content[: file.members.front])
-    with zipfile.ZipFile(path, "a") as archive:
-        for info, data in texts.items():
-            archive.writestr(zipfile.ZipInfo(info.filename, info.date_time), data)
-    return path
-
-
 def test_an_earlier_file_is_tried_first_which_is_said_once(
     tiny_models, tmp_path, caplog, red_frame
 ):
@@ -240,17 +226,9 @@ def test_an_earlier_file_that_crashes_is_an_error(tiny_models, tmp_path):
     assert refused == 4
 
 
-def test_checksums_are_added_to_an_earlier_file(tiny_models, tmp_path, capsys):
-    source = tiny_models / "tiny_int8.tflite"
-    path = unsealed(shutil.copy(source, tmp_path / "old.tflite"))
-    before = read_model_file(path)
-    assert checksums_main([str(path)]) == 0 and "added" in capsys.readouterr().out
-    after = read_model_file(path)
-    assert after.is_sealed and not before.is_sealed
-    assert after.content[: before.members.front] == before.content[: before.members.front]
-    assert after.members.contents == read_model_file(source).members.contents
-    assert not add_checksums(path)
-    other = tmp_path / "other.tflite"
-    other.write_bytes(FRONT)
-    assert checksums_main([str(other)]) == 2
-    assert "one of another maker" in capsys.readouterr().err
+def test_a_member_that_could_not_be_read_again_is_not_written(tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(FRONT)
+    with pytest.raises(ValueError, match=r"note\.txt of 1048576 bytes at most expected"):
+        embed(path, SPEC, {"note.txt": "x" * ((1 << 20) + 1)})
+    assert path.read_bytes() == FRONT
