@@ -19,9 +19,12 @@ def read_object(text: str, what: str) -> dict[str, Any]:
     """
     try:
         values = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deep" if isinstance(error, RecursionError) else error
-        raise ValueError(f"{what} is not a JSON object: {reason}") from error
+    except RecursionError as error:
+        raise ValueError(f"{what} is not a JSON object: nested too deep") from error
+    except (json.JSONDecodeError, _ConstantError) as error:
+        raise ValueError(f"{what} is not a JSON object: {error}") from error
+    except ValueError as error:  # Python's own limit, whose words are for programmers
+        raise ValueError(f"{what} is not a JSON object: a number of too many digits") from error
     if not isinstance(values, dict):
         raise ValueError(f"{what} is not a JSON object: got {shown(values)}")
     return values
@@ -49,5 +52,9 @@ def shown(value: object) -> str:
         return f"a very long {type(value).__name__}"
 
 
+class _ConstantError(ValueError):
+    pass
+
+
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
+    raise _ConstantError(f"{name} is no number of JSON")

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.detector.interpreter import find_runtime
+from edge_runtime.detector.model_file import ModelFile
 from edge_runtime.system.child_process import child_command, child_environment
 
 # Imports, loading and one picture: a large file on a small board. No longer, because a replaced
@@ -74,6 +77,27 @@ def try_file(path: str | Path, content: bytes) -> Trial:
         find_runtime()
         _passed[digest] = _run(path, content)
     return _passed[digest]
+
+
+def try_new(file: ModelFile) -> None:
+    """Try a file unless this machine has done so with this interpreter.
+
+    Raises: as `try_file`.
+    """
+    note = _cache_folder() / f"{file.digest} {find_runtime()}"
+    if note.exists():
+        return
+    try_file(file.path, file.content)
+    with suppress(OSError):  # then it is tried again next time
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+
+
+def _cache_folder() -> Path:
+    """Folder of empty files, one for each file that was tried: a service's, or the user's."""
+    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    cache = state or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(cache, "edge-runtime", "tried")
 
 
 def _run(path: str | Path, content: bytes) -> Trial:

@@ -27,8 +27,8 @@ CHECK_SECONDS = 1.0
 class ReloadingDetector:
     """A detector that is loaded again when its file changes. Not for several threads at once.
 
-    A new file is first run in a process of its own. One that cannot be used is logged once, and the
-    old detector goes on; in a service, which has a history, that holds for its start as well.
+    A new file that cannot be used is logged once, and the old detector goes on; in a service, which
+    has a history, that holds for its start as well.
 
     Attributes:
         detector: in use.
@@ -100,7 +100,7 @@ class ReloadingDetector:
             return
         self._seen = stamp
         try:
-            self.detector = self._loaded(read_model_file(self._path), is_new=True)
+            self.detector = self._loaded(read_model_file(self._path))
         except (OSError, ValueError, ImportError) as error:  # `_loaded` raises nothing else
             self._failures += 1
             self._error = str(error)
@@ -128,13 +128,13 @@ class ReloadingDetector:
         Raises: what the file is refused for.
         """
         try:
-            return self._loaded(read_model_file(self._path), is_new=self._history is not None)
+            return self._loaded(read_model_file(self._path))
         except ValueError as error:
             file = None if self._history is None else self._history.last_good(self._path)
             if file is None:
                 raise
             try:
-                detector = self._loaded(file, is_new=False)
+                detector = self._loaded(file)
             except (OSError, ValueError, ImportError):
                 raise error from None
             self._failures += 1
@@ -142,20 +142,16 @@ class ReloadingDetector:
             log.error("the last model file that worked is used, a copy at %s: %s", file.path, error)
             return detector
 
-    def _loaded(self, file: ModelFile, is_new: bool) -> Detector:
+    def _loaded(self, file: ModelFile) -> Detector:
         """A detector of this file that has seen one image.
-
-        Args:
-            is_new: whether it is run in a process of its own first.
 
         Raises: OSError, ValueError, ImportError.
         """
         if self._history is None:
-            if is_new:
-                try_file(file.path, file.content)
             return self._opened(file)
         self._history.check(file)
-        if is_new and not self._history.is_good(file):
+        if not self._history.is_good(file):
+            # Before it is noted: its end there is not the service's.
             try:
                 try_file(file.path, file.content)
             except TrialCrashError as error:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
 
 from edge_runtime.system.child_process import child_command, child_environment
@@ -21,12 +22,15 @@ class Host:
     """The parent's side. A context manager."""
 
     def __init__(self, target: str) -> None:
+        self._cache = tempfile.TemporaryDirectory()  # the user's own is for files that matter
         self._process = subprocess.Popen(
             child_command("studies.fuzz.host", target),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Threads of a linear algebra library would not survive a fork.
-            env=child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
+            env=child_environment(
+                OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", XDG_CACHE_HOME=self._cache.name
+            ),
         )
 
     def __enter__(self) -> Host:
@@ -34,6 +38,7 @@ class Host:
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
+        self._cache.cleanup()
 
     def attempt(self, data: bytes) -> Attempt:
         """What becomes of an input. Raises: RuntimeError where the host itself has ended."""

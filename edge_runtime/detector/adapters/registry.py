@@ -28,8 +28,8 @@ def open_adapter(
 ) -> Adapter:
     """Open a file as the family that it belongs to, or as `family`.
 
-    A file of this project whose checksums hold is opened at once; any other is first tried in a
-    process of its own.
+    A file that is new to this machine is first tried in a process of its own; one without
+    checksums, and another maker's, always is.
 
     Raises: as `Detector`.
     """
@@ -38,8 +38,7 @@ def open_adapter(
     spec = _spec(file, family)
     if spec is not None:
         check_runtime_version(find_runtime(), file.path, file.text(RUNTIME_VERSION_MEMBER))
-        if not file.is_sealed:
-            _try_unsealed(file)
+        _try(file)
     if spec is not None and family in (None, OWN.name):
         network = Network(file.path, num_threads, file.content)
         if _is_own(network):
@@ -65,11 +64,14 @@ def _spec(file: ModelFile, family: str | None) -> DetectorSpec | None:
     return None if text is None and family != OWN.name else parse_spec(file.path, text)
 
 
-def _try_unsealed(file: ModelFile) -> None:
-    """A file of an earlier version: nothing tells whether its bytes are those that were written."""
-    from edge_runtime.detector.trial_run import try_file  # not above: our files seldom need it
+def _try(file: ModelFile) -> None:
+    """Try a file of this project in a process of its own where that is due. Raises: ValueError."""
+    from edge_runtime.detector.trial_run import try_file, try_new  # not above: a help needs none
 
-    if file.digest not in _told:
+    if file.is_sealed:
+        try_new(file)
+        return
+    if file.digest not in _told:  # of an earlier version: nothing tells whether its bytes are right
         _told.add(file.digest)
         log.warning(
             "%s carries no checksums, so that damage may go unseen; it is tried in a process of "
