@@ -158,7 +158,9 @@ class Network:
         try:
             inputs, self.outputs = self._signature()
             self._interpreter.allocate_tensors()
-        except RuntimeError as error:  # an operator the interpreter lacks, for one
+        except SpecError:
+            raise
+        except Exception as error:  # an operator that it lacks, a damaged name: of every kind
             raise ValueError(
                 f"{self.path}: {self.runtime} cannot run it: {_one_line(error) or NO_REASON}; "
                 "convert or export it again"
@@ -185,7 +187,7 @@ class Network:
                 f"{self.runtime} does not work with NumPy {np.__version__}; "
                 "pip install 'numpy<2', or pip install ai-edge-litert"
             ) from error
-        except (ValueError, RuntimeError, MemoryError) as error:
+        except Exception as error:
             raise ValueError(
                 f"{self.path}: {self.runtime} cannot load it ({_one_line(error)}); "
                 "the file may be truncated: copy or convert it again"
@@ -219,15 +221,15 @@ class Network:
         self._interpreter.set_tensor(self.input.index, input_tensor)
         try:
             self._interpreter.invoke()
-        except RuntimeError as error:  # damage in the middle of a file shows here first
+            return {
+                name: self._interpreter.get_tensor(tensor.index)
+                for name, tensor in self.outputs.items()
+            }
+        except Exception as error:  # damage in the middle of a file shows here first
             raise NetworkError(
                 f"{self.path}: {self.runtime} cannot run it: {_one_line(error) or NO_REASON}; "
                 "it is damaged: copy or convert it again"
             ) from error
-        return {
-            name: self._interpreter.get_tensor(tensor.index)
-            for name, tensor in self.outputs.items()
-        }
 
 
 def _by_own_name(details: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

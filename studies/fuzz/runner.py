@@ -56,6 +56,16 @@ class Outcome:
         }
 
 
+class Input:
+    """Bytes that Hypothesis may print: megabytes of them take it minutes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"{len(self.data)} bytes"
+
+
 class FailureError(Exception):
     """An attempt that failed, for Hypothesis to find a smaller input of the kind."""
 
@@ -104,13 +114,13 @@ def _batch(
     """Try some inputs. Returns: the smallest that failed, and how; None where all is well."""
     last: list[tuple[str, bytes]] = []
 
-    def check(data: bytes) -> None:
+    def check(drawn: Input) -> None:
         if time.monotonic() > deadline:
             return
-        attempt = host.attempt(data)
+        attempt = host.attempt(drawn.data)
         found.add(attempt)
         if attempt.failure is not None:
-            last[:] = [(attempt.failure, data)]
+            last[:] = [(attempt.failure, drawn.data)]
             raise FailureError(attempt.failure)
 
     decorated: Callable[[], None] = seed(number)(
@@ -122,7 +132,7 @@ def _batch(
             suppress_health_check=list(HealthCheck),
             report_multiple_bugs=False,
             verbosity=Verbosity.quiet,
-        )(given(target.inputs())(check))
+        )(given(target.inputs().map(Input))(check))
     )
     try:
         decorated()
