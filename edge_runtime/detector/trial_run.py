@@ -84,17 +84,22 @@ def try_new(file: ModelFile) -> None:
 
     Raises: as `try_file`.
     """
-    note = _cache_folder() / f"{file.digest} {find_runtime()}"
-    if note.exists():
-        return
+    name = f"{file.digest} {find_runtime()}"
+    # A folder that cannot be read or made costs a trial each time, and no more.
+    with suppress(OSError, RuntimeError):
+        if (_notes_folder() / name).exists():
+            return
     try_file(file.path, file.content)
-    with suppress(OSError):  # then it is tried again next time
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.touch()
+    with suppress(OSError, RuntimeError):
+        _notes_folder().mkdir(parents=True, exist_ok=True)
+        (_notes_folder() / name).touch()
 
 
-def _cache_folder() -> Path:
-    """Folder of empty files, one for each file that was tried: a service's, or the user's."""
+def _notes_folder() -> Path:
+    """Folder of empty files, one for each file that was tried: a service's, or the user's.
+
+    Raises: RuntimeError for a user without a home.
+    """
     state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     cache = state or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(cache, "edge-runtime", "tried")
