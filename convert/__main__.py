@@ -34,6 +34,7 @@ from convert.quantize import calibration_data
 from convert.variants import CALIBRATED_HERE, VARIANTS, check_installed
 from edge_runtime.arguments import whole_number
 from edge_runtime.detector.calibration_record import CalibrationRecord
+from edge_runtime.detector.interpreter import MOST_THREADS
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import open_data, plain_warnings
 from train.data.decoding import drop_undecodable
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_calibration_draw(parser)
     add("--split", default="test", help="the benchmark's; training has not seen it")
-    add("--threads", type=whole_number(1), help="of the benchmark; None: all cores")
+    add("--threads", type=whole_number(1, MOST_THREADS), help="of the benchmark; None: all cores")
     add(
         "--robustness",
         action=argparse.BooleanOptionalAction,

@@ -21,6 +21,7 @@ SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 PROGRAM = "edge-runtime"
 # What a user can cure: a path, a value, a package that is missing.
 CURABLE = (OSError, ValueError, ImportError)
+MOST = 2**31 - 1  # what a C library takes for a number
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
@@ -54,20 +55,21 @@ def number_between(low: float, high: float, expected: str) -> Callable[[str], fl
     return number
 
 
-def whole_number(minimum: int) -> Callable[[str], int]:
-    """An argparse type: a whole number of at least `minimum`."""
+def whole_number(minimum: int, maximum: int = MOST) -> Callable[[str], int]:
+    """An argparse type: a whole number from `minimum` to `maximum`, both included."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"-?[0-9]+", text) or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"a whole number >= {minimum} expected, got {text!r}")
+        if not re.fullmatch(r"-?[0-9]{1,20}", text) or not minimum <= int(text) <= maximum:
+            range_ = f">= {minimum}" if maximum == MOST else f"from {minimum} to {maximum}"
+            raise argparse.ArgumentTypeError(f"a whole number {range_} expected, got {text[:40]!r}")
         return int(text)
 
     return parse
 
 
-def whole_numbers(minimum: int) -> Callable[[str], list[int]]:
+def whole_numbers(minimum: int, maximum: int = MOST) -> Callable[[str], list[int]]:
     """An argparse type: whole numbers between commas, as a rising list without repetitions."""
-    parse = whole_number(minimum)
+    parse = whole_number(minimum, maximum)
     return lambda text: sorted({parse(part) for part in text.split(",")})
 
 

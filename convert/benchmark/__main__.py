@@ -20,7 +20,9 @@ from convert.arguments import LATENCY_RUNS
 from convert.errors import run_conversion
 from convert.report_files import check_writable, write_report
 from edge_runtime.arguments import whole_number
+from edge_runtime.commands.bench import MOST_RUNS
 from edge_runtime.commands.detector_flags import add_model_arguments
+from edge_runtime.detector.interpreter import MOST_THREADS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,9 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--data", type=Path, required=True, help="folder of labeled pictures")
     add("--split", default="test", help="that neither training nor calibration has seen")
-    add("--threads", type=whole_number(1), help="of the interpreter; None: all cores")
+    add("--threads", type=whole_number(1, MOST_THREADS), help="of the interpreter; None: all cores")
     add("--out", type=Path, default=Path("report.json"), help="where the JSON goes")
-    add("--latency-runs", type=whole_number(0), default=LATENCY_RUNS, help="0: leave out")
+    add(
+        "--latency-runs", type=whole_number(0, MOST_RUNS), default=LATENCY_RUNS, help="0: leave out"
+    )
     add("--limit", type=whole_number(1), help="look at the first N pictures only; None: all")
     add_model_arguments(parser)
     add(

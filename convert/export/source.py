@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,15 @@ from ai_edge_litert import schema_py_generated as schema
 from convert.variants import EXPORT_MEMBER
 from convert.verify import read_model
 from edge_runtime.detector.anchors import make_anchors
+from edge_runtime.detector.checksums import CHECKSUMS_MEMBER
+from edge_runtime.detector.model_file import ModelFile, read_model_file
 from edge_runtime.detector.preprocess import pixel_table
 from edge_runtime.detector.spec import (
     LABELS_MEMBER,
     SPEC_MEMBER,
     DetectorSpec,
     SpecError,
-    read_member,
-    read_spec,
+    parse_spec,
 )
 
 _TYPES = {number: name for name, number in vars(schema.TensorType).items() if name.isupper()}
@@ -51,22 +51,16 @@ def open_source(path: str | Path) -> Source:
         tensors that an export cannot stand on, saying what was found, expected and helps.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no model file at {path}; check the path")
-    with path.open("rb") as file:
-        if file.read(8)[4:] != b"TFL3":
-            raise ValueError(
-                f"{path}: a .tflite file expected, found another format; convert a .keras file "
-                "with `python -m convert` and export the int8 file that it writes"
-            )
-    if read_member(path, SPEC_MEMBER) is None:
+    file = read_model_file(path)
+    text = file.text(SPEC_MEMBER)
+    if text is None:
         raise SpecError(
             f"{path}: a file of `python -m convert` expected, whose {SPEC_MEMBER} says how its "
             "outputs are decoded, found none inside: another tool's file, or a truncated copy; "
             "convert or copy it again"
         )
-    spec = read_spec(path)
-    members = _members(path)
+    spec = parse_spec(path, text)
+    members = _members(file)
     if EXPORT_MEMBER in members:
         raise ValueError(
             f"{path}: a file of `python -m convert` expected, found one that is exported already "
@@ -77,10 +71,10 @@ def open_source(path: str | Path) -> Source:
     return source
 
 
-def _members(path: Path) -> dict[str, str]:
-    with zipfile.ZipFile(path) as archive:
-        names = set(archive.namelist()) - {SPEC_MEMBER, LABELS_MEMBER}
-        return {name: archive.read(name).decode("utf-8") for name in sorted(names)}
+def _members(file: ModelFile) -> dict[str, str]:
+    """Those that an export takes along; its checksums are its own."""
+    names = set(file.members.contents) - {SPEC_MEMBER, LABELS_MEMBER, CHECKSUMS_MEMBER}
+    return {name: file.text(name) or "" for name in sorted(names)}
 
 
 def _check(source: Source) -> None:

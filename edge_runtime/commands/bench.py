@@ -25,12 +25,13 @@ from edge_runtime.arguments import (
 )
 from edge_runtime.commands.detector_flags import MODEL_HELP, add_model_arguments, model_options
 from edge_runtime.detector.detector import Detector
-from edge_runtime.detector.interpreter import available_cores
+from edge_runtime.detector.interpreter import MOST_THREADS, available_cores
 from edge_runtime.detector.latency import STEPS, WARM_UP_RUNS, measure
 from edge_runtime.media.images import read_image
 from edge_runtime.system import board
 from edge_runtime.system.machine import describe_machine, one_line, package_version
 
+MOST_RUNS = 1_000_000  # their times are kept
 RUNS = 50  # enough for a 90th percentile, bearable on a slow board
 SIZE_WH = (1280, 720)
 HEADINGS = ("pre-processing", "inference", "post-processing", "end to end")
@@ -67,20 +68,20 @@ def add_parser(subparsers: SubParsers) -> None:
     add("models", metavar="MODEL", nargs="+", help=f"{MODEL_HELP}; several are compared")
     add(
         "--threads",
-        type=whole_numbers(1),
+        type=whole_numbers(1, MOST_THREADS),
         metavar="N,…",
         help="of the interpreter (default: 1 to all)",
     )
     add(
         "--runs",
-        type=whole_number(1),
+        type=whole_number(1, MOST_RUNS),
         default=RUNS,
         metavar="N",
         help="of each (default: %(default)s)",
     )
     add(
         "--warmup",
-        type=whole_number(0),
+        type=whole_number(0, MOST_RUNS),
         default=WARM_UP_RUNS,
         metavar="N",
         help="runs before, which do not count (default: %(default)s)",

@@ -95,5 +95,8 @@ def _detect(args: argparse.Namespace) -> int:
         except (OSError, ValueError) as error:
             print(f"{PROGRAM}: {error}", file=sys.stderr)
             failed += 1
+        except MemoryError:
+            print(f"{PROGRAM}: {path}: too little memory; save it smaller", file=sys.stderr)
+            failed += 1
     writer.finish()
     return 1 if failed else 0

@@ -6,9 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from edge_runtime.arguments import whole_number
 from edge_runtime.detector.adapters.families import FAMILIES
 from edge_runtime.detector.detector import Detector
-from edge_runtime.detector.spec import SPEC_MEMBER, read_member
+from edge_runtime.detector.interpreter import MOST_THREADS
+from edge_runtime.detector.model_file import ModelFile
+from edge_runtime.detector.spec import MOST_ANCHORS, SPEC_MEMBER, read_member
 
 MODEL_HELP = "a .tflite file of this project or of another detector"
 
@@ -52,13 +55,16 @@ def add_detector_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--max-detections",
-        type=int,
+        type=whole_number(1, MOST_ANCHORS),
         default=100,
         metavar="N",
         help="the most in a picture (default: %(default)s)",
     )
     parser.add_argument(
-        "--threads", type=int, metavar="N", help="of the interpreter (default: all cores)"
+        "--threads",
+        type=whole_number(1, MOST_THREADS),
+        metavar="N",
+        help="of the interpreter (default: all cores)",
     )
     add_model_arguments(parser)
 
@@ -73,14 +79,18 @@ def model_options(path: str | Path, family: str | None, labels: Path | None) -> 
     return {"family": family, "labels": labels}
 
 
-def load_detector(args: argparse.Namespace) -> Detector:
-    """The detector that `add_detector_arguments` and MODEL describe. Raises: as `Detector`."""
+def load_detector(args: argparse.Namespace, file: ModelFile | None = None) -> Detector:
+    """The detector that `add_detector_arguments` and MODEL describe. Raises: as `Detector`.
+
+    file: in the place of MODEL, if it was read before.
+    """
     return Detector(
-        args.model,
+        args.model if file is None else file.path,
         args.threads,
         args.score_threshold,
         args.iou_threshold,
         args.max_detections,
         args.family,
         args.labels,
+        file,
     )

@@ -15,6 +15,8 @@ from edge_runtime.commands.detector_flags import (
     add_detector_arguments,
     load_detector,
 )
+from edge_runtime.detector.interpreter import NetworkError
+from edge_runtime.pipeline.model_history import service_history
 from edge_runtime.pipeline.pipeline import Pipeline
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
 from edge_runtime.pipeline.stats import Stats
@@ -27,13 +29,14 @@ from edge_runtime.sources.address import public_source
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.factory import add_arguments as add_source_arguments
 from edge_runtime.sources.factory import open_source
+from edge_runtime.system.paths import printable_path
 
 log = logging.getLogger(__name__)
 
 DESCRIPTION = """\
 Find objects in what a camera sees, until Ctrl-C. Where no sink is named, results
 are printed as JSON lines.
-Exit status: 0; 1 if the source failed on the way; 2 if nothing could start.
+Exit status: 0; 1 if the source or the model failed on the way; 2 if nothing could start.
 """
 
 
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
                 signal.signal(number, lambda *_: pipeline.stop())
         try:
             pipeline.run()
-        except SourceError as error:
+        except (SourceError, NetworkError) as error:
             print(f"{PROGRAM}: {error}", file=sys.stderr)
             return 1
     return 0
@@ -91,9 +94,9 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
     stats = Stats(source)
     pipeline = Pipeline(source, detector, sinks, stats, args.max_fps)
     context = Context(
-        model=args.model,
+        model=printable_path(args.model),
         class_names=detector.class_names,
-        source=public_source(args.source),
+        source=printable_path(public_source(args.source)),
         fps=lambda: source.fps,
         snapshot=stats.snapshot,
         stop=pipeline.stop,
@@ -110,7 +113,9 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
 def make_detector(args: argparse.Namespace) -> ReloadingDetector:
     """The detector that the flags describe. Raises: as `ReloadingDetector`."""
     names = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
-    return ReloadingDetector(lambda: load_detector(args), args.model, names)
+    return ReloadingDetector(
+        lambda file: load_detector(args, file), args.model, names, service_history()
+    )
 
 
 def make_sinks(args: argparse.Namespace) -> list[Sink]:

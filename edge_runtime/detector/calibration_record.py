@@ -19,16 +19,25 @@ import numpy as np
 import PIL
 from numpy.typing import DTypeLike
 
+from edge_runtime.detector.json_object import is_number, is_whole, read_object, shown
 from edge_runtime.detector.preprocess import (
     holds_pixels,
     pixel_quantization,
     pixel_table,
     preprocess,
 )
-from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member
+from edge_runtime.detector.spec import (
+    PIXEL_MEAN,
+    PIXEL_SCALE,
+    DetectorSpec,
+    SpecError,
+    read_member,
+)
 
 CALIBRATION_VERSION = 1
 CALIBRATION_MEMBER = "calibration.json"
+MOST = 2**63 - 1  # of a count
+FARTHEST = PIXEL_SCALE[1] * (255 - PIXEL_MEAN[0])  # from 0, of what a spec can make of a pixel
 
 # The fingerprint: two flat pictures, then mean and spread of each corner and color of another.
 COLORS = ("red", "green", "blue")
@@ -86,25 +95,25 @@ class CalibrationRecord:
 
     def _problems(self) -> Iterator[str]:
         if self.version != CALIBRATION_VERSION:
-            yield f"calibration version {CALIBRATION_VERSION} expected, got {self.version!r}"
+            yield f"calibration version {CALIBRATION_VERSION} expected, got {shown(self.version)}"
         for name, lowest in (("images", 1), ("seed", 0)):
             value = getattr(self, name)
-            if not _is_count(value, lowest):
-                yield f"{name} must be a whole number of at least {lowest}, got {value!r}"
+            if not is_whole(value, lowest, MOST):
+                yield f"{name} must be a whole number from {lowest} to {MOST}, got {shown(value)}"
         for name in ("data", "split", "method", "spec_digest", "pillow", "numpy"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
-                yield f"{name} must be a non-empty string, got {value!r}"
+                yield f"{name} must be a non-empty string, got {shown(value)}"
         boxes = self.boxes
         if not isinstance(boxes, Mapping) or not boxes:
-            yield f"boxes must give a number for each class, got {boxes!r}"
-        elif not all(_is_count(value, 0) for value in boxes.values()):
-            yield f"boxes must be whole numbers of at least 0, got {boxes!r}"
+            yield f"boxes must give a number for each class, got {shown(boxes)}"
+        elif not all(is_whole(value, 0, MOST) for value in boxes.values()):
+            yield f"boxes must be whole numbers from 0 to {MOST}, got {shown(boxes)}"
         numbers = self.fingerprint
         if not isinstance(numbers, (list, tuple)) or len(numbers) != len(NAMES):
-            yield f"fingerprint must be {len(NAMES)} numbers, got {numbers!r}"
-        elif not all(_is_number(value) for value in numbers):
-            yield f"fingerprint must be finite numbers, got {numbers!r}"
+            yield f"fingerprint must be {len(NAMES)} numbers, got {shown(numbers)}"
+        elif not all(is_number(value, -FARTHEST, FARTHEST) for value in numbers):
+            yield f"fingerprint must be numbers within {FARTHEST:g} of 0, got {shown(numbers)}"
 
     @classmethod
     def of(cls, spec: DetectorSpec, root: str | Path, **facts: Any) -> CalibrationRecord:
@@ -126,15 +135,19 @@ class CalibrationRecord:
     def from_json(cls, text: str) -> CalibrationRecord:
         """Raises: SpecError for anything that is not a record of this version."""
         try:
-            values = json.loads(text)
-            version = values.get("version")
-        except (json.JSONDecodeError, AttributeError) as error:
-            raise SpecError(f"the calibration record is not a JSON object: {error}") from error
+            values = read_object(text, "the calibration record")
+        except ValueError as error:
+            raise SpecError(str(error)) from error
+        version = values.get("version")
         if version != CALIBRATION_VERSION:
-            raise SpecError(f"calibration version {CALIBRATION_VERSION} expected, got {version!r}")
+            raise SpecError(
+                f"calibration version {CALIBRATION_VERSION} expected, got {shown(version)}"
+            )
         known = {field.name for field in fields(cls)}
         if set(values) != known:
-            raise SpecError(f"the calibration's fields differ: {sorted(set(values) ^ known)}")
+            raise SpecError(
+                f"the calibration's fields differ: {shown(sorted(set(values) ^ known))}"
+            )
         return cls(**values)
 
 
@@ -149,9 +162,16 @@ def digest(spec: DetectorSpec) -> str:
 def read_calibration(path: str | Path) -> CalibrationRecord | None:
     """The record inside a .tflite file; None for a float or an older one without it.
 
-    Raises: SpecError if it is not one of this version; FileNotFoundError.
+    Raises: SpecError if it is damaged or not one of this version; FileNotFoundError.
     """
-    text = read_member(path, CALIBRATION_MEMBER)
+    return parse_calibration(path, read_member(path, CALIBRATION_MEMBER))
+
+
+def parse_calibration(path: str | Path, text: str | None) -> CalibrationRecord | None:
+    """The record of a file, of its member's text; None where it has no such member.
+
+    Raises: SpecError, naming the file.
+    """
     if text is None:
         return None
     try:
@@ -207,22 +227,23 @@ def largest_difference(
 
 
 def check_calibration(
-    path: str | Path, spec: DetectorSpec, dtype: DTypeLike, quantization: tuple[float, int] | None
+    path: str | Path,
+    record: CalibrationRecord,
+    spec: DetectorSpec,
+    dtype: DTypeLike,
+    quantization: tuple[float, int] | None,
 ) -> None:
-    """Compare a file's record, where it has one, with the file's spec, this device and its input.
+    """Compare a file's record with the file's spec, this device and its input.
 
     In this order: only for the right spec the device's numbers can be compared, and only a device
     that makes the right numbers may blame the file's input.
 
     Args:
-        spec: inside the file.
+        record, spec: inside the file.
         dtype, quantization: of the network's input; quantization None for a float one.
 
     Raises: SpecError that says which side is wrong, the file or this device.
     """
-    record = read_calibration(path)
-    if record is None:
-        return
     if record.spec_digest != digest(spec):
         raise SpecError(
             f"{path}: the file is wrong: calibrated with a spec of digest {record.spec_digest}, "
@@ -260,11 +281,3 @@ def _refuse_input(
         f"spec makes {table[0]:.4g} to {table[255]:.4g} of the pixels (scale {wanted:.6g}, zero "
         f"point {zero:g}); calibrate again with `python -m convert`"
     )
-
-
-def _is_count(value: object, lowest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

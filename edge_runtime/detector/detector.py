@@ -10,7 +10,10 @@ from edge_runtime.detector.adapters.base import Thresholds
 from edge_runtime.detector.adapters.families import Family
 from edge_runtime.detector.adapters.registry import open_adapter
 from edge_runtime.detector.detections import Detections
-from edge_runtime.detector.spec import DetectorSpec
+from edge_runtime.detector.interpreter import MOST_THREADS
+from edge_runtime.detector.json_object import is_whole, shown
+from edge_runtime.detector.model_file import ModelFile, read_model_file
+from edge_runtime.detector.spec import MOST_ANCHORS, DetectorSpec
 
 
 class Detector:
@@ -40,30 +43,32 @@ class Detector:
         max_detections: int = 100,
         family: str | None = None,
         labels: str | Path | None = None,
+        file: ModelFile | None = None,
     ) -> None:
         """Load a .tflite file.
 
         Args:
-            num_threads: at least 1; None for all cores that this process may use.
+            num_threads: 1 to 256; None for all cores that this process may use.
             score_threshold: keep a detection if its score >= it; in [0, 1].
             iou_threshold: of two boxes of a class, drop the worse if IoU > it; in [0, 1]. Files
                 that suppress inside, by a threshold of their own, do not heed it.
-            max_detections: in a frame, at least 1.
+            max_detections: in a frame, 1 to 1,000,000.
             family: name of the family, see `edge_runtime.detector.adapters.families`; None for
                 what the file itself says.
             labels: file of class names for a file that has none, or instead of them.
+            file: the one at `path`, read before; it may have been replaced since. None: it is read.
 
         Raises: FileNotFoundError; SpecError if the file does not fit the spec inside it, or was
             calibrated on images prepared otherwise than here; ValueError for files that cannot be
             read as detectors and for arguments out of range; ImportError without an interpreter.
         """
         if num_threads is not None:
-            _check_count("num_threads", num_threads)
+            _check_count("num_threads", num_threads, MOST_THREADS)
         self.score_threshold = score_threshold
         self.iou_threshold = iou_threshold
         self.max_detections = max_detections
         self.path = Path(path)
-        self._adapter = open_adapter(self.path, num_threads, family, labels)
+        self._adapter = open_adapter(file or read_model_file(path), num_threads, family, labels)
         self._network = self._adapter.network
         self.runtime = self._network.runtime
         self.num_threads = self._network.num_threads
@@ -125,7 +130,7 @@ class Detector:
 
     @max_detections.setter
     def max_detections(self, value: int) -> None:
-        self._max_detections = _check_count("max_detections", value)
+        self._max_detections = _check_count("max_detections", value, MOST_ANCHORS)
 
     def detect(self, frame: np.ndarray) -> Detections:
         """Find objects in a frame.
@@ -171,7 +176,7 @@ def _fraction(name: str, value: float) -> float:
     return float(value)
 
 
-def _check_count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+def _check_count(name: str, value: int, most: int) -> int:
+    if not is_whole(value, 1, most):
+        raise ValueError(f"{name} must be a whole number from 1 to {most}, got {shown(value)}")
     return int(value)

@@ -15,6 +15,7 @@ import numpy as np
 
 # More entries than any file has; a damaged length must not keep a board busy for minutes.
 MOST_ENTRIES = 1_000_000
+MOST_TABLES = 100_000  # each becomes an object; entries that are columns do not
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -80,7 +81,10 @@ class Table:
     @_guarded
     def tables(self, slot: int) -> list[Table]:
         """A vector of tables."""
-        return [Table(self._data, int(position)) for position in self._positions(slot)]
+        positions = self._positions(slot)
+        if len(positions) > MOST_TABLES:
+            raise FlatbufferError(f"{MOST_TABLES} tables at most expected, got {len(positions)}")
+        return [Table(self._data, int(position)) for position in positions]
 
     @_guarded
     def numbers(self, slot: int, dtype: str) -> np.ndarray:

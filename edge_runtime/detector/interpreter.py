@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.detector.spec import SpecError, read_member
+from edge_runtime.detector.model_file import read_network_bytes
+from edge_runtime.detector.spec import SpecError
 
 RUNTIME_VERSION_MEMBER = "min_runtime_version.txt"  # in TensorFlow's numbering
 
 LITERT = "ai-edge-litert"
+MOST_THREADS = 256  # each is one of the system's, with a stack of its own
 NO_REASON = "it says not why; too little memory, perhaps"
 
 # (distribution, module, attribute path of the class), best first: LiteRT is the maintained one.
@@ -79,12 +81,13 @@ def _version(distribution: str, module_name: str) -> str:
     return str(version)
 
 
-def check_runtime_version(runtime: Runtime, path: str | Path) -> None:
+def check_runtime_version(runtime: Runtime, path: str | Path, needed: str | None) -> None:
     """Raises: ImportError if the file says that it needs a newer runtime.
 
     LiteRT counts its own versions from 1.0; all of them are newer than what a file may need.
+
+    needed: text of the file's RUNTIME_VERSION_MEMBER; None without it.
     """
-    needed = read_member(path, RUNTIME_VERSION_MEMBER)
     if needed is None or runtime.distribution == LITERT or runtime.version == "unknown":
         return
     if _numbers(runtime.version) < _numbers(needed):
@@ -98,9 +101,13 @@ def _numbers(version: str) -> tuple[int, ...]:
     """ "2.14.0-rc1" → (2, 14, 0): enough to compare releases."""
     numbers = []
     for part in version.strip().split(".")[:3]:
-        digits = part[: next((i for i, c in enumerate(part) if not c.isdigit()), len(part))]
+        digits = part[: next((i for i, c in enumerate(part[:9]) if not c.isdigit()), 9)]
         numbers.append(int(digits or 0))
     return tuple(numbers + [0] * (3 - len(numbers)))
+
+
+class NetworkError(ValueError):
+    """The interpreter fails at a file that it opened, and that may have run before."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +143,8 @@ class Network:
         """Load a model.
 
         Args:
-            num_threads: at least 1; None for all cores that this process may use.
-            content: of another maker's file, read before; the file may have been replaced since.
+            num_threads: 1 to MOST_THREADS; None for all cores that this process may use.
+            content: of the file, read before; it may have been replaced since.
 
         Raises: FileNotFoundError; ImportError if no interpreter works; ValueError (SpecError
             where it is the model's interface) if the file cannot be run.
@@ -146,13 +153,14 @@ class Network:
         self.num_threads = available_cores() if num_threads is None else num_threads
         self.runtime = find_runtime()
         if content is None:
-            check_runtime_version(self.runtime, self.path)
-            content = self.path.read_bytes()
+            content = read_network_bytes(self.path)
         self._interpreter = self._open(content)
         try:
             inputs, self.outputs = self._signature()
             self._interpreter.allocate_tensors()
-        except RuntimeError as error:  # an operator the interpreter lacks, for one
+        except SpecError:
+            raise
+        except Exception as error:  # an operator that it lacks, a damaged name: of every kind
             raise ValueError(
                 f"{self.path}: {self.runtime} cannot run it: {_one_line(error) or NO_REASON}; "
                 "convert or export it again"
@@ -163,11 +171,6 @@ class Network:
 
     def _open(self, content: bytes) -> Any:
         """The runtime's own interpreter with the file loaded."""
-        if content[4:8] != b"TFL3":
-            raise ValueError(
-                f"{self.path} is not a TFLite file; convert a .keras one with "
-                "`python -m convert`, or copy the file again"
-            )
         try:
             with warnings.catch_warnings():  # TensorFlow's says only that LiteRT is newer
                 warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
@@ -184,7 +187,7 @@ class Network:
                 f"{self.runtime} does not work with NumPy {np.__version__}; "
                 "pip install 'numpy<2', or pip install ai-edge-litert"
             ) from error
-        except (ValueError, RuntimeError) as error:
+        except Exception as error:
             raise ValueError(
                 f"{self.path}: {self.runtime} cannot load it ({_one_line(error)}); "
                 "the file may be truncated: copy or convert it again"
@@ -211,13 +214,22 @@ class Network:
         return _tensors(runner.get_input_details()), _tensors(runner.get_output_details())
 
     def invoke(self, input_tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Run once: array of `input`'s shape and dtype → output arrays by name, in their dtypes."""
+        """Run once: array of `input`'s shape and dtype → output arrays by name, in their dtypes.
+
+        Raises: NetworkError, naming the file.
+        """
         self._interpreter.set_tensor(self.input.index, input_tensor)
-        self._interpreter.invoke()
-        return {
-            name: self._interpreter.get_tensor(tensor.index)
-            for name, tensor in self.outputs.items()
-        }
+        try:
+            self._interpreter.invoke()
+            return {
+                name: self._interpreter.get_tensor(tensor.index)
+                for name, tensor in self.outputs.items()
+            }
+        except Exception as error:  # damage in the middle of a file shows here first
+            raise NetworkError(
+                f"{self.path}: {self.runtime} cannot run it: {_one_line(error) or NO_REASON}; "
+                "it is damaged: copy or convert it again"
+            ) from error
 
 
 def _by_own_name(details: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_runtime.detector.spec import MOST_CLASSES
 from edge_runtime.detector.zip_members import MOST_BYTES
 
 GAPS = frozenset(("", "???", "N/A"))  # stand for a number that no class has
 BACKGROUND = frozenset(("???", "background", "__background__"))  # as a first line
-MOST_CLASSES = 100_000
 MOST_LETTERS = 100  # of a name
 
 _ITEM = re.compile(r"item\s*\{([^{}]*)\}")
@@ -55,7 +55,8 @@ def read_labels(path: Path, count: int | None) -> Labels:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no label file at {path}; check the path")
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
     try:
         text = data.decode("utf-8-sig") if len(data) <= MOST_BYTES else None
     except UnicodeDecodeError:

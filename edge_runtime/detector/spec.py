@@ -7,21 +7,35 @@ it cannot be separated.
 
 from __future__ import annotations
 
-import errno
 import json
-import math
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from edge_runtime.detector.checksums import CHECKSUMS_MEMBER, make_checksums
+from edge_runtime.detector.json_object import is_number, is_whole, read_object, shown
+from edge_runtime.detector.zip_members import MOST_BYTES, DamagedMemberError, find_text
 from edge_runtime.media.atomic import atomic_path
 
 SPEC_VERSION = 1
 SPEC_MEMBER = "detector_spec.json"
 LABELS_MEMBER = "labels.txt"
-MEMBER_BYTES = 64 << 20  # of an embedded text; more is none of ours
+
+# Ranges of a spec's numbers: wider than any detector needs, and narrower than what would take a
+# board's memory before anybody can compare them with the network.
+MOST_PIXELS_A_SIDE = 4096
+MOST_LEVELS = 16
+MOST_ANCHORS_A_CELL = 64
+MOST_ANCHORS = 1_000_000
+MOST_CLASSES = 100_000
+MOST_LETTERS = 1000  # of a class name
+SIZE = (1e-4, 100.0)
+ASPECT_RATIO = (1e-3, 1e3)
+VARIANCE = (1e-4, 1e4)
+PIXEL_MEAN = (-1e4, 1e4)
+PIXEL_SCALE = (1e-6, 1e4)
 
 
 class SpecError(ValueError):
@@ -43,18 +57,19 @@ class AnchorLevel:
     aspect_ratios: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", tuple(float(size) for size in self.sizes))
-        object.__setattr__(self, "aspect_ratios", tuple(float(r) for r in self.aspect_ratios))
-        if not isinstance(self.stride, int) or self.stride < 1 or self.stride & (self.stride - 1):
-            raise SpecError(f"stride must be a power of two, got {self.stride!r}")
-        if not self.sizes or len(self.sizes) != len(self.aspect_ratios):
+        if not is_whole(self.stride, 1, MOST_PIXELS_A_SIDE) or self.stride & (self.stride - 1):
             raise SpecError(
-                "a level needs as many sizes as aspect_ratios, at least one of each; got "
+                f"stride must be a power of two up to {MOST_PIXELS_A_SIDE}, got "
+                f"{shown(self.stride)}"
+            )
+        for name, range_ in (("sizes", SIZE), ("aspect_ratios", ASPECT_RATIO)):
+            values = _numbers(name, getattr(self, name), MOST_ANCHORS_A_CELL, range_)
+            object.__setattr__(self, name, values)
+        if len(self.sizes) != len(self.aspect_ratios):
+            raise SpecError(
+                "a level needs as many sizes as aspect_ratios; got "
                 f"{len(self.sizes)} and {len(self.aspect_ratios)} at stride {self.stride}"
             )
-        for value in (*self.sizes, *self.aspect_ratios):
-            if not (math.isfinite(value) and value > 0):
-                raise SpecError(f"sizes and aspect_ratios must be positive, got {value}")
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -86,32 +101,57 @@ class DetectorSpec:
     version: int = SPEC_VERSION
 
     def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise SpecError(problem)
         object.__setattr__(self, "input_hw", tuple(int(side) for side in self.input_hw))
         object.__setattr__(self, "class_names", tuple(self.class_names))
         object.__setattr__(self, "levels", tuple(self.levels))
         object.__setattr__(self, "variances", tuple(float(v) for v in self.variances))
-        for problem in self._problems():
-            raise SpecError(problem)
+        if self.num_anchors > MOST_ANCHORS:
+            raise SpecError(f"{MOST_ANCHORS} anchors at most expected, got {self.num_anchors}")
 
     def _problems(self) -> Iterator[str]:
+        """What is wrong, the first of it before the next is looked at."""
         if self.version != SPEC_VERSION:
-            yield f"spec version {SPEC_VERSION} expected, got {self.version}"
-        if len(self.input_hw) != 2 or min(self.input_hw) < 1:
-            yield f"input_hw must be two positive numbers (height, width), got {self.input_hw}"
-        names = self.class_names
-        if not names or not all(isinstance(name, str) and name.strip() for name in names):
-            yield f"class_names must be non-empty strings, at least one, got {names}"
-        if len(set(names)) != len(names):
-            yield f"class_names must be distinct, got {names}"
-        strides = [level.stride for level in self.levels]
-        if not strides or strides != sorted(set(strides)):
-            yield f"levels must have rising strides, at least one, got {strides}"
-        if len(self.variances) != 2 or min(self.variances) <= 0:
-            yield f"variances must be two positive numbers, got {self.variances}"
-        if not self.pixel_scale > 0:
-            yield f"pixel_scale must be positive, got {self.pixel_scale}"
+            yield f"spec version {SPEC_VERSION} expected, got {shown(self.version)}"
+        sides = self.input_hw
+        if not (
+            isinstance(sides, (tuple, list))
+            and len(sides) == 2
+            and all(is_whole(side, 1, MOST_PIXELS_A_SIDE) for side in sides)
+        ):
+            yield (
+                "input_hw must be two whole numbers (height, width) from 1 to "
+                f"{MOST_PIXELS_A_SIDE}, got {shown(sides)}"
+            )
+        yield from self._class_problems()
+        levels = self.levels
+        if not isinstance(levels, (tuple, list)) or not 1 <= len(levels) <= MOST_LEVELS:
+            yield f"levels must be 1 to {MOST_LEVELS} with rising strides, got {shown(levels)}"
+        strides = [level.stride for level in levels]
+        if strides != sorted(set(strides)):
+            yield f"levels must have rising strides, got {strides}"
+        if len(_numbers("variances", self.variances, 2, VARIANCE)) != 2:
+            yield f"variances must be two numbers, got {shown(self.variances)}"
+        for name, (low, high) in (("pixel_mean", PIXEL_MEAN), ("pixel_scale", PIXEL_SCALE)):
+            if not is_number(getattr(self, name), low, high):
+                got = shown(getattr(self, name))
+                yield f"{name} must be a number from {low:g} to {high:g}, got {got}"
         if self.score_tensor != "softmax_logits":
-            yield f"score_tensor must be 'softmax_logits', got {self.score_tensor!r}"
+            yield f"score_tensor must be 'softmax_logits', got {shown(self.score_tensor)}"
+
+    def _class_problems(self) -> Iterator[str]:
+        names = self.class_names
+        if (
+            not isinstance(names, (tuple, list))
+            or not names
+            or not all(isinstance(name, str) and name.strip() for name in names)
+        ):
+            yield f"class_names must be non-empty strings, at least one, got {shown(names)}"
+        if len(names) > MOST_CLASSES or max(map(len, names)) > MOST_LETTERS:
+            yield f"class_names must be {MOST_CLASSES} of {MOST_LETTERS} letters at most"
+        if len(set(names)) != len(names):
+            yield f"class_names must be distinct, got {shown(names)}"
 
     @property
     def num_classes(self) -> int:
@@ -123,6 +163,12 @@ class DetectorSpec:
         height, width = self.input_hw
         return -(-height // level.stride), -(-width // level.stride)
 
+    @property
+    def num_anchors(self) -> int:
+        """Number of anchors, without making them."""
+        sizes = ((self.feature_hw(level), len(level)) for level in self.levels)
+        return sum(rows * columns * count for (rows, columns), count in sizes)
+
     def to_json(self) -> str:
         """The spec as `from_json` reads it back."""
         return json.dumps(asdict(self), indent=1)
@@ -131,26 +177,30 @@ class DetectorSpec:
     def from_json(cls, text: str) -> DetectorSpec:
         """The inverse of `to_json`. Raises: SpecError unless it is a spec of this version."""
         try:
-            values = json.loads(text)
-            version = values.get("version")
-        except (json.JSONDecodeError, AttributeError) as error:
-            raise SpecError(f"the spec is not a JSON object: {error}") from error
+            values = read_object(text, "the spec")
+        except ValueError as error:
+            raise SpecError(str(error)) from error
+        version = values.get("version")
         if version != SPEC_VERSION:
-            raise SpecError(f"spec version {SPEC_VERSION} expected, got {version}")
+            raise SpecError(f"spec version {SPEC_VERSION} expected, got {shown(version)}")
         known = {field.name for field in fields(cls)}
         if set(values) != known:
-            raise SpecError(f"the spec's fields differ: {sorted(set(values) ^ known)}")
+            raise SpecError(f"the spec's fields differ: {shown(sorted(set(values) ^ known))}")
+        levels = values["levels"]
         try:
-            values["levels"] = tuple(AnchorLevel(**level) for level in values["levels"])
+            # One more than there may be: the check of their number is the spec's own.
+            values["levels"] = [AnchorLevel(**level) for level in levels[: MOST_LEVELS + 1]]
             return cls(**values)
-        except (TypeError, ValueError) as error:  # float("x") is a ValueError
+        except (TypeError, ValueError, LookupError) as error:  # whatever stands for a list
             raise SpecError(f"the spec does not fit its fields: {error}") from error
 
 
 def embed(path: str | Path, spec: DetectorSpec, members: Mapping[str, str] | None = None) -> None:
     """Add the spec, labels.txt and further text members to a .keras or .tflite file.
 
-    The file is replaced whole or not at all. Raises: ValueError if it already carries a spec.
+    A .tflite file gets checksums as well. It is replaced whole or not at all.
+
+    Raises: ValueError if it already carries a spec, or for a member too long to be read again.
     """
     path = Path(path)
     texts = {
@@ -158,33 +208,47 @@ def embed(path: str | Path, spec: DetectorSpec, members: Mapping[str, str] | Non
         LABELS_MEMBER: "".join(f"{name}\n" for name in spec.class_names),
         **(members or {}),
     }
+    contents = {name: text.encode() for name, text in texts.items()}
+    for name, data in contents.items():
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"{name} of {MOST_BYTES} bytes at most expected, got {len(data)}")
     with atomic_path(path) as temporary:
         shutil.copyfile(path, temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
-            taken = set(archive.namelist()) & set(texts)
+            taken = set(archive.namelist()) & {*contents, CHECKSUMS_MEMBER}
             if taken:
                 raise ValueError(f"{path} already holds {sorted(taken)}; embed into a fresh file")
-            for name, text in texts.items():
-                # A fixed date, so that the same model gives the same file.
-                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
+            front = min((info.header_offset for info in archive.infolist()), default=None)
+            network = path.read_bytes()[:front]
+            if network[4:8] == b"TFL3":  # a .keras file is a zip, which has sums of its own
+                contents[CHECKSUMS_MEMBER] = make_checksums(network, contents).encode()
+            for name, data in contents.items():
+                write_member(archive, name, data)
+
+
+def write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Add a member, stored; of a fixed date, so that the same model gives the same file."""
+    archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
 
 
 def read_member(path: str | Path, name: str) -> str | None:
     """Text of one embedded member, or None if the file has no such member.
 
-    Raises: FileNotFoundError if there is no such file.
+    Raises: FileNotFoundError if there is no such file; SpecError for a member that is there and
+        cannot be read.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}; check the path")
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(name) as member:
-            data = member.read(MEMBER_BYTES + 1)
-        return data.decode("utf-8") if len(data) <= MEMBER_BYTES else None
-    except Exception as error:  # of another maker's or a damaged zip, zipfile and zlib raise much
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # it seeks before the start
-            raise
-        return None
+        return find_text(path, name)
+    except DamagedMemberError as error:
+        raise SpecError(describe_damage(path, error)) from error
+
+
+def describe_damage(path: str | Path, reason: object) -> str:
+    """Message for a model file of this project of which a part cannot be read, or is another."""
+    return f"{path} is damaged: {reason}; copy the file again, or convert again"
 
 
 def read_spec(path: str | Path) -> DetectorSpec:
@@ -192,7 +256,14 @@ def read_spec(path: str | Path) -> DetectorSpec:
 
     Raises: SpecError if the file has none or another version; FileNotFoundError.
     """
-    text = read_member(path, SPEC_MEMBER)
+    return parse_spec(path, read_member(path, SPEC_MEMBER))
+
+
+def parse_spec(path: str | Path, text: str | None) -> DetectorSpec:
+    """The spec of a file, of its member's text; None where it has no such member.
+
+    Raises: SpecError, naming the file.
+    """
     cure = "train it with `python -m train` or convert it with `python -m convert`"
     if text is None:
         raise SpecError(
@@ -203,3 +274,16 @@ def read_spec(path: str | Path) -> DetectorSpec:
         return DetectorSpec.from_json(text)
     except SpecError as error:
         raise SpecError(f"{path}: {error}; {cure} of this version") from error
+
+
+def _numbers(
+    name: str, values: object, most: int, range_: tuple[float, float]
+) -> tuple[float, ...]:
+    """A list of numbers as a tuple. Raises: SpecError for one that is none, or out of range."""
+    low, high = range_
+    if not isinstance(values, (tuple, list)) or not 1 <= len(values) <= most:
+        raise SpecError(f"{name} must be 1 to {most} numbers, got {shown(values)}")
+    for value in values:
+        if not is_number(value, low, high):
+            raise SpecError(f"{name} must be numbers from {low:g} to {high:g}, got {shown(value)}")
+    return tuple(map(float, values))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.detector.interpreter import find_runtime
+from edge_runtime.detector.model_file import ModelFile
 from edge_runtime.system.child_process import child_command, child_environment
 
 # Imports, loading and one picture: a large file on a small board. No longer, because a replaced
@@ -24,6 +27,16 @@ TRIAL_SECONDS = 45.0
 WORKER = "edge_runtime.detector.trial_worker"
 
 _passed: dict[str, Trial] = {}  # SHA-256 of a file → what it did; a file is tried once a process
+
+
+# How a damaged file ends its process; other signals come from outside, a lack of memory for one.
+CRASHES = frozenset(
+    (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
+)
+
+
+class TrialCrashError(ValueError):
+    """A file ended the process in which it was tried."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +69,40 @@ def try_file(path: str | Path, content: bytes) -> Trial:
         path: for messages.
         content: of the file; exactly this is tried.
 
-    Raises: ValueError, naming the file, if it cannot be run or ends its process; ImportError
-        without an interpreter; OSError where no process can be started.
+    Raises: ValueError, naming the file, if it cannot be run (TrialCrashError if it ends its
+        process); ImportError without an interpreter; OSError where no process can be started.
     """
     digest = hashlib.sha256(content).hexdigest()
     if digest not in _passed:
         find_runtime()
         _passed[digest] = _run(path, content)
     return _passed[digest]
+
+
+def try_new(file: ModelFile) -> None:
+    """Try a file unless this machine has done so with this interpreter.
+
+    Raises: as `try_file`.
+    """
+    name = f"{file.digest} {find_runtime()}"
+    # A folder that cannot be read or made costs a trial each time, and no more.
+    with suppress(OSError, RuntimeError):
+        if (_notes_folder() / name).exists():
+            return
+    try_file(file.path, file.content)
+    with suppress(OSError, RuntimeError):
+        _notes_folder().mkdir(parents=True, exist_ok=True)
+        (_notes_folder() / name).touch()
+
+
+def _notes_folder() -> Path:
+    """Folder of empty files, one for each file that was tried: a service's, or the user's.
+
+    Raises: RuntimeError for a user without a home.
+    """
+    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    cache = state or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(cache, "edge-runtime", "tried")
 
 
 def _run(path: str | Path, content: bytes) -> Trial:
@@ -82,12 +121,18 @@ def _run(path: str | Path, content: bytes) -> Trial:
             f"{path}: tried in a process of its own, it did not finish one picture in "
             f"{TRIAL_SECONDS:.0f} s; it is damaged, or too large for this board"
         ) from error
+    return read_answer(path, done.stdout, done.returncode, done.stderr)
+
+
+def read_answer(path: str | Path, stdout: bytes, status: int, stderr: bytes = b"") -> Trial:
+    """What a trial's process said, or how it ended. Raises: as `try_file`."""
     try:
-        answer = json.loads(done.stdout.splitlines()[-1])
+        answer = json.loads(stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        raise ValueError(
-            f"{path}: tried in a process of its own, it {_end(done)}; it is damaged, needs more "
-            "memory than this board has, or another interpreter: copy or export it again"
+        kind = TrialCrashError if -status in CRASHES else ValueError
+        raise kind(
+            f"{path}: tried in a process of its own, it {_end(status, stderr)}; it is damaged, "
+            "needs more memory than this board has, or another interpreter: copy or export it again"
         ) from None
     if "error" in answer:
         raise (ImportError if answer["missing"] else ValueError)(answer["error"])
@@ -99,9 +144,9 @@ def _run(path: str | Path, content: bytes) -> Trial:
     )
 
 
-def _end(done: subprocess.CompletedProcess[bytes]) -> str:
+def _end(status: int, stderr: bytes) -> str:
     """How a child ended that gave no answer."""
-    if done.returncode < 0:
-        return f"was ended by {signal.Signals(-done.returncode).name}"
-    last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-    return f"ended with status {done.returncode}" + (f" ({last[0]})" if last else "")
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    last = stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+    return f"ended with status {status}" + (f" ({last[0]})" if last else "")

@@ -32,16 +32,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     limit(int(seconds))
-    content = sys.stdin.buffer.read()
-    answer: dict[str, Any]
+    print(json.dumps(answer(path, sys.stdin.buffer.read())), file=answers, flush=True)
+    os._exit(0)  # exit handlers of a damaged interpreter may hang
+
+
+def answer(path: str, content: bytes) -> dict[str, Any]:
+    """Run a file once: JSON-ready "outputs", or "error" and whether the interpreter is missing."""
     try:
-        answer = {"outputs": describe_outputs(Network(path, 1, content))}
+        return {"outputs": describe_outputs(Network(path, 1, content))}
     except Exception as error:  # whatever an interpreter makes of damage
         known = isinstance(error, (ValueError, ImportError, OSError))
         text = str(error) if known else f"{path}: {type(error).__name__}: {error}"
-        answer = {"error": " ".join(text.split()), "missing": isinstance(error, ImportError)}
-    print(json.dumps(answer), file=answers, flush=True)
-    os._exit(0)  # exit handlers of a damaged interpreter may hang
+        return {"error": " ".join(text.split()), "missing": isinstance(error, ImportError)}
 
 
 def limit(seconds: int) -> None:

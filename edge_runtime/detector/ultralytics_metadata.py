@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_runtime.detector.labels import MOST_CLASSES, clean
+from edge_runtime.detector.labels import clean
+from edge_runtime.detector.spec import MOST_CLASSES
 
+MOST_LITERAL = 256 << 10  # letters; ten thousand names fit, and a parser's seconds do not
 MOST_BRACKETS = 16  # of a literal inside another; Python's parser itself does not bear any number
 
 _STRING = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
@@ -57,7 +59,11 @@ def _parse(text: str) -> dict[Any, Any] | None:
         values = json.loads(text)
     except (ValueError, RecursionError):
         bare = _STRING.sub("", text)
-        if sum(map(bare.count, "([{")) > MOST_BRACKETS or re.search(r"[-+~]{3}|not\b", bare):
+        if (
+            len(text) > MOST_LITERAL
+            or sum(map(bare.count, "([{")) > MOST_BRACKETS
+            or re.search(r"[-+~]{3}|not\b", bare)
+        ):
             return None
         try:
             values = ast.literal_eval(text.strip())

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_runtime.detector.detector import Detector
-from edge_runtime.detector.interpreter import check_runtime_version, find_runtime
+from edge_runtime.detector.interpreter import find_runtime
 from edge_runtime.detector.latency import timed_detect
 from edge_runtime.doctor import camera_probe
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, failed
@@ -60,7 +60,6 @@ def check_model(path: str | None, family: str | None = None, labels: Path | None
     if path is None:
         return Check("model", NONE, "none named", "edge-runtime doctor MODEL tries it")
     try:
-        check_runtime_version(find_runtime(), path)
         detector = Detector(path, family=family, labels=labels)
         height, width = detector.input_hw
         frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)

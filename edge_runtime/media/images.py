@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,15 @@ from edge_runtime.media.orientation import (
     find_orientation,
     turn_upright,
 )
+
+# A picture of more takes the memory of most boards; Pillow itself warns from there on.
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
+# Memory that a picture may take while it is decoded, of what the machine has.
+MEMORY_SHARE = 0.5
+BYTES_A_PIXEL = 11  # Pillow's own 4, 4 of the turned copy, 3 of the array
+MOST_JPEG_BYTES = 256 << 20
+# Pillow hands these to another program, or understands only their head.
+_NO_PICTURES = ("EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FITS")
 
 JPEG_QUALITY = 90  # thin lines and small letters fray visibly below
 FORMATS = "JPEG, PNG, WebP, BMP and TIFF"
@@ -81,6 +91,7 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
         raise FileNotFoundError(f"no picture at {path}; check the path")
     try:
         with _open(path) as image:
+            _check_size(image)
             _check_depth(image)
             if image.format == "TIFF":
                 # Pillow would turn it while it decodes, by which notes depends on the version.
@@ -106,13 +117,27 @@ def _open(path: Path) -> Image.Image:
             data = file.read(2)
             if data != _JPEG_START:
                 raise
-            data += file.read()
+            data += file.read(MOST_JPEG_BYTES)
         _, mark, exif = data.partition(EXIF_MARK)
         if not mark:
             raise
         image = Image.open(io.BytesIO(data.replace(EXIF_MARK, bytes(len(EXIF_MARK)))))
         image.info["exif"] = mark + exif[:0xFFFF]  # the longest that a JPEG can hold
         return image
+
+
+def _check_size(image: Image.Image) -> None:
+    """Raises: ValueError for a picture that is none, or more than this machine can decode."""
+    if image.format in _NO_PICTURES:
+        raise ValueError(f"the format is {image.format}")
+    width, height = image.size
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    most = min(MOST_PIXELS, int(MEMORY_SHARE * memory / BYTES_A_PIXEL))
+    if width * height > most:
+        raise ValueError(
+            f"{most / 1e6:.0f} million pixels at most expected, got {width} x {height}; save it "
+            "smaller"
+        )
 
 
 def _check_depth(image: Image.Image) -> None:

@@ -33,6 +33,7 @@ _FIELD_TYPES |= {11: "f", 12: "d", 13: "L", 16: "Q", 17: "q"}
 # Neither a damaged length nor a hostile one may fill the memory.
 _MOST_BYTES = 1 << 20
 _MOST_FIELDS = 0xFFFF
+_MOST_CHUNKS = 100_000
 # What such bytes make `struct`, `zlib`, `seek` and `fromhex` raise.
 _DAMAGED = (struct.error, zlib.error, OSError, OverflowError, ValueError)
 
@@ -194,7 +195,10 @@ def _read_png(file: BinaryIO) -> tuple[bytes | None, bytes | None]:
     exif: bytes | None = None
     xmp: bytes | None = None
     file.seek(8)
-    while len(head := file.read(8)) == 8:
+    for _ in range(_MOST_CHUNKS):
+        head = file.read(8)
+        if len(head) < 8 or not head[4:].isalpha():  # the end, or zeros without one
+            break
         length, kind = struct.unpack(">L4s", head)
         data = b""
         if kind in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):

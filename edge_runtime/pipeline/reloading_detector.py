@@ -12,8 +12,12 @@ import numpy as np
 from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.latency import timed_detect
+from edge_runtime.detector.model_file import ModelFile, read_model_file
+from edge_runtime.detector.trial_run import TrialCrashError, try_file
 from edge_runtime.frame import Frame, Result
+from edge_runtime.pipeline.model_history import ModelHistory
 from edge_runtime.pipeline.snapshot import ModelState
+from edge_runtime.system.paths import printable_path
 
 log = logging.getLogger(__name__)
 
@@ -23,26 +27,33 @@ CHECK_SECONDS = 1.0
 class ReloadingDetector:
     """A detector that is loaded again when its file changes. Not for several threads at once.
 
-    A new file that cannot be used is logged once, and the old detector goes on.
+    A new file that cannot be used is logged once, and the old detector goes on; in a service, which
+    has a history, that holds for its start as well.
 
     Attributes:
         detector: in use.
     """
 
     def __init__(
-        self, load: Callable[[], Detector], path: str | Path, classes: Sequence[str] | None = None
+        self,
+        load: Callable[[ModelFile], Detector],
+        path: str | Path,
+        classes: Sequence[str] | None = None,
+        history: ModelHistory | None = None,
     ) -> None:
         """Load the detector.
 
         Args:
-            load: makes a detector from the file as it is now.
+            load: makes a detector of a file that was read.
             path: of the model file.
             classes: names to report; None for all.
+            history: of the service's model files; None for a run that is no service.
 
         Raises: as `Detector`; ValueError for classes that the model does not know, and for a file
             that loads but fails at its first image.
         """
         self._load = load
+        self._history = history
         self._path = Path(path)
         self._classes = None if classes is None else list(classes)
         self._checked = time.monotonic()
@@ -50,7 +61,7 @@ class ReloadingDetector:
         self._failures = 0
         self._error: str | None = None
         self._seen = self._last = self._stamp()
-        self.detector = self._loaded()
+        self.detector = self._first()
 
     @property
     def input_hw(self) -> tuple[int, int]:
@@ -89,7 +100,7 @@ class ReloadingDetector:
             return
         self._seen = stamp
         try:
-            self.detector = self._loaded()
+            self.detector = self._loaded(read_model_file(self._path))
         except (OSError, ValueError, ImportError) as error:  # `_loaded` raises nothing else
             self._failures += 1
             self._error = str(error)
@@ -102,7 +113,7 @@ class ReloadingDetector:
     def state(self) -> ModelState:
         """Model in use, and what became of new files."""
         return ModelState(
-            path=str(self._path),
+            path=printable_path(self._path),
             classes=self.class_names,
             threads=self.detector.num_threads,
             runtime=str(self.detector.runtime),
@@ -111,14 +122,55 @@ class ReloadingDetector:
             reload_error=self._error,
         )
 
-    def _loaded(self) -> Detector:
+    def _first(self) -> Detector:
+        """The detector of the start: of the file, or of the last one that worked in this service.
+
+        Raises: what the file is refused for.
+        """
         try:
-            detector = self._load()
+            return self._loaded(read_model_file(self._path))
+        except ValueError as error:
+            file = None if self._history is None else self._history.last_good(self._path)
+            if file is None:
+                raise
+            try:
+                detector = self._loaded(file)
+            except (OSError, ValueError, ImportError):
+                raise error from None
+            self._failures += 1
+            self._error = str(error)
+            log.error("the last model file that worked is used, a copy at %s: %s", file.path, error)
+            return detector
+
+    def _loaded(self, file: ModelFile) -> Detector:
+        """A detector of this file that has seen one image.
+
+        Raises: OSError, ValueError, ImportError.
+        """
+        if self._history is None:
+            return self._opened(file)
+        self._history.check(file)
+        if not self._history.is_good(file):
+            # Before it is noted: its end there is not the service's.
+            try:
+                try_file(file.path, file.content)
+            except TrialCrashError as error:
+                self._history.refuse(file, str(error))
+                raise
+        with self._history.opening(file):
+            detector = self._opened(file)
+        if file.path == self._path:
+            self._history.keep(file)
+        return detector
+
+    def _opened(self, file: ModelFile) -> Detector:
+        try:
+            detector = self._load(file)
             # Damage in the middle of a file shows with the first image only.
             detector.detect(np.zeros((*detector.input_hw, 3), np.uint8))
         except (OSError, ValueError, ImportError):
             raise
-        except Exception as error:  # what zip files and interpreters make of damage is many things
+        except Exception as error:  # what interpreters make of damage is many things
             raise ValueError(
                 f"{self._path} is damaged ({type(error).__name__}: {error}); copy it again"
             ) from error

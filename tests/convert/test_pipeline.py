@@ -20,6 +20,7 @@ from convert.verify import find_problems, read_model
 from edge_runtime.detector.calibration_record import read_calibration
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
+from edge_runtime.detector.model_file import read_model_file
 from edge_runtime.detector.spec import DetectorSpec, embed, read_member, read_spec
 from tests.conftest import HANG, ROOT
 from tests.convert.fixtures import (  # noqa: F401
@@ -79,6 +80,7 @@ def test_command(keras_path, dataset, tmp_path):
         assert find_problems(out / name, variant) == []
         assert read_spec(out / name) == SPEC
         assert read_member(out / name, "labels.txt") == "blue\nred\n"
+        assert read_model_file(out / name).is_sealed  # its checksums are there, and hold
         calibration = read_calibration(out / name)
         assert (calibration is None) == (variant in ("float32", "float16", "dynamic"))
         if calibration is not None:

@@ -26,6 +26,8 @@ MEGABYTES = number_between(0.1, 1e6, "0.1 to 1000000 megabytes")
         (MEGABYTES, "1e6", 1e6),
         (whole_number(0), "0", 0),
         (whole_number(-2), "-2", -2),
+        (whole_number(0), "2147483647", 2**31 - 1),
+        (whole_number(1, 256), "256", 256),
         (whole_numbers(1), "4,1,4", [1, 4]),
         (size_wh, "16x8192", (16, 8192)),
     ],
@@ -45,6 +47,10 @@ def test_what_is_taken(kind, text, value):
         (number_between(0, float("inf"), "0 or more seconds"), "inf", "0 or more seconds"),
         (whole_number(1), "0", "a whole number >= 1 expected, got '0'"),
         (whole_number(0), "1.0", "a whole number"),
+        (whole_number(0), "2147483648", "a whole number"),  # more than a C library takes
+        (whole_number(0), "9" * 5000, "a whole number"),  # more digits than Python reads
+        (whole_number(1, 256), "257", "a whole number from 1 to 256 expected, got '257'"),
+        (whole_numbers(1, 256), "1,257", "a whole number from 1 to 256 expected, got '257'"),
         (whole_number(0), "", "a whole number"),
         (whole_number(0), "--1", "a whole number"),
         (whole_numbers(1), "1,,2", "a whole number"),

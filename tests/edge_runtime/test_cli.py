@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 from PIL import Image
 
 from edge_runtime.__main__ import main
+from edge_runtime.commands import detect
 from edge_runtime.exports.json_lines import plan_targets
+from edge_runtime.exports.registry import FORMATS
 from tests.conftest import ROOT
 from tests.edge_runtime.media.exif import SIGNED_RATIONAL, exif, field, oriented, save_jpeg
 
@@ -190,7 +193,7 @@ def test_bad_model_is_one_line_and_status_2(content, message, picture, tmp_path,
     assert str(path) in errors and message in errors
 
 
-@pytest.mark.parametrize("flags", [["--score-threshold", "2"], ["--threads", "0"]])
+@pytest.mark.parametrize("flags", [["--score-threshold", "2"], ["--iou-threshold", "nan"]])
 def test_bad_argument_is_one_line_and_status_2(flags, model, picture, capsys):
     assert main(["detect", model, str(picture), *flags]) == 2
     assert len(lines(capsys)[1].splitlines()) == 1
@@ -219,3 +222,54 @@ def test_a_closed_pipe_is_no_traceback(model, picture):
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
     assert process.returncode == 1
+
+
+def test_a_bad_picture_in_the_middle_does_not_keep_the_next_from_being_looked_at(
+    model, picture, tmp_path, capsys, monkeypatch
+):
+    """Whatever it fails with: one line that names it, and a status that says so."""
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(picture.read_bytes()[:60])
+    assert main(["detect", model, str(picture), str(bad), str(picture)]) == 1
+    found, errors = lines(capsys)
+    assert len(found) == 2 and errors.count("\n") == 1 and "bad.png" in errors
+    real = detect.read_image
+
+    def read(path):
+        if path == str(bad):
+            raise MemoryError
+        return real(path)
+
+    monkeypatch.setattr(detect, "read_image", read)
+    assert main(["detect", model, str(bad), str(picture)]) == 1
+    found, errors = lines(capsys)
+    assert len(found) == 1 and "bad.png: too little memory" in errors
+
+
+def test_names_that_are_not_utf_8(model, picture, tmp_path, capsysbinary):
+    folder = tmp_path / os.fsdecode(b"k\xfcche")
+    folder.mkdir()
+    good, bad = folder / picture.name, folder / "bad.png"
+    good.write_bytes(picture.read_bytes())
+    bad.write_bytes(b"")
+    odd = folder / Path(model).name
+    odd.write_bytes(Path(model).read_bytes())
+    for form in FORMATS:
+        out = tmp_path / form
+        status = main(["detect", str(odd), str(good), "--format", form, "--out", str(out)])
+        # An XML file cannot hold it.
+        assert status == (2 if form == "voc" else 0)
+        assert (b"rename the file" in capsysbinary.readouterr().err) == bool(status)
+    assert main(["detect", str(odd), str(bad), str(good)]) == 1
+    captured = capsysbinary.readouterr()
+    assert captured.out.count(b"\n") == 1 and b"bad.png" in captured.err
+
+
+@pytest.mark.parametrize("flag", ["--threads", "--max-detections"])
+@pytest.mark.parametrize("value", ["0", "-1", "2147483648", "9" * 5000, "1e3", "NaN"])
+def test_numbers_that_no_c_library_takes_are_refused(model, picture, flag, value, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["detect", model, str(picture), flag, value])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert f"argument {flag}: a whole number from 1 to" in error and len(error) < 3000

@@ -43,7 +43,7 @@ def parse_ranges(text: str) -> dict[str, tuple[float, float]]:
         content = json.loads(text)
         content = content.get("ranges", content)
         ranges = {name: (float(low), float(high)) for name, (low, high) in content.items()}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"{wanted}, got {error}") from error
     for name, (low, high) in ranges.items():
         if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high and low < high):

@@ -76,11 +76,19 @@ def provenance_to_json(
 
 
 def read_training(path: Path) -> dict[str, Any] | None:
-    """The provenance in a model file; None for a file without it. Early ones lack "settings"."""
+    """The provenance in a model file; None for a file without it. Early ones lack "settings".
+
+    Raises: ValueError for a text that is none.
+    """
     text = read_member(path, TRAINING_MEMBER)
     if text is None:
         return None
-    provenance: dict[str, Any] = json.loads(text)
+    try:
+        provenance = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {TRAINING_MEMBER}: {error}; copy the file again") from error
+    if not isinstance(provenance, dict):
+        raise ValueError(f"{path}: {TRAINING_MEMBER}: an object expected; copy the file again")
     return provenance
 
 

@@ -21,6 +21,7 @@ from edge_runtime.detector.adapters.yolo_v8 import YoloV8Adapter
 from edge_runtime.detector.flatbuffer import FlatbufferError
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.model_facts import ModelFacts
+from edge_runtime.detector.model_file import ModelFile
 from edge_runtime.detector.spec import DetectorSpec
 from edge_runtime.detector.tflite_metadata import read_metadata
 from edge_runtime.detector.trial_run import try_file
@@ -58,7 +59,7 @@ _FOREIGN = {
 
 
 def open_foreign(
-    path: Path,
+    file: ModelFile,
     num_threads: int | None,
     family: str | None,
     labels: Path | None,
@@ -68,13 +69,13 @@ def open_foreign(
 
     Args:
         family: of FAMILIES; "own" counts as None.
-        spec: inside an exported file, which is not tried before; None for another maker's.
+        spec: inside an exported file, which is not tried here; None for another maker's.
 
     Raises: as `Detector`.
     """
-    content = path.read_bytes()
-    file = read_foreign(path, content, spec, labels)
-    return _choose(file, family).create(file, Network(path, num_threads, content))
+    foreign = read_foreign(file.path, file.content, spec, labels)
+    network = Network(file.path, num_threads, file.content)
+    return _choose(foreign, family).create(foreign, network)
 
 
 def read_foreign(
@@ -84,11 +85,6 @@ def read_foreign(
 
     Raises: ValueError for a file that is damaged or cannot be run; as `try_file`.
     """
-    if content[4:8] != b"TFL3":
-        raise ValueError(
-            f"{path} is not a TFLite file; convert a .keras one with `python -m convert`, or copy "
-            "the file again"
-        )
     try:
         facts = ModelFacts(content)
         check_runnable(path, facts)

@@ -7,7 +7,7 @@ import numpy as np
 from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds
 from edge_runtime.detector.anchors import make_anchors
-from edge_runtime.detector.calibration_record import check_calibration
+from edge_runtime.detector.calibration_record import CalibrationRecord, check_calibration
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.postprocess import FLOAT, decode_outputs
 from edge_runtime.detector.preprocess import check_frame, pixel_map, resize
@@ -22,15 +22,18 @@ class OwnAdapter(Adapter):
     family = families.OWN
     spec: DetectorSpec
 
-    def __init__(self, network: Network, spec: DetectorSpec) -> None:
+    def __init__(
+        self, network: Network, spec: DetectorSpec, calibration: CalibrationRecord | None
+    ) -> None:
         """Raises: SpecError if the spec does not fit the network, or it was calibrated on images
         prepared otherwise than here."""
         super().__init__(network, spec.class_names, spec.input_hw)
         self.spec = spec
+        self._check_tensors()  # before anything is made that is as large as the spec says
         self._anchors = make_anchors(spec)
-        self._check_tensors()
         tensor = network.input
-        check_calibration(network.path, spec, tensor.dtype, tensor.quantization)
+        if calibration is not None:
+            check_calibration(network.path, calibration, spec, tensor.dtype, tensor.quantization)
         self._to_input = pixel_map(spec, tensor.dtype, tensor.quantization)
         self._logits_quantization = network.outputs["logits"].quantization or FLOAT
         self._offsets_quantization = network.outputs["offsets"].quantization or FLOAT
@@ -60,7 +63,7 @@ class OwnAdapter(Adapter):
 
     def _check_tensors(self) -> None:
         network, spec, path = self.network, self.spec, self.network.path
-        anchors = len(self._anchors)
+        anchors = spec.num_anchors
         found = {**network.outputs, "input": network.input}
         expected = {
             "input": (1, *spec.input_hw, 3),

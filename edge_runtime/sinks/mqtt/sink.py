@@ -251,4 +251,5 @@ def summary(run: Snapshot) -> dict[str, Any]:
         "source": run.state,
         "restarts": run.restarts,
         "dropped": asdict(run.dropped),
+        "model_error": None if run.model is None else run.model.reload_error,
     }

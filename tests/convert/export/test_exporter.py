@@ -19,6 +19,7 @@ from convert.runtime_versions import operator_name
 from convert.verify import read_model
 from edge_runtime import Detector, read_spec
 from edge_runtime.detector.anchors import make_anchors
+from edge_runtime.detector.model_file import read_model_file
 from edge_runtime.detector.postprocess import dequantize, softmax
 from tests.conftest import HANG, ROOT
 from tests.tiny_model import CELL_BOX
@@ -200,6 +201,7 @@ def test_contents_are_aligned_as_the_schema_asks(shipped):
 def test_spec_labels_and_what_the_file_carried_stay_inside_and_undeflated(shipped):
     for path in shipped:
         assert read_spec(path) == read_spec(SHIPPED)
+        assert read_model_file(path).is_sealed  # checksums of its own
         with zipfile.ZipFile(path) as archive, zipfile.ZipFile(SHIPPED) as before:
             assert archive.read("labels.txt") == b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n"
             assert set(archive.namelist()) == {*before.namelist(), "export.txt"}

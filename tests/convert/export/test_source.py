@@ -104,7 +104,7 @@ def test_scores_of_another_kind(tiny_models, tmp_path, monkeypatch):
     """Should a spec ever say so: a softmax over such a tensor would be silently wrong."""
     other = replace(SPEC)
     object.__setattr__(other, "score_tensor", "sigmoid_logits")
-    monkeypatch.setattr(source_module, "read_spec", lambda path: other)
+    monkeypatch.setattr(source_module, "parse_spec", lambda path, text: other)
     with pytest.raises(ValueError, match="'softmax_logits' expected in its spec, found 'sigmoid_l"):
         open_source(tiny_models / "tiny_int8.tflite")
 
@@ -123,7 +123,7 @@ def test_a_file_without_spec(tiny_models):
 
 
 def test_a_keras_file():
-    with pytest.raises(ValueError, match=r"a \.tflite file expected, .* convert a \.keras file"):
+    with pytest.raises(ValueError, match=r"digits\.keras is not a TFLite file; convert a \.keras"):
         open_source(ROOT / "models" / "digits.keras")
 
 

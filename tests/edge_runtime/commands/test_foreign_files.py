@@ -92,14 +92,16 @@ def test_a_service_reads_the_label_file(model, labels, picture):
 
 
 def test_numbers_without_a_class_are_not_announced(model, labels):
-    detector = ReloadingDetector(lambda: Detector(model, 1, labels=labels), model)
+    detector = ReloadingDetector(lambda file: Detector(model, 1, labels=labels, file=file), model)
     assert detector.class_names == ("cat", "dog")
     assert detector.state().classes == ("cat", "dog")
 
 
 def test_of_two_classes_with_one_name_both_are_reported(model, labels, tmp_path):
     (tmp_path / "labels.txt").write_text("dog\ndog\ncat")
-    detector = ReloadingDetector(lambda: Detector(model, 1, labels=labels), model, ["dog"])
+    detector = ReloadingDetector(
+        lambda file: Detector(model, 1, labels=labels, file=file), model, ["dog"]
+    )
     assert detector.class_names == ("dog",)
     frame = make_frame(image=np.zeros((64, 96, 3), np.uint8))
     assert detector.detect(frame).detections.names == ["dog"]

@@ -12,6 +12,7 @@ from PIL import Image
 
 from edge_runtime.__main__ import main
 from edge_runtime.commands import run as run_command
+from edge_runtime.detector.interpreter import Network, NetworkError
 from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.sinks.registry import SINKS
@@ -162,3 +163,22 @@ def test_sinks_are_closed_again_where_a_later_one_cannot_be_opened(tiny_models, 
     assert main([*command, "--web", "127.0.0.1:0", "--save-video", "seen.webm"]) == 2
     assert "--save-video: a name that ends in" in capsys.readouterr().err
     assert not [thread for thread in threading.enumerate() if thread.name == "web server"]
+
+
+def test_an_interpreter_that_fails_on_the_way_is_one_line_and_status_1(
+    tiny_models, pictures, capfd, monkeypatch
+):
+    invoke, seen = Network.invoke, []
+
+    def fail_later(network, tensor):
+        seen.append(tensor)
+        if len(seen) > 2:
+            raise NetworkError(f"{network.path}: it cannot run it")
+        return invoke(network, tensor)
+
+    monkeypatch.setattr(Network, "invoke", fail_later)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the tests' own stay
+    model = str(tiny_models / "tiny_int8.tflite")
+    assert main(["run", model, "--source", str(pictures)]) == 1
+    errors = capfd.readouterr().err
+    assert errors.endswith("tiny_int8.tflite: it cannot run it\n") and "Traceback" not in errors

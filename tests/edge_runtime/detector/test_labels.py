@@ -117,3 +117,13 @@ def test_ultralytics_with_suppression_inside_says_so_among_its_arguments():
 )
 def test_what_is_no_metadata_is_none(text):
     assert read_ultralytics({"temp_meta.txt": text}) is None
+
+
+def test_a_literal_that_would_keep_pythons_parser_busy_is_not_parsed():
+    small, large = ("{" + "1<" * count + "1: 2}" for count in (10, 300_000))
+    with pytest.MonkeyPatch.context() as patch:
+        parsed = []
+        patch.setattr("ast.literal_eval", lambda text: parsed.append(text))
+        for text in (small, large):
+            assert read_ultralytics({"meta.txt": text}) is None
+    assert parsed == [small]

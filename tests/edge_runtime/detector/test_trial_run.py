@@ -13,6 +13,8 @@ import pytest
 
 from edge_runtime import Detector
 from edge_runtime.detector import trial_run
+from edge_runtime.detector.model_file import read_model_file
+from edge_runtime.detector.spec import embed
 from edge_runtime.detector.trial_run import try_file
 from edge_runtime.pipeline import reloading_detector
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
@@ -22,6 +24,7 @@ from edge_runtime.system.child_process import child_command
 from tests.conftest import HANG
 from tests.edge_runtime.detector.tflite_files import Output, TinyFile
 from tests.edge_runtime.runs import make_frame
+from tests.tiny_model import SPEC
 
 GOOD = TinyFile([Output("x", np.array([[1.5, -2]], np.float32))])
 
@@ -109,7 +112,7 @@ def test_a_running_detector_stays_when_its_file_is_replaced_by_one_that_crashes(
 ):
     monkeypatch.setattr(reloading_detector, "CHECK_SECONDS", 0)
     path = shutil.copy(tiny_models / "tiny_int8.tflite", tmp_path / "model.tflite")
-    detector = ReloadingDetector(lambda: Detector(path, 1), path)
+    detector = ReloadingDetector(lambda file: Detector(path, 1, file=file), path)
     TinyFile(GOOD.outputs, broken=True).write(path)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -117,3 +120,35 @@ def test_a_running_detector_stays_when_its_file_is_replaced_by_one_that_crashes(
     assert detector.detect(make_frame(image=red_frame)).detections.names == ["red", "green"]
     assert "model.tflite" in detector.state().reload_error
     assert detector.state().reload_failures == 1
+
+
+def test_a_file_with_right_checksums_that_crashes_is_tried_as_any_new_one(tmp_path):
+    """They show damage, and not who made the file."""
+    path = TinyFile(GOOD.outputs, broken=True).write(tmp_path / "crash.tflite")
+    embed(path, SPEC)
+    assert read_model_file(path).is_sealed
+    for _ in range(2):  # what failed is not noted
+        with pytest.raises(
+            ValueError, match=r"crash\.tflite: (tried in a process of its own|.*cannot)"
+        ):
+            Detector(path)
+
+
+def test_a_known_file_is_opened_at_once(tiny_models, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    path = tiny_models / "tiny_int8.tflite"
+    Detector(path, 1)
+    monkeypatch.setattr(trial_run, "_passed", {})  # as another process would have it
+    monkeypatch.setattr(trial_run, "WORKER", "no.such.module")
+    Detector(path, 1)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))  # a service's notes are its own
+    with pytest.raises(ValueError, match="ended with status 1"):
+        Detector(path, 1)
+
+
+def test_a_cache_that_cannot_be_written_costs_a_trial_each_time(tiny_models, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    assert Detector(tiny_models / "tiny_int8.tflite", 1).class_names == ("red", "green")

@@ -13,6 +13,8 @@ import pytest
 
 from edge_runtime.__main__ import main
 from edge_runtime.commands import doctor as doctor_command
+from edge_runtime.detector.interpreter import RUNTIME_VERSION_MEMBER
+from edge_runtime.detector.spec import embed, read_spec
 from edge_runtime.doctor import camera_probe, software_checks
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, failed, look
 from tests.conftest import HANG, ROOT
@@ -105,13 +107,13 @@ def test_a_bad_model(tmp_path, capsys, content, expected):
     assert check.cure
 
 
-def test_a_model_that_needs_a_newer_interpreter(monkeypatch):
+def test_a_model_that_needs_a_newer_interpreter(tmp_path, monkeypatch):
     old = SimpleNamespace(distribution="tflite-runtime", version="2.0.0")
-    monkeypatch.setattr(software_checks, "find_runtime", lambda: old)
-    monkeypatch.setattr(
-        "edge_runtime.detector.interpreter.read_member", lambda path, name: "2.14.0"
-    )  # what the model says
-    check = software_checks.check_model(MODEL)
+    monkeypatch.setattr("edge_runtime.detector.adapters.registry.find_runtime", lambda: old)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"\x1c\0\0\0TFL3")
+    embed(path, read_spec(MODEL), {RUNTIME_VERSION_MEMBER: "2.14.0"})
+    check = software_checks.check_model(str(path))
     assert check.status == FAIL
     assert "2.14.0 or newer" in check.found
     assert check.cure == "pip install ai-edge-litert"

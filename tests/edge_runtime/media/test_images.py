@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_runtime.media import images
 from edge_runtime.media.images import read_header, read_image, read_upright
 from tests.downloads import failed_inputs
 from tests.edge_runtime.media.exif import (
@@ -322,3 +323,61 @@ def test_a_jpeg_read_at_reduced_size_is_upright(tmp_path):
     exif[0x0112] = 6  # Orientation: turn by a quarter
     Image.new("RGB", (800, 400)).save(tmp_path / "a.jpg", exif=exif)
     assert read_image(tmp_path / "a.jpg", at_least=100).shape == (200, 100, 3)
+
+
+EXIF_CASES = {
+    "ascii in the place of a number": field(0x0112, ASCII, 2, b"6\0\0\0"),
+    "a negative rational": field(0x0112, SIGNED_RATIONAL, 1, struct.pack("<ll", -6, 1)),
+    "a resolution of the wrong type": field(0x011A, ASCII, 9, b"300 dpi\0\0"),
+    "an unknown type": field(0x0112, 99, 1, b"\6\0\0\0"),
+    "a count of four thousand million": field(0x0112, 3, 0xFFFFFFFF, b"\6\0\0\0"),
+}
+
+
+@pytest.mark.parametrize("name", EXIF_CASES)
+def test_an_exif_field_of_another_type_does_not_keep_a_picture_from_being_read(tmp_path, name):
+    path = save_jpeg(tmp_path / "a.jpg", exif(EXIF_CASES[name]))
+    assert read_image(path).shape[2] == 3
+    assert read_upright(path).size and read_header(path)[1] in range(1, 9)
+
+
+def test_public_pictures_with_damaged_exif():
+    paths = sorted(failed_inputs("device", "exif_struct_error").glob("*.jpg"))
+    assert paths
+    for path in paths:
+        assert read_image(path).shape == (300, 300, 3)
+        assert read_upright(path).size == read_header(path)[0] == (300, 300)
+
+
+def test_a_picture_of_more_pixels_than_there_is_memory_for(tmp_path, monkeypatch):
+    path = save_png(tmp_path / "a.png")
+    pages = 2 * images.BYTES_A_PIXEL * 100  # of one byte: half of them hold a hundred pixels
+    sizes = {"SC_PHYS_PAGES": pages, "SC_PAGE_SIZE": 1}
+    monkeypatch.setattr(images.os, "sysconf", sizes.__getitem__)
+    for read in (read_header, read_image, read_upright):
+        with pytest.raises(ValueError, match=r"a\.png .*pixels at most expected, got .*smaller"):
+            read(path)
+
+
+def test_a_head_that_promises_more_pixels_than_any_picture_has(tmp_path):
+    path = save_png(tmp_path / "a.png")
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">LL", 60_000, 60_000)
+    data[29:33] = struct.pack(">L", zlib.crc32(data[12:29]))
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture"):
+        read_image(path)
+
+
+def test_a_picture_that_another_program_would_draw_is_none(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (8, 8)).save(path, format="EPS")
+    with pytest.raises(ValueError, match=r"a\.jpg cannot .*the format is EPS"):
+        read_image(path)
+
+
+def test_zeros_for_gigabytes_behind_a_picture_are_not_walked_through(tmp_path):
+    path = save_png(tmp_path / "a.png")
+    with path.open("ab") as file:
+        file.truncate(8 << 30)
+    assert read_image(path).shape[2] == 3

@@ -19,7 +19,7 @@ from tests.edge_runtime.runs import BLACK, Collector, ScriptedSource, wait_until
 @pytest.fixture
 def detector(tiny_models):
     path = tiny_models / "tiny_int8.tflite"
-    return ReloadingDetector(lambda: Detector(path, 1), path)
+    return ReloadingDetector(lambda file: Detector(path, 1, file=file), path)
 
 
 def start(pipeline):

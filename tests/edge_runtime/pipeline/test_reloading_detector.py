@@ -22,7 +22,7 @@ def path(tiny_models, tmp_path, monkeypatch):
 
 
 def make_detector(path, classes=None):
-    return ReloadingDetector(lambda: Detector(path, 1), path, classes)
+    return ReloadingDetector(lambda file: Detector(path, 1, file=file), path, classes)
 
 
 def test_classes_that_are_not_wanted_are_left_out(path, red_frame):
@@ -100,14 +100,14 @@ def test_damage_in_the_middle_of_a_file_is_found_before_it_is_used(path, red_fra
                 "Input tensor 185 lacks data"
             )  # what LiteRT says with the first frame
 
-    monkeypatch.setattr(detector, "_load", lambda: Damaged(path, 1))
+    monkeypatch.setattr(detector, "_load", lambda file: Damaged(path, 1, file=file))
     path.touch()
     for _ in range(3):
         refresh_twice(detector)
     assert detector.detect(make_frame(image=red_frame)).detections.names == ["red", "green"]
     assert detector.state().reload_failures == 1 and "is damaged" in detector.state().reload_error
     with pytest.raises(ValueError, match=r"is damaged \(RuntimeError: Input tensor 185"):
-        ReloadingDetector(lambda: Damaged(path, 1), path)
+        ReloadingDetector(lambda file: Damaged(path, 1, file=file), path)
 
 
 def test_a_model_without_the_wanted_classes_is_a_bad_one(path, tiny_models):

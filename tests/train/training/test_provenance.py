@@ -82,3 +82,12 @@ def test_an_older_provenance_leaves_the_shape_open(dataset, tmp_path):
             "settings"
         ]
         assert [settings[name] for name in SHAPE] == [None] * len(SHAPE)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
+def test_a_provenance_that_is_none_names_the_file(tmp_path, text):
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(TRAINING_MEMBER, text)
+    with pytest.raises(ValueError, match=r"m\.keras: training\.json: .*copy the file again"):
+        read_training(path)
