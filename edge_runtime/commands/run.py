@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 DESCRIPTION = """\
 Find objects in what a camera sees, until Ctrl-C. Where no sink is named, results
 are printed as JSON lines.
-Exit status: 0; 1 if the source failed on the way; 2 if nothing could start.
+Exit status: 0; 1 if the source failed on the way, or a sink lost all of its results
+or some of a recording's; 2 if nothing could start.
 """
 
 
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         except SourceError as error:
             print(f"{PROGRAM}: {error}", file=sys.stderr)
             return 1
-    return 0
+    return 1 if pipeline.has_lost() else 0
 
 
 def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:

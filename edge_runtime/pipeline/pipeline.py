@@ -83,8 +83,19 @@ class Pipeline:
         while not self._stop.is_set() and not self._ended.wait(POLL_SECONDS):
             pass
         self._finish()
-        if self._error is not None and not isinstance(self._error, SinkClosedError):
+        for sink in self._sinks:
+            if loss := sink.loss():
+                log.error("%s", loss)
+        if isinstance(self._error, SinkClosedError):
+            if str(self._error):
+                log.error("%s", self._error)
+        elif self._error is not None:
             raise self._error
+
+    def has_lost(self) -> bool:
+        """After `run`: whether a sink lost everything, or part of a recording, or its reader."""
+        broken_off = isinstance(self._error, SinkClosedError) and bool(str(self._error))
+        return broken_off or any(sink.has_lost() for sink in self._sinks)
 
     def _finish(self) -> None:
         begin = time.monotonic()

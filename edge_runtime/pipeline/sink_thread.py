@@ -32,6 +32,9 @@ class SinkThread:
         self.name = sink.name
         self.written = 0
         self.failed = 0
+        self._stored = 0  # of `written`, those that were no business of the sink's left out
+        self._closed = False  # in good order
+        self._live = live
         self._sink = sink
         self._error: str | None = None
         self._log_limit = LogLimit()  # a full disk fails thirty times a second
@@ -71,6 +74,19 @@ class SinkThread:
             own=own.counters,
         )
 
+    def loss(self) -> str | None:
+        """What is lost for good, once the run has ended: everything, or some of a recording, all
+        of whose frames count; else None."""
+        if self.failed and not self._stored:
+            return f"{self.name}: nothing was written ({self._error})"
+        if self.failed and not self._live:
+            return f"{self.name}: {self.failed} of {self.failed + self.written} results are lost"
+        return None
+
+    def has_lost(self) -> bool:
+        """True where `loss` says so, or the sink did not close in good order."""
+        return not self._closed or self.loss() is not None
+
     def _work(self) -> None:
         try:
             while True:
@@ -88,12 +104,13 @@ class SinkThread:
         finally:
             try:
                 self._sink.close()
+                self._closed = True
             except Exception as error:  # the others still want to close their files
                 log.error("%s: did not close in good order: %s", self.name, error)
 
     def _write(self, result: Result) -> None:
         try:
-            self._sink.write(result)
+            stored = self._sink.write(result)
         except SinkClosedError:
             raise
         except OSError as error:
@@ -104,6 +121,9 @@ class SinkThread:
                 log.error("%s: %s (%d lost so far)", self.name, error, self.failed)
         else:
             self.written += 1
+            if stored is False:  # which does not show that it works again
+                return
+            self._stored += 1
             self._error = None
             if self._broken:
                 self._broken = False

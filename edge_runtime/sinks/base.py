@@ -85,8 +85,8 @@ class Sink:
         Raises: OSError, ValueError, ImportError: what was expected, what came, what to do.
         """
 
-    def write(self, result: Result) -> None:
-        """Take one result."""
+    def write(self, result: Result) -> bool | None:
+        """Take one result. Returns: False where there was nothing to do with it."""
         raise NotImplementedError
 
     def idle(self) -> None:
@@ -101,7 +101,8 @@ class Sink:
 
 
 class SinkClosedError(Exception):
-    """Nobody reads any more: the pipe's other end or the window was closed."""
+    """Nobody reads any more: the window was closed, or the pipe's other end, which is said in the
+    message, as results may be missed there."""
 
 
 def whole_image(frame: Frame) -> np.ndarray:

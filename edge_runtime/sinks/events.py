@@ -103,19 +103,20 @@ class EventsSink(Sink):
                 f"({error.strerror or 'no right to'}); name another folder or change its rights"
             ) from error
 
-    def write(self, result: Result) -> None:
+    def write(self, result: Result) -> bool:
         classes = set(result.detections.names)
         if not classes:
-            return
+            return False
         moment = self._context.moment(result.frame)
         # A clock that goes back is that of a recording which began again.
         fresh = self._since is None or not 0 <= moment - self._since < self._interval
         if not fresh and classes <= self._saved:
-            return
+            return False
         self._save(result)
         if fresh:
             self._since, self._saved = moment, set()
         self._saved |= classes
+        return True
 
     def _save(self, result: Result) -> None:
         """Save image and record of one event.

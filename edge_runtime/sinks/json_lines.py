@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import stat
@@ -84,7 +85,8 @@ class JsonLinesSink(Sink):
         try:
             self._output.write(line)
         except BrokenPipeError as error:
-            raise SinkClosedError from error
+            where = "stdout" if self._path == STDOUT else self._path
+            raise SinkClosedError(f"nobody reads {where} any more: the run ends") from error
         self._output.sync(SYNC_SECONDS)
 
     def idle(self) -> None:
@@ -131,11 +133,21 @@ class StandardOutput(LineWriter):
 
     Not through sys.stdout: its buffer would try again what a gone reader did not take, and its
     lock would hold up the exit while a reader takes nothing.
+
+    Raises: OSError where it is closed.
     """
 
     def __init__(self) -> None:
         sys.stdout.flush()
-        super().__init__(os.dup(sys.stdout.fileno()))
+        descriptor = os.dup(sys.stdout.fileno())
+        super().__init__(descriptor)
+        try:
+            os.write(descriptor, b"")
+        except OSError as error:
+            if error.errno != errno.EBADF:  # a full disk may have room again
+                return
+            self.close()
+            raise OSError("stdout is closed; redirect it, or name a sink, say --web") from error
 
     def sync(self, after: float) -> None:
         """Nothing: whoever reads it keeps it."""

@@ -25,6 +25,11 @@ log = logging.getLogger(__name__)
 
 # Those that every build of OpenCV has. An .mp4 does not play without its end.
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+# MPEG-4 has 16 bits for the parts of a second in which it counts; above 600 frames a second FFmpeg
+# reads fewer frames from an .avi than it wrote.
+MOST_PARTS = 65535
+MOST_FPS = {".mp4": float(MOST_PARTS), ".mkv": float(MOST_PARTS), ".avi": 600.0}
+LEAST_FPS = 0.01
 LIVE_FPS = 15.0
 MOST_GAP_SECONDS = 10.0  # a longer pause of the camera is left out of the video
 ROOM_SECONDS = 1.0  # between looks at the disk
@@ -82,6 +87,7 @@ class VideoSink(Sink):
         self._fps = fps
         self._segment_minutes = segment_minutes
         self._file: VideoFile | None = None
+        self._rate = 0.0  # places for frames in a second
         self._start = 0.0  # moment of the file's first frame
         self._looked = 0.0
         self._was_full = False
@@ -101,29 +107,32 @@ class VideoSink(Sink):
             )
         warn_of_leftovers(self._path)
 
-    def write(self, result: Result) -> None:
+    def write(self, result: Result) -> bool:
         moment = self._context.moment(result.frame)
         if self._file is not None and time.monotonic() - self._looked >= ROOM_SECONDS:
             self._check_room()
         file = self._file or self._begin(result, moment)
         # The nearest place; what lies half way always goes the same way, for an even rhythm.
-        due = math.floor((moment - self._start) * file.fps + 0.499)
-        if abs(due - file.count) > MOST_GAP_SECONDS * file.fps:
+        due = math.floor((moment - self._start) * self._rate + 0.499)
+        if abs(due - file.count) > MOST_GAP_SECONDS * self._rate:
             due = file.count
-            self._start = moment - due / file.fps
+            self._start = moment - due / self._rate
         if due < file.count:
-            return
+            return False
         file.repeat(due - file.count)
         file.write(draw_detections(whole_image(result.frame), result.detections))
         if self._segment_minutes and file.count >= self._segment_minutes * 60 * file.fps:
             self._finish()
+        return True
 
     def close(self) -> None:
         self._finish()
 
     def _begin(self, result: Result, moment: float) -> VideoFile:
         self._check_room()
-        fps = self._fps or self._context.fps() or LIVE_FPS
+        own = None if self._fps else self._context.fps()
+        fps = encodable_fps(own or self._fps or LIVE_FPS, self._path.suffix.lower())
+        self._rate = own or fps  # each frame of a recording has its place, whatever was rounded
         target = next_target(self._path, numbered=self._segment_minutes is not None)
         height, width = whole_image(result.frame).shape[:2]
         self._file = VideoFile(target, fps, (width, height))
@@ -185,7 +194,7 @@ class VideoFile:
             self.partial.unlink(missing_ok=True)
             raise OSError(
                 f"OpenCV cannot write {self.partial} ({size_wh[0]}x{size_wh[1]} at {fps:g} a "
-                "second); check the rights of its folder"
+                "second); check the rights of its folder, or try another suffix, .avi say"
             )
 
     def write(self, image: np.ndarray) -> None:
@@ -208,6 +217,19 @@ class VideoFile:
         # Not synced: the last minutes would take a card longer than a run may take to end.
         self.partial.replace(self._target)
         return self._target
+
+
+def encodable_fps(fps: float, suffix: str) -> float:
+    """The rate closest to `fps` that a file can say.
+
+    OpenCV makes it a fraction over 1, 10, 100 or 1000, whichever comes within 0.001 first, whose
+    numerator becomes the encoder's parts of a second.
+
+    suffix: of CODECS.
+    """
+    fps = min(max(fps, LEAST_FPS), MOST_FPS[suffix])
+    decimals = next(digits for digits in (3, 2, 1, 0) if fps * 10**digits <= MOST_PARTS)
+    return round(fps, decimals)
 
 
 def partial_of(target: Path) -> Path:

@@ -104,7 +104,7 @@ def _probe() -> None:
     """
     command = [sys.executable, "-c", PROBE]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
+        done = subprocess.run(command, capture_output=True, errors="replace", timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise OSError(f"--window: the display does not answer{INSTEAD}") from error
     if done.returncode == 0:

@@ -86,7 +86,7 @@ def _what_there_is() -> str:
 
 def _driver_name(node: Path) -> str:
     try:
-        return (_NAMES / node.name / "name").read_text().strip()
+        return (_NAMES / node.name / "name").read_text(errors="replace").strip()
     except OSError:
         return ""
 

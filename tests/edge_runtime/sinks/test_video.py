@@ -95,6 +95,44 @@ def test_each_frame_of_a_recording_comes_once_however_fast_it_was_looked_at(tmp_
     assert read(tmp_path / "a.mp4")[1] == pytest.approx(29.97, abs=0.001)
 
 
+ODD_RATES = [66.667, 105.611, 239.129, 90000.0, 65.5351, 655.36, 1000.5, 0.0001, 23.976, 14.9925]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+@pytest.mark.parametrize("rate", ODD_RATES)
+def test_a_recording_of_any_rate_keeps_each_frame(tmp_path, name, rate):
+    results = [make_result(n, (), at=n / 1000, image=gray(20 * n)) for n in range(8)]
+    run(tmp_path / name, results, make_context(fps=rate))
+    assert levels(tmp_path / name) == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("rate", "suffix", "expected"),
+    [
+        (29.97, ".mp4", 29.97),
+        (14.9925, ".mp4", 14.992),
+        (65.535, ".mkv", 65.535),
+        (66.667, ".mp4", 66.67),
+        (66.667, ".avi", 66.67),
+        (655.35, ".mp4", 655.35),
+        (655.36, ".mp4", 655.4),
+        (6553.55, ".mkv", 6554.0),
+        (90000.0, ".mp4", 65535.0),
+        (90000.0, ".avi", 600.0),
+        (1e-9, ".mp4", 0.01),
+    ],
+)
+def test_the_rate_that_a_file_can_say(rate, suffix, expected):
+    assert video.encodable_fps(rate, suffix) == expected
+
+
+def test_a_live_rate_that_is_rounded_keeps_true_speed(tmp_path):
+    results = [make_result(n, (), at=n / 20, image=gray(20 * (n % 8))) for n in range(41)]
+    run(tmp_path / "a.mp4", results, fps=105.611)
+    frames, fps = read(tmp_path / "a.mp4")
+    assert (len(frames) - 1) / fps == pytest.approx(2.0, abs=0.01)
+
+
 def test_another_rate_for_a_recording_keeps_its_speed(tmp_path):
     results = [make_result(n, (), at=n / 1000, image=gray(20 * n)) for n in range(10)]
     run(tmp_path / "a.mp4", results, make_context(fps=20.0), fps=10)
