@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from edge_runtime.arguments import positive_number
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
+from edge_runtime.media.opencv_paths import opencv_path
 from edge_runtime.sinks.base import Context, Sink, whole_image
 from edge_runtime.sinks.disk import missing_bytes
 from edge_runtime.sinks.flags import SinkFlags
@@ -98,6 +99,7 @@ class VideoSink(Sink):
             raise ValueError(
                 f"--save-video: a name that ends in {', '.join(CODECS)} expected, got {self._path}"
             )
+        opencv_path(self._path)
         require("cv2", "opencv")
         folder = self._path.parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -189,7 +191,7 @@ class VideoFile:
         self.partial = partial_of(target)
         self.partial.parent.mkdir(parents=True, exist_ok=True)
         codec = self._cv2.VideoWriter_fourcc(*CODECS[target.suffix.lower()])
-        self._writer = self._cv2.VideoWriter(str(self.partial), codec, fps, size_wh)
+        self._writer = self._cv2.VideoWriter(opencv_path(self.partial), codec, fps, size_wh)
         if not self._writer.isOpened():
             self.partial.unlink(missing_ok=True)
             raise OSError(

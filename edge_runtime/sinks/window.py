@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
+from edge_runtime.media.opencv_paths import opencv_text
 from edge_runtime.sinks.base import Context, Sink, SinkClosedError, whole_image
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.system.optional_imports import cure, require
@@ -57,7 +58,7 @@ class WindowSink(Sink):
             )
         self._cv2 = require("cv2", "opencv")
         _probe()
-        self._title = f"{Path(context.model).name}, {context.source}"
+        self._title = opencv_text(f"{Path(context.model).name}, {context.source}")
         # Qt looks for fonts beside OpenCV, which brings none, and says so once a window.
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edge_runtime.frame import Frame
+from edge_runtime.media.opencv_paths import opencv_path
 from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
 from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
 from edge_runtime.sources.pacing import next_wanted
@@ -85,6 +86,7 @@ class OpenCvCamera(OpenCvSource):
 
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
+        opencv_path(text)
         self._name = without_password(text)
 
     def open(self) -> None:
@@ -139,7 +141,7 @@ class OpenCvCamera(OpenCvSource):
         cv2 = self._cv2
         capture = cv2.VideoCapture()
         kind, _, number = self.text.partition(":")
-        device = int(number) if kind == "usb" else self.text
+        device = int(number) if kind == "usb" else opencv_path(self.text)
         if capture.open(device, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY):
             width, height = self.options.size_wh or USUAL_SIZE_WH
             if width * height > 640 * 480:  # raw, USB 2 has room for 5 frames a second of 1280x720

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.frame import Frame
+from edge_runtime.media.opencv_paths import opencv_path
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.opencv import OpenCvSource, retrieve
 from edge_runtime.sources.pacing import Pace
@@ -33,6 +34,8 @@ class Video(OpenCvSource):
 
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
+        # FFmpeg takes what stands before a colon for a protocol, unless a slash comes first.
+        self._path = opencv_path(Path(text).absolute())
         self.live = options.realtime
         self._pace = Pace(options.max_fps, self._closing.wait) if options.realtime else None
         self._number = 0
@@ -63,10 +66,8 @@ class Video(OpenCvSource):
 
     def _begin(self) -> Any:
         """The file, with its first frame grabbed. Raises: SourceError."""
-        # FFmpeg takes what stands before a colon for a protocol, unless a slash comes first.
-        path = str(Path(self.text).absolute())
         capture = self._cv2.VideoCapture()
-        if not capture.open(path, self._cv2.CAP_FFMPEG) or not capture.grab():
+        if not capture.open(self._path, self._cv2.CAP_FFMPEG) or not capture.grab():
             raise SourceError(
                 f"{self.text} is no video that OpenCV can read, or holds no frame; an .mp4 whose "
                 "recording was interrupted lacks its index and cannot be read (record .mkv instead)"
