@@ -19,7 +19,9 @@ Message = dict[str, Any]  # of a frame, as `worker` announces it
 FIRST_FRAME_SECONDS = 20.0  # imports, the camera's start and its exposure: slow on a small board
 FIRST_PAUSE = 0.5  # seconds before a camera is started again, doubled each time that does not help
 LONGEST_PAUSE = 30.0
-STEADY_SECONDS = 60.0  # of frames, after which pauses are short again
+# Of frames between two failures, after which pauses are short again: weak Wi-Fi breaks off every
+# 20 s; who fails at once is not asked over and over.
+STEADY_SECONDS = 5.0
 CLOSING_SECONDS = 2.0  # above what a thread needs to end the worst worker
 
 
@@ -47,6 +49,7 @@ class SupervisedSource(Source):
         self._dropped_before = 0  # up to the start of this worker
         self._superseded = 0
         self._outage: tuple[str, float] | None = None  # why, and since when
+        self._frames_from = self._frames_to = 0.0  # this worker's first and newest; 0 for none
 
     def open(self) -> None:
         """Start the camera and wait for its first frame; where options.wait is set, not for one
@@ -112,14 +115,14 @@ class SupervisedSource(Source):
     def _supervise(self) -> None:
         pause = FIRST_PAUSE
         while not self._closing.is_set():
-            started = time.monotonic()
+            self._frames_from = self._frames_to = 0.0
             try:
                 self._run_once()
             except (SourceError, ImportError, OSError) as error:
                 hopeless = isinstance(error, ImportError) or not self.options.wait
                 if not self._opened and hopeless:
                     raise self._first_failure(error) from None
-                if time.monotonic() - started >= STEADY_SECONDS:
+                if self._frames_to - self._frames_from >= STEADY_SECONDS:
                     pause = FIRST_PAUSE
                 self._say_outage(error, pause)
                 self._closing.wait(pause)
@@ -164,6 +167,8 @@ class SupervisedSource(Source):
                 raise StalledError(f"no frame for {patience:g} s")
 
     def _take(self, worker: WorkerClient, message: Message) -> None:
+        self._frames_to = time.monotonic()
+        self._frames_from = self._frames_from or self._frames_to
         with self._changed:
             if self._newest is not None:
                 worker.free(self._newest["slot"])
