@@ -141,6 +141,7 @@ def make_source(
         loop=args.loop,
         realtime=args.realtime,
         rotate=args.rotate,
+        mirror=args.mirror,
         stall_after=args.stall_after,
         # A service has nobody who would start it again once the camera is plugged in.
         wait=args.wait or systemd.is_listening(),

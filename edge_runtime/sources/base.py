@@ -26,7 +26,8 @@ class SourceOptions:
         max_fps: frames a second that are wanted at most; None for all.
         loop: begin again where a file ends.
         realtime: deliver a video file at its own pace, as a camera would.
-        rotate: 0 or 180 degrees, for a camera that hangs upside down.
+        rotate: 0, 90, 180 or 270 degrees clockwise, for a camera that hangs otherwise.
+        mirror: exchange left and right, after turning.
         stall_after: seconds without a frame after which a camera counts as stalled.
         wait: whether a camera that is not there at the start is waited for.
         keeps_aspect: whether the network wants pictures scaled by one factor, not stretched.
@@ -39,6 +40,7 @@ class SourceOptions:
     loop: bool = False
     realtime: bool = False
     rotate: int = 0
+    mirror: bool = False
     stall_after: float = 5.0
     wait: bool = False
     keeps_aspect: bool = False

@@ -14,6 +14,7 @@ from pathlib import Path
 from edge_runtime.arguments import positive_number, size_wh
 from edge_runtime.sources.base import Source, SourceOptions, without_password
 from edge_runtime.sources.images import is_image
+from edge_runtime.sources.turning import ROTATIONS
 
 
 def _like(pattern: str) -> Callable[[str], bool]:
@@ -172,7 +173,15 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         help="frames a second at most (default: all)",
     )
     parser.add_argument(
-        "--rotate", type=int, choices=(0, 180), default=0, help="for a camera upside down"
+        "--rotate",
+        type=int,
+        choices=ROTATIONS,
+        default=0,
+        help="degrees clockwise, for a camera upside down or on its side; boxes and saved "
+        "pictures are of the turned picture (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--mirror", action="store_true", help="exchange left and right, after --rotate"
     )
     parser.add_argument("--loop", action="store_true", help="begin files again at their end")
     parser.add_argument(

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +16,25 @@ from PIL import Image
 
 from edge_runtime.frame import Frame
 from edge_runtime.media.images import read_image
+from edge_runtime.media.many_pictures import PictureRow, holds_many
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
+from edge_runtime.sources.turning import turn
 
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 )
-VIDEO_SUFFIXES = frozenset(
-    (".avi", ".flv", ".h264", ".m4v", ".mjpg", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm")
-)
+_VIDEO_SUFFIXES = ".avi .flv .h264 .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpg .ts .webm"
+VIDEO_SUFFIXES = frozenset(_VIDEO_SUFFIXES.split())
 NAMED = 5  # skipped files in a message
 
 
 class Images(Source):
     """An image file, a folder or a pattern, in the order that people count in: 2.jpg before 10.jpg.
 
-    One that cannot be read is logged once and counted as dropped.
+    One that cannot be read is logged once and counted as dropped. Of one that holds several, an
+    animation say, each is a frame.
     """
 
     fps = 1.0  # for what makes a film of them
@@ -62,13 +65,13 @@ class Images(Source):
             for path in self._paths:
                 if self._closing.is_set():
                     break
-                image = self._read(path, broken)
-                if image is not None:
-                    readable = True
-                    height, width = image.shape[:2]
-                    now = time.monotonic()
-                    yield Frame((height, width), now, time.time(), number, image, name=path)
-                number += 1
+                for image in self._read(path, broken):
+                    if image is not None:
+                        readable = True
+                        height, width = image.shape[:2]
+                        now = time.monotonic()
+                        yield Frame((height, width), now, time.time(), number, image, name=path)
+                    number += 1
             else:
                 if not readable:  # with `loop` this would go on for ever
                     raise SourceError(f"{self.text}: not one picture of it can be read")
@@ -80,18 +83,25 @@ class Images(Source):
         self._closing.set()
         self.state = "closed"
 
-    def _read(self, path: str, broken: set[str]) -> np.ndarray | None:
-        """(H, W, 3) RGB uint8, or None. broken: those that were named already."""
-        try:
-            image = read_image(path)
-        except (OSError, ValueError) as error:
-            self._dropped += 1
-            if path not in broken:
-                broken.add(path)
-                log.warning("%s", error)
-            return None
-        upside_down = self.options.rotate == 180
-        return np.ascontiguousarray(image[::-1, ::-1]) if upside_down else image
+    def _read(self, path: str, broken: set[str]) -> Iterator[np.ndarray | None]:
+        """(H, W, 3) RGB uint8 of each picture in a file, None for one that cannot be read.
+
+        broken: files that were named already.
+        """
+        images = _pictures_of(path)
+        while True:
+            try:
+                image = next(images, None)
+            except (OSError, ValueError) as error:
+                self._dropped += 1
+                if path not in broken:
+                    broken.add(path)
+                    log.warning("%s", error)
+                yield None
+                return
+            if image is None:
+                return
+            yield turn(image, self.options.rotate, self.options.mirror)
 
     def _image_files(self, paths: Iterable[Path]) -> list[str]:
         """Those with an image's suffix, sorted. Raises: SourceError if there are none."""
@@ -116,15 +126,30 @@ class Images(Source):
 
 
 def is_image(path: Path) -> bool:
-    """True for an image file: by its suffix; where that says nothing, by its contents."""
+    """True for a file of one image: by its suffix; where that says nothing, by its contents."""
     suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES:
-        return suffix in IMAGE_SUFFIXES
+    if suffix in VIDEO_SUFFIXES or holds_many(path):
+        return False
+    if suffix in IMAGE_SUFFIXES:
+        return True
     try:
         with Image.open(path):
             return True
     except Exception:  # by a damaged file Pillow can be made to raise nearly anything
         return False
+
+
+def _pictures_of(path: str) -> Iterator[np.ndarray]:
+    """(H, W, 3) RGB uint8 of each picture in a file. Raises: OSError, ValueError, naming it."""
+    if not holds_many(path):
+        yield read_image(path)
+        return
+    with closing(PictureRow(path)) as row:
+        while row.grab():
+            image = row.image()
+            if image is None:
+                raise ValueError(f"{path} is damaged: not all of its pictures can be read")
+            yield image
 
 
 def _matches(pattern: str) -> Iterator[Path]:

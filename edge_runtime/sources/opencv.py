@@ -18,6 +18,7 @@ from edge_runtime.media.opencv_paths import opencv_path
 from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
 from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
 from edge_runtime.sources.pacing import next_wanted
+from edge_runtime.sources.turning import turn_with_opencv, turned_hw
 from edge_runtime.system.optional_imports import require
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,9 @@ ASK_SECONDS = 2.0  # why it does not open
 MOST_DAMAGED = 10  # frames in a row; a webcam's first ones often are
 
 
-def retrieve(cv2: ModuleType, capture: Any, rotate: int) -> np.ndarray | None:
-    """The frame that was grabbed last, as (H, W, 3) RGB uint8 of its own memory.
-
-    rotate: 0 or 180 degrees. Returns: None where the frame is damaged.
-    """
+def retrieve(cv2: ModuleType, capture: Any, options: SourceOptions) -> np.ndarray | None:
+    """The frame that was grabbed last, as (H, W, 3) RGB uint8 of its own memory, turned as the
+    options say. Returns: None where the frame is damaged."""
     try:
         whole, bgr = capture.retrieve()
         if not whole:
@@ -42,8 +41,7 @@ def retrieve(cv2: ModuleType, capture: Any, rotate: int) -> np.ndarray | None:
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     except cv2.error:  # what a webcam sends over a bad cable is not always a JPEG
         return None
-    image: np.ndarray = cv2.rotate(rgb, cv2.ROTATE_180) if rotate == 180 else rgb
-    return image
+    return turn_with_opencv(cv2, rgb, options.rotate, options.mirror)
 
 
 class OpenCvSource(Source):
@@ -124,7 +122,7 @@ class OpenCvCamera(OpenCvSource):
                 now = time.monotonic()
                 if now < due:  # taken from the camera all the same: else its buffer would age
                     continue
-                image = retrieve(self._cv2, capture, self.options.rotate)
+                image = retrieve(self._cv2, capture, self.options)
                 if image is None:
                     self._dropped += 1
                     damaged += 1
@@ -167,13 +165,13 @@ class OpenCvCamera(OpenCvSource):
         for _ in range(MOST_DAMAGED):
             if not capture.grab():
                 break
-            image = retrieve(self._cv2, capture, self.options.rotate)
+            image = retrieve(self._cv2, capture, self.options)
             if image is not None:
                 return image
         return None
 
     def _check_size(self, image: np.ndarray) -> None:
-        height, width = image.shape[:2]
+        height, width = turned_hw((image.shape[0], image.shape[1]), self.options.rotate)
         log.info("%s delivers %dx%d", self._name, width, height)
         wanted = self.options.size_wh
         if wanted is not None and wanted != (width, height):
