@@ -171,7 +171,7 @@ def split_jpegs(file: BinaryIO) -> Iterator[bytes]:
     data, more = b"", True
     while True:
         start = data.find(JPEG_START)
-        end = None if start < 0 else _jpeg_end(data, start)
+        end = None if start < 0 else jpeg_end(data, start)
         if end is not None:
             yield data[start:end]
             data = data[end:]
@@ -222,14 +222,14 @@ def _is_row(file: BinaryIO) -> bool:
             return False
 
 
-def _jpeg_end(data: bytes, start: int) -> int | None:
+def jpeg_end(data: bytes | bytearray, start: int) -> int | None:
     """Where the JPEG that begins at `start` ends; None where `data` ends before."""
     scan = _scan_start(data, start)
     end = -1 if scan is None else data.find(_JPEG_END, scan)
     return None if end < 0 else end + len(_JPEG_END)
 
 
-def _scan_start(data: bytes, start: int) -> int | None:
+def _scan_start(data: bytes | bytearray, start: int) -> int | None:
     """Where the pixels of a JPEG begin, behind headers that may hold JPEGs of their own; None where
     `data` ends before."""
     position = start + 2

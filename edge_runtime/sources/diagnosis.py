@@ -11,6 +11,11 @@ from urllib.parse import urlsplit
 _DEV = Path("/dev")
 _NAMES = Path("/sys/class/video4linux")
 
+BAD_ADDRESS = (
+    "no such address; SCHEME://USER:PASSWORD@HOST:PORT/PATH expected, where # ? / @ in a password "
+    "are written %23 %3F %2F %40"
+)
+RTSP_VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 # What the Pi's drivers call the nodes behind the ribbon cable; their data are of the raw sensor.
 RIBBON = ("unicam", "rp1-cfe")
@@ -57,7 +62,7 @@ def why_no_stream(url: str, seconds: float) -> str:
     except (ValueError, KeyError):
         host = None
     if not host:
-        return "no such address; SCHEME://USER:PASSWORD@HOST:PORT/PATH expected"
+        return BAD_ADDRESS
     try:
         socket.create_connection((host, port), seconds).close()
     except socket.gaierror:
@@ -66,10 +71,16 @@ def why_no_stream(url: str, seconds: float) -> str:
         return f"{host} refuses port {port}; check the port, and that the camera's server is on"
     except OSError as error:
         return f"{host} does not answer at port {port} ({error}); is the camera on, and reachable?"
-    return (
+    why = (
         f"{host} answers at port {port}, but gives no video; check path, user and password "
         "(with ffplay, say), and that its codec is H.264, H.265 or MJPEG"
     )
+    if parts.scheme in ("rtsp", "rtsps") and "udp" not in os.environ.get(RTSP_VARIABLE, ""):
+        why += (
+            "; a camera that sends over UDP alone wants the environment variable "
+            f"{RTSP_VARIABLE}='rtsp_transport;udp'"
+        )
+    return why
 
 
 def _what_there_is() -> str:

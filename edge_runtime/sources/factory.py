@@ -91,7 +91,7 @@ KINDS = (
         sizable=True,
     ),
     Kind("rtsp://…", _like(r"rtsps?://.*"), "opencv:OpenCvCamera", live=True),
-    Kind("http://…", _like(r"https?://.*"), "opencv:OpenCvCamera", live=True),  # MJPEG
+    Kind("http://…", _like(r"https?://.*"), "http.camera:HttpCamera", live=True),
     Kind("a video file", _is_video_file, "video:Video"),
     Kind(
         "a picture, a folder of pictures, or a pattern like 'folder/*.jpg' in quotes",
@@ -160,7 +160,8 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         # Not shown as the default: the environment is where an address with a password belongs.
         default=os.environ.get("EDGE_RUNTIME_SOURCE") or "picamera2",
         metavar="SOURCE",
-        help="picamera2[:N], usb:N, rtsp://…, a video file, a folder or glob of pictures "
+        help="picamera2[:N], usb:N, rtsp://…, http://… (MJPEG, or a picture a request), a video "
+        "file, a folder or glob of pictures "
         "(default: that in $EDGE_RUNTIME_SOURCE, or picamera2)",
     )
     parser.add_argument(
@@ -170,7 +171,8 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         "--max-fps",
         type=positive_number,
         metavar="F",
-        help="frames a second at most (default: all)",
+        help="frames a second at most (default: all; 1 from a camera that gives a picture a "
+        "request)",
     )
     parser.add_argument(
         "--rotate",

@@ -16,7 +16,7 @@ import numpy as np
 from edge_runtime.frame import Frame
 from edge_runtime.media.opencv_paths import opencv_path
 from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
-from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
+from edge_runtime.sources.diagnosis import RTSP_VARIABLE, why_no_device, why_no_stream
 from edge_runtime.sources.pacing import next_wanted
 from edge_runtime.sources.turning import turn_with_opencv, turned_hw
 from edge_runtime.system.optional_imports import require
@@ -74,7 +74,7 @@ class OpenCvSource(Source):
 
 
 class OpenCvCamera(OpenCvSource):
-    """usb:N, /dev/videoN, rtsp:// and http:// (MJPEG).
+    """usb:N, /dev/videoN, rtsp://, and http:// for a video.
 
     It always delivers the whole image: only a camera's own processor shrinks for nothing.
     A read that hangs cannot be ended by `close`: run it in a process that can be killed.
@@ -153,7 +153,7 @@ class OpenCvCamera(OpenCvSource):
     def _open_stream(self) -> Any:
         cv2 = self._cv2
         if self.text.startswith("rtsp"):  # over UDP, pictures smear with every packet lost
-            os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+            os.environ.setdefault(RTSP_VARIABLE, "rtsp_transport;tcp")
         read_seconds = max(READ_SECONDS, self.options.stall_after)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(1000 * OPEN_SECONDS)]
         limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(1000 * read_seconds)]

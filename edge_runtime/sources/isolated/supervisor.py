@@ -37,6 +37,7 @@ class SupervisedSource(Source):
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
         self._name = without_password(text)
+        self._interval = 1 / options.max_fps if options.max_fps else 0.0
         self._changed = threading.Condition()  # guards all below
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -161,7 +162,8 @@ class SupervisedSource(Source):
             for message in messages:
                 self._take(worker, message)
             if messages:
-                last, patience = now, self.options.stall_after
+                # A source that is asked for a frame a minute is not stalled for that.
+                last, patience = now, self.options.stall_after + self._interval
             elif now - last > patience:
                 self.state = "stalled" if self._opened else "starting"
                 raise StalledError(f"no frame for {patience:g} s")
