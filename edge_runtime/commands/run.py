@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -80,7 +81,11 @@ def run(args: argparse.Namespace) -> int:
         except SourceError as error:
             print(f"{PROGRAM}: {error}", file=sys.stderr)
             return 1
-    return 1 if pipeline.has_lost() else 0
+    status = 1 if pipeline.has_lost() else 0
+    if pipeline.stuck:  # a library that hangs would end the process with a signal at the exit
+        logging.shutdown()
+        os._exit(status)
+    return status
 
 
 def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:

@@ -15,14 +15,17 @@ from edge_runtime.system.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
 
-QUEUE = 8  # results; a whole image of 1280x720 is 2.8 MB, and each sink may hold so many
+# What may wait for one sink. Results that lie with several sinks share their image: of 1280x720 it
+# has 2.8 MB, of 3840x2160 24.9 MB.
+QUEUE = 8
+QUEUE_BYTES = 50_000_000
 
 
 class SinkThread:
     """Runs one sink. `put` never waits where results are live.
 
     Attributes:
-        name: of the sink.
+        name, finishes: of the sink.
         written: results that the sink took.
         failed: results that it could not take.
     """
@@ -30,6 +33,7 @@ class SinkThread:
     def __init__(self, sink: Sink, live: bool, fail: Callable[[BaseException], None]) -> None:
         """fail: told of `SinkClosedError` and of mistakes in the program, which end the run."""
         self.name = sink.name
+        self.finishes = sink.finishes
         self.written = 0
         self.failed = 0
         self._stored = 0  # of `written`, those that were no business of the sink's left out
@@ -41,7 +45,12 @@ class SinkThread:
         self._broken = False  # whether that was logged, so that the cure is too
         self._fail = fail
         size = 1 if sink.newest_only else QUEUE
-        self._queue: LatestQueue[Result] = LatestQueue(size, wait=not live and not sink.newest_only)
+        self._queue: LatestQueue[Result] = LatestQueue(
+            size,
+            wait=not live and not sink.newest_only,
+            bytes_of=lambda result: result.frame.nbytes,
+            most_bytes=QUEUE_BYTES,
+        )
         self._thread = threading.Thread(target=self._work, name=f"sink {sink.name}", daemon=True)
 
     def start(self) -> None:
@@ -51,11 +60,14 @@ class SinkThread:
     def put(self, result: Result) -> None:
         """Queue one result; dropped and counted where a live sink does not keep up."""
         with suppress(ClosedError):  # the run is ending
-            self._queue.put(result)
+            self._queue.put(result if self._sink.needs_image else result.without_image)
 
     def close(self, discard: bool = False) -> None:
-        """Take no more results; write those that wait, unless `discard`."""
+        """Take no more results; write those that wait, unless `discard`, which also hurries the
+        sink on."""
         self._queue.close(discard)
+        if discard:
+            self._sink.hurry()
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the sink to close. Returns: whether it did."""

@@ -7,13 +7,14 @@ import logging
 import math
 import os
 import re
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from edge_runtime.arguments import positive_number
+from edge_runtime.arguments import positive_number, size_wh
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
 from edge_runtime.media.opencv_paths import opencv_path
@@ -54,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: a file's own, {LIVE_FPS:g} from a camera)",
     )
     group.add_argument(
+        "--video-size",
+        type=size_wh,
+        metavar="WxH",
+        help="at most: larger pictures are scaled down (default: as they come)",
+    )
+    group.add_argument(
         "--video-segment",
         type=positive_number,
         metavar="MINUTES",
@@ -63,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def create(args: argparse.Namespace) -> Sink:
     """The sink that the flags ask for."""
-    return VideoSink(args.save_video, args.video_fps, args.video_segment)
+    return VideoSink(args.save_video, args.video_fps, args.video_segment, args.video_size)
 
 
 FLAGS = SinkFlags("--save-video", add_arguments, create, writes=("--save-video",))
@@ -78,15 +85,23 @@ class VideoSink(Sink):
 
     name = "video"
     needs_image = True
+    finishes = True
     _context: Context  # from `open` on
 
     def __init__(
-        self, path: str | Path, fps: float | None = None, segment_minutes: float | None = None
+        self,
+        path: str | Path,
+        fps: float | None = None,
+        segment_minutes: float | None = None,
+        most_wh: tuple[int, int] | None = None,
     ) -> None:
-        """fps: of the video; None for the recording's own, or 15 from a live source."""
+        """fps: of the video; None for the recording's own, or 15 from a live source. most_wh:
+        (width, height) that larger images are scaled down to."""
         self._path = Path(path)
         self._fps = fps
         self._segment_minutes = segment_minutes
+        self._most_wh = most_wh
+        self._hurry = threading.Event()
         self._file: VideoFile | None = None
         self._rate = 0.0  # places for frames in a second
         self._start = 0.0  # moment of the file's first frame
@@ -121,11 +136,18 @@ class VideoSink(Sink):
             self._start = moment - due / self._rate
         if due < file.count:
             return False
-        file.repeat(due - file.count)
+        file.repeat(due - file.count, self._hurry)
+        if self._hurry.is_set():
+            return False
+        if self._most_wh is not None:
+            result = result.fitted(self._most_wh)
         file.write(draw_detections(whole_image(result.frame), result.detections))
         if self._segment_minutes and file.count >= self._segment_minutes * 60 * file.fps:
             self._finish()
         return True
+
+    def hurry(self) -> None:
+        self._hurry.set()
 
     def close(self) -> None:
         self._finish()
@@ -136,6 +158,8 @@ class VideoSink(Sink):
         fps = encodable_fps(own or self._fps or LIVE_FPS, self._path.suffix.lower())
         self._rate = own or fps  # each frame of a recording has its place, whatever was rounded
         target = next_target(self._path, numbered=self._segment_minutes is not None)
+        if self._most_wh is not None:
+            result = result.fitted(self._most_wh)
         height, width = whole_image(result.frame).shape[:2]
         self._file = VideoFile(target, fps, (width, height))
         if target != self._path and self._segment_minutes is None:
@@ -168,7 +192,8 @@ class VideoSink(Sink):
     def _finish(self) -> None:
         if self._file is not None:
             file, self._file = self._file, None
-            log.info("%s is finished", file.finish())
+            if path := file.finish():
+                log.info("%s is finished", path)
 
 
 class VideoFile:
@@ -207,15 +232,23 @@ class VideoFile:
         self._last = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2BGR)
         self.repeat(1)
 
-    def repeat(self, times: int) -> None:
-        """Write the last image so many times more."""
+    def repeat(self, times: int, hurry: threading.Event | None = None) -> None:
+        """Write the last image so many times more, or until `hurry` is set."""
         for _ in range(times):
+            if hurry is not None and hurry.is_set():
+                return
             self._writer.write(self._last)
-        self.count += times
+            self.count += 1
 
-    def finish(self) -> Path:
-        """Make it playable and give it its name. Returns: the path. Raises: OSError."""
+    def finish(self) -> Path | None:
+        """Make it playable and give it its name.
+
+        Returns: the path; None without a frame, and then there is no file. Raises: OSError.
+        """
         self._writer.release()
+        if self.count == 0:
+            self.partial.unlink(missing_ok=True)
+            return None
         # Not synced: the last minutes would take a card longer than a run may take to end.
         self.partial.replace(self._target)
         return self._target

@@ -18,6 +18,7 @@ from edge_runtime.system.optional_imports import cure, require
 QUIT_KEYS = (ord("q"), ord("Q"), 27)
 PUMP_SECONDS = 0.05  # a window that is not asked for its keys freezes
 MOST_WH = (1280, 960)  # at first; it can be pulled larger
+SCREEN_WH = (1920, 1200)  # of the picture: more than screens show
 PROBE_SECONDS = 30.0
 PROBE = "import cv2; cv2.namedWindow('edge-runtime'); cv2.destroyAllWindows()"
 INSTEAD = "; --web shows the same in a browser, on another computer too"
@@ -63,6 +64,7 @@ class WindowSink(Sink):
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
 
     def write(self, result: Result) -> None:
+        result = result.fitted(SCREEN_WH)
         image = draw_detections(whole_image(result.frame), result.detections)
         cv2 = self._cv2
         # All calls are made here, in the sink's thread: windows belong to the first one that asks.

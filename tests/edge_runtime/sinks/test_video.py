@@ -169,6 +169,56 @@ def test_segments(tmp_path):
     assert names(tmp_path)[-1] == "a-0004.mp4"  # numbers are not used again
 
 
+def test_larger_pictures_are_scaled_down(tmp_path):
+    results = [make_result(n, ("green",), image=gray(90)) for n in range(3)]
+    run(tmp_path / "a.mp4", results, make_context(fps=1.0), most_wh=(80, 80))
+    frames, _ = read(tmp_path / "a.mp4")
+    assert [frame.shape for frame in frames] == [(60, 80, 3)] * 3
+    inks = np.abs(frames[1].astype(int) - 90).max(axis=2)
+    assert inks[30, 10] > 40 > inks[50, 60]  # the box is where it was
+
+
+def test_a_long_write_leaves_off_for_a_run_that_ends(tmp_path, monkeypatch):
+    sink = VideoSink(tmp_path / "a.mp4", fps=10)
+    sink.open(make_context())
+    sink.write(make_result(0, (), at=0.0))
+    written = []
+    original = video.VideoFile.repeat
+
+    def repeat(self, times, hurry=None):
+        if hurry is not None:
+            sink.hurry()  # comes while it repeats a frame for a gap of eight seconds
+        original(self, times, hurry)
+        written.append(times)
+
+    monkeypatch.setattr(video.VideoFile, "repeat", repeat)
+    sink.write(make_result(1, (), at=8.0))
+    sink.close()
+    assert len(read(tmp_path / "a.mp4")[0]) == 1 and names(tmp_path) == ["a.mp4"]
+
+
+@pytest.mark.slow
+def test_a_run_with_large_pictures_ends_in_good_order(tmp_path):
+    film = tmp_path / "in.avi"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter_fourcc(*"MJPG"), 30, (3840, 2160))
+    for number in range(10):
+        writer.write(np.full((2160, 3840, 3), 20 * number, np.uint8))
+    writer.release()
+    more = ["--loop", "--realtime", "--verbose", "--jsonl", str(tmp_path / "seen.jsonl")]
+    with subprocess.Popen(
+        command(film, tmp_path / "out.mp4", *more), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + HANG
+        while not (tmp_path / "out.partial.mp4").exists():
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        time.sleep(1)  # behind the film, as it will be
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=HANG)
+    assert process.returncode == 0, said
+    assert not (tmp_path / "out.partial.mp4").exists() and read(tmp_path / "out.mp4")[0]
+
+
 def test_no_file_without_a_frame(tmp_path):
     run(tmp_path / "a.mp4", [])
     assert names(tmp_path) == []
