@@ -144,6 +144,7 @@ def make_source(
         size_wh=args.size,
         max_fps=args.max_fps,
         loop=args.loop,
+        watch=args.watch,
         realtime=args.realtime,
         rotate=args.rotate,
         mirror=args.mirror,

@@ -40,7 +40,7 @@ class Kind:
         made_by: "module:class" of edge_runtime.sources; imported when a source is made.
         live: whether frames come at their own pace; then it runs in a process of its own, which
             can be killed when it hangs.
-        sizable: whether --size applies.
+        sizable, watchable: whether --size and --watch apply.
         valid: a pattern that a recognized text must match in full.
         expected: for the message where it does not.
     """
@@ -50,6 +50,7 @@ class Kind:
     made_by: str
     live: bool = False
     sizable: bool = False
+    watchable: bool = False
     valid: str = r"(?s).*"
     expected: str = ""
 
@@ -96,7 +97,8 @@ KINDS = (
     Kind(
         "a picture, a folder of pictures, or a pattern like 'folder/*.jpg' in quotes",
         _is_images,
-        "images:Images",
+        "images:make_images",
+        watchable=True,
     ),
 )
 
@@ -146,6 +148,15 @@ def _check_options(text: str, kind: Kind | None, options: SourceOptions) -> None
     if kind is not None and kind.live and (options.loop or options.realtime):
         flag = "--loop" if options.loop else "--realtime"
         raise ValueError(f"{flag} is for files, got {without_password(text)}; leave it out")
+    if options.watch and options.loop:
+        raise ValueError(
+            "--watch waits for new pictures, --loop shows old ones again; leave one out"
+        )
+    if options.watch and kind is not None and not kind.watchable:
+        raise ValueError(
+            f"--watch is for a folder to which pictures are written, got {without_password(text)}; "
+            "leave it out"
+        )
     if options.size_wh is not None and not (kind is not None and kind.sizable):
         raise ValueError(
             f"--size is for picamera2 and usb:N, got {without_password(text)}; files and streams "
@@ -185,7 +196,15 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--mirror", action="store_true", help="exchange left and right, after --rotate"
     )
-    parser.add_argument("--loop", action="store_true", help="begin files again at their end")
+    parser.add_argument(
+        "--loop", action="store_true", help="begin files again at their end; look at a folder anew"
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="wait for pictures that a camera uploads to the folder; those that are there already "
+        "are left out",
+    )
     parser.add_argument(
         "--realtime",
         action="store_true",

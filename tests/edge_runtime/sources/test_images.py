@@ -118,6 +118,34 @@ def test_a_broken_picture_is_logged_once_in_a_loop(folder, caplog):
     assert sum(record.levelno == logging.WARNING for record in caplog.records) == 1
 
 
+def test_a_loop_looks_again_each_round(folder, caplog, monkeypatch):
+    with open_source(str(folder), SourceOptions((32, 48), loop=True)) as source:
+        frames = iter(source)
+
+        def take(count):
+            return [Path(next(frames).name).name for _ in range(count)]
+
+        assert take(4) == ["1.png", "2.png", "10.png", "1.png"]
+        save(folder / "3.png")
+        (folder / "10.png").unlink()
+        assert take(4) == ["2.png", "1.png", "2.png", "3.png"]
+        waits = []
+
+        def wait(seconds):
+            waits.append(seconds)
+            if len(waits) == 3:
+                save(folder / "new.png")
+
+        monkeypatch.setattr(source._closing, "wait", wait)
+        for name in ("1.png", "2.png", "3.png"):
+            (folder / name).unlink()
+        assert take(2) == ["new.png", "new.png"]
+        source.close()
+        assert list(frames) == []
+    assert source.dropped == 0 and len(waits) == 3
+    assert [record.getMessage()[:13] for record in caplog.records] == ["no picture in"]
+
+
 @pytest.mark.parametrize("loop", [False, True])
 def test_nothing_but_broken_pictures(tmp_path, loop):
     (tmp_path / "1.png").write_bytes(b"no picture")
