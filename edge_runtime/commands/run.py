@@ -23,6 +23,7 @@ from edge_runtime.sinks import systemd
 from edge_runtime.sinks.base import Context, Sink
 from edge_runtime.sinks.flags import STDOUT
 from edge_runtime.sinks.json_lines import JsonLinesSink
+from edge_runtime.sinks.late import LateSink, check_some_open
 from edge_runtime.sinks.registry import SINKS
 from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
 from edge_runtime.sources.factory import add_arguments as add_source_arguments
@@ -107,6 +108,7 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
         for sink in sinks:
             sink.open(context)
             opened.callback(sink.close)
+        check_some_open([sink for sink in sinks if isinstance(sink, LateSink)])
         stack.enter_context(source)
         opened.pop_all()  # the pipeline closes them from here on
     return pipeline
@@ -127,7 +129,7 @@ def make_sinks(args: argparse.Namespace) -> list[Sink]:
     for flags in SINKS:
         flags.check_settings(args)
         if flags.is_asked_for(args):
-            sinks.append(flags.create(args))
+            sinks.append(LateSink(flags.create(args)))
     sinks = sinks or [JsonLinesSink(STDOUT)]
     service = systemd.create()
     return sinks if service is None else [*sinks, service]

@@ -48,8 +48,16 @@ def holds_many(path: str | Path) -> bool:
         return False
 
 
-def refuse_many(path: str | Path) -> None:
-    """Raises: ValueError for a file of many pictures, where one is expected."""
+def expect_one(path: str | Path) -> None:
+    """Refuse what holds several pictures, where one is expected.
+
+    Raises: ValueError for a folder, and for a file that `holds_many`.
+    """
+    if Path(path).is_dir():
+        raise ValueError(
+            f"a picture expected, {path} is a folder; name its pictures ({path}/*.jpg), or let "
+            f"`edge-runtime run MODEL --source {path}` look at them"
+        )
     if holds_many(path):
         raise ValueError(
             f"one picture expected, {path} holds several; `edge-runtime run MODEL --source {path}` "

@@ -15,6 +15,7 @@ from pathlib import Path
 from edge_runtime.arguments import positive_number, whole_number
 from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink, SinkClosedError
+from edge_runtime.sinks.disk import with_cause
 from edge_runtime.sinks.flags import STDOUT, SinkFlags
 
 SYNC_SECONDS = 60.0  # what a power cut may cost; to sync each line wears a card out
@@ -75,9 +76,10 @@ class JsonLinesSink(Sink):
             _check_content(path)
             self._output = RotatingFile(path, self._max_bytes, self._keep)
         except OSError as error:
-            raise OSError(
+            raise with_cause(
                 f"--jsonl: cannot write {path} ({error.strerror}); name another file or "
-                "change the rights of its folder"
+                "change the rights of its folder",
+                error,
             ) from error
 
     def write(self, result: Result) -> None:

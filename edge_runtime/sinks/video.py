@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import os
 import re
 import threading
 import time
@@ -19,7 +18,7 @@ from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
 from edge_runtime.media.opencv_paths import opencv_path
 from edge_runtime.sinks.base import Context, Sink, whole_image
-from edge_runtime.sinks.disk import missing_bytes
+from edge_runtime.sinks.disk import check_writable, missing_bytes, with_cause
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.system.optional_imports import require
 
@@ -117,11 +116,14 @@ class VideoSink(Sink):
         opencv_path(self._path)
         require("cv2", "opencv")
         folder = self._path.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(
-                f"--save-video: no right to write into {folder}; name another folder"
-            )
+        try:
+            check_writable(folder)
+        except OSError as error:
+            raise with_cause(
+                f"--save-video: cannot write into {folder} ({error.strerror}); name another folder "
+                "or change its rights",
+                error,
+            ) from error
         warn_of_leftovers(self._path)
 
     def write(self, result: Result) -> bool:

@@ -114,13 +114,9 @@ class CameraClient:
         return safe and (parts.hostname, parts.port) == self._host
 
     def _refusal(self, status: int, reason: str) -> str:
-        host, port = self._host
-        place = host if port is None else f"{host}:{port}"
         if status == 401 and self._login is None:
-            cure = "it wants a login: http://USER:PASSWORD@HOST/…"
-        else:
-            cure = "check path, user and password"
-        return f"{place} answers {status} {reason}; {cure}"
+            return f"it answers 401 {reason}: it wants a login, http://USER:PASSWORD@HOST/…"
+        return f"it answers {status} {reason}; check path, user and password"
 
 
 def _trusting() -> ssl.SSLContext:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from edge_runtime.media.many_pictures import PictureRow, holds_many, refuse_many, split_jpegs
+from edge_runtime.media.many_pictures import PictureRow, expect_one, holds_many, split_jpegs
 
 LEVELS = (0, 60, 120, 180)
 
@@ -51,7 +51,7 @@ def test_every_picture_comes_under_any_name(tmp_path, kind, name):
     assert holds_many(path)
     assert levels(path) == list(LEVELS)
     with pytest.raises(ValueError, match=r"one picture expected, .*film.* holds several"):
-        refuse_many(path)
+        expect_one(path)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
@@ -108,7 +108,7 @@ def test_one_picture_is_one(tmp_path, kind):
     with Image.open(path) as image:
         assert image.size == (40, 30)
     assert not holds_many(path)
-    refuse_many(path)
+    expect_one(path)
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8\xff", b"\xff\xd8\xff\xe1\xff\xff"])

@@ -12,6 +12,7 @@ from edge_runtime.sources.factory import kind_of, open_source
 from edge_runtime.sources.http import camera, client, multipart
 from edge_runtime.sources.http.camera import HttpCamera
 from edge_runtime.sources.http.login import Login
+from edge_runtime.sources.isolated import supervisor
 from tests.edge_runtime.sources.http.cameras import started, stop
 from tests.edge_runtime.sources.numbered_video import RED, read_number
 
@@ -83,7 +84,7 @@ def test_a_login(cameras, path):
     assert len(take(f"{cameras.url_with_login}/{path}", 3)) == 3
     assert cameras.asked[f"/{path}"] == 4  # the first without a word, to be asked for it
     for url in (cameras.url, cameras.url_with_login.replace("user", "other")):
-        with pytest.raises(SourceError, match=r"127.0.0.1:\d+ answers 401") as caught:
+        with pytest.raises(SourceError, match="it answers 401") as caught:
             HttpCamera(f"{url}/{path}", options()).open()
         assert "cret" not in str(caught.value)
         assert "path, user and password" in str(caught.value) or "wants a login" in str(
@@ -157,7 +158,7 @@ def test_lasting_failures_are_the_supervisors(cameras, monkeypatch):
         frames = iter(source)
         next(frames)
         cameras.failing = True
-        with pytest.raises(SourceError, match=r"stopped delivering: 127.*answers 503"):
+        with pytest.raises(SourceError, match="stopped delivering: it answers 503"):
             list(frames)
     assert 2 < source.dropped < 20  # with longer and longer pauses
 
@@ -189,13 +190,15 @@ def test_frames_that_are_not_wanted_are_taken_from_the_camera(cameras):
     assert read_number(seen[-1].image) > 6
 
 
-def test_what_comes_through_a_process_of_its_own(cameras):
+def test_what_comes_through_a_process_of_its_own(cameras, monkeypatch):
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.01)
     assert kind_of(f"{cameras.url}/x").live
     for path in ("snap.jpg", "stops"):
         with open_source(f"{cameras.url}/{path}", options()) as source:
             for count, frame in enumerate(source):
                 assert frame.hw == (64, 128)
-                if count > 5:
+                if count > 2:
                     break
         assert bool(source.restarts) == (path == "stops")
 
