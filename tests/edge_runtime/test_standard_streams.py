@@ -60,8 +60,13 @@ def test_the_help_is_shown_in_every_locale(command, locale):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("locale", ["en_US.iso88591", "POSIX, as it is"])
-@pytest.mark.parametrize("name", ["run", "detect", "csv", "coco", "doctor", "service"])
+@pytest.mark.parametrize(
+    ("name", "locale"),
+    [
+        *((name, "en_US.iso88591") for name in ("run", "detect", "csv", "coco", "doctor")),
+        *((name, "POSIX, as it is") for name in ("run", "csv", "service")),
+    ],
+)
 def test_no_command_dies_of_a_locale(command, locale, name):
     done = call(command(name), locale)
     assert b"Traceback" not in done.stderr and b"UnicodeEncodeError" not in done.stderr
@@ -80,27 +85,32 @@ def test_a_file_name_that_is_no_text_is_shown_as_it_is(tiny_models):
     assert b"no \xff " in done.stderr or b"no \\xff" in done.stderr
 
 
+SAID = {
+    ">/dev/full": b"cannot write to stdout (No space left on device)",
+    ">&-": b"stdout is closed",
+    "| true": b"nobody reads stdout any more",
+}
+
+
 @pytest.mark.parametrize(
-    ("redirection", "said"),
+    ("name", "redirection"),
     [
-        (">/dev/full", b"cannot write to stdout (No space left on device)"),
-        (">&-", b"stdout is closed"),
-        ("| true", b"nobody reads stdout any more"),
+        *(("help", redirection) for redirection in SAID),
+        pytest.param("detect", ">/dev/full", marks=pytest.mark.slow),
+        pytest.param("csv", "| true", marks=pytest.mark.slow),
+        pytest.param("doctor", ">&-", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize(
-    "name",
-    ["help", *(pytest.param(n, marks=pytest.mark.slow) for n in ("detect", "csv", "doctor"))],
-)
-def test_what_stdout_does_not_take_is_an_error(command, name, redirection, said):
+def test_what_stdout_does_not_take_is_an_error(command, name, redirection):
     # A pipe may be read from until the reader is gone: the writer waits for that.
     begin = "sleep 0.3; " if "|" in redirection else ""
     script = f'( {begin}"$@"; echo "status $?" >&2 ) {redirection}'
     done = call(["bash", "-c", script, "bash", *command(name)])
-    assert said in done.stderr and b"status 1" in done.stderr
+    assert SAID[redirection] in done.stderr and b"status 1" in done.stderr
     assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_whose_lines_are_lost_says_so(command):
     with Path("/dev/full").open("w") as full:
         done = call(command("run"), stdout=full)

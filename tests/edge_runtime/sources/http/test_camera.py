@@ -190,6 +190,7 @@ def test_frames_that_are_not_wanted_are_taken_from_the_camera(cameras):
     assert read_number(seen[-1].image) > 6
 
 
+@pytest.mark.slow
 def test_what_comes_through_a_process_of_its_own(cameras, monkeypatch):
     monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.01)
@@ -203,6 +204,7 @@ def test_what_comes_through_a_process_of_its_own(cameras, monkeypatch):
         assert bool(source.restarts) == (path == "stops")
 
 
+@pytest.mark.slow
 def test_a_slow_rate_is_no_stall(cameras):
     with open_source(f"{cameras.url}/snap.jpg", options(max_fps=1, stall_after=0.4)) as source:
         frames = iter(source)
