@@ -19,6 +19,7 @@ from PIL import Image
 
 from edge_runtime.media.orientation import find_orientation, turn_upright
 
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # of one picture; Pillow warns from there on
 JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _SCAN = 0xDA  # the marker after which a JPEG's pixels come
@@ -115,8 +116,10 @@ class PictureRow:
         """The picture that was grabbed, upright, (H, W, 3) RGB uint8; None where it is damaged."""
         image = self._image
         try:
-            if image is None or image.mode == "F" or image.mode.startswith("I"):
-                return None  # of more than 8 bits a channel Pillow makes white
+            if image is None or image.width * image.height > MOST_PIXELS:
+                return None
+            if image.mode == "F" or image.mode.startswith("I"):  # Pillow would make white of it
+                return None
             return np.asarray(turn_upright(image.convert("RGB"), self._orientation()))
         except MemoryError:
             raise

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 SNAPSHOT_FPS = 1.0  # requests a second unless --max-fps says more: many cameras take longer
 FIRST_PAUSE = 0.25  # seconds after a request that failed, doubled each time
 PATIENCE = 0.8  # of the seconds after which the camera counts as stalled: a reason beats a kill
+MOST_PIXELS = 50_000_000  # of a picture: 8K has 33 million
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF")
 FAILURES = (OSError, HTTPException, ValueError, SourceError)
 
@@ -177,6 +178,8 @@ def decode(data: bytes) -> np.ndarray | None:
     """(H, W, 3) RGB uint8, upright, of a picture's bytes; None for what is none, or damaged."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return None
             turned = image.format in ("JPEG", "MPO")
             orientation = find_orientation(image, Path()) if turned else 1
             return np.asarray(turn_upright(image.convert("RGB"), orientation))

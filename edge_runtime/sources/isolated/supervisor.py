@@ -11,6 +11,7 @@ from typing import Any
 from edge_runtime.frame import Frame
 from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
 from edge_runtime.sources.isolated.client import WorkerClient
+from edge_runtime.system.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class SupervisedSource(Source):
         self._dropped_before = 0  # up to the start of this worker
         self._superseded = 0
         self._outage: tuple[str, float] | None = None  # why, and since when
+        self._said = False  # that there is an outage
+        self._log_limit = LogLimit()
         self._frames_from = self._frames_to = 0.0  # this worker's first and newest; 0 for none
 
     def open(self) -> None:
@@ -188,16 +191,20 @@ class SupervisedSource(Source):
         if self._outage is not None:
             self.restarts += 1
             lasted = time.monotonic() - self._outage[1]
-            log.warning("%s: frames come again after %.1f s", self._name, lasted)
-            self._outage = None
+            if self._said:
+                log.warning("%s: frames come again after %.1f s", self._name, lasted)
+            self._outage, self._said = None, False
 
     def _say_outage(self, error: Exception, pause: float) -> None:
         if not isinstance(error, StalledError):
             self.state = "waiting"
         reason = self._reason(error)
         since = time.monotonic() if self._outage is None else self._outage[1]
-        # A camera that is unplugged for hours is said once, not at each attempt.
-        if self._outage is None or self._outage[0] != reason:
+        # Of a camera that is unplugged for hours once, not at each attempt; of one that breaks off
+        # every few seconds once a minute.
+        news = self._outage is None or self._outage[0] != reason
+        if news and self._log_limit.is_due(reason):
+            self._said = True
             log.warning("%s: %s; it is started again in %g s", self._name, reason, pause)
         with self._changed:
             self._outage = (reason, since)

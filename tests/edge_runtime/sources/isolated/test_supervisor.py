@@ -224,7 +224,9 @@ class StandIn:
         ([2, 0, 2, 0], 6, [0.5, 1, 0.5, 1]),  # a slow camera, a frame every six seconds
     ],
 )
-def test_pauses_double_until_frames_come_for_some_seconds(monkeypatch, frames, interval, pauses):
+def test_pauses_double_until_frames_come_for_some_seconds(
+    monkeypatch, caplog, frames, interval, pauses
+):
     source = supervisor.SupervisedSource("picamera2", options())
     source._opened = True
     source._closing = Clock(len(frames))
@@ -234,6 +236,7 @@ def test_pauses_double_until_frames_come_for_some_seconds(monkeypatch, frames, i
     monkeypatch.setattr(supervisor.time, "monotonic", lambda: now[0])
     source._supervise()
     assert source._closing.pauses == pauses
+    assert 1 <= len(caplog.records) <= 2  # that it broke off, and came back: not each time
 
 
 def test_closing_ends_a_camera_that_hangs(double):
