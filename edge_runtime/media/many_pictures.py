@@ -1,4 +1,4 @@
-"""Files of many pictures: animations (GIF, WebP, PNG), pages (TIFF), JPEGs one after another.
+"""Files of many pictures: animations (GIF, WebP, PNG), pages (TIFF), pictures one after another.
 
 A photograph that keeps further views of itself in its file, as stereo cameras (MPO) and phones do
 (a gain map, a depth map, a film), is one picture, and so are a picture's layers and its thumbnail.
@@ -7,27 +7,17 @@ A photograph that keeps further views of itself in its file, as stereo cameras (
 from __future__ import annotations
 
 import io
-import re
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from edge_runtime.media.orientation import find_orientation, turn_upright
+from edge_runtime.media.picture_rows import row_start, split_row
 
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # of one picture; Pillow warns from there on
-JPEG_START = b"\xff\xd8\xff"
-_JPEG_END = b"\xff\xd9"
-_SCAN = 0xDA  # the marker after which a JPEG's pixels come
-# What a photograph says of further views in its file: CIPA DC-007; Google's containers in XMP.
-_VIEWS = (b"MPF\0", b"hdrgm:", b"GContainer", b"Container:Directory", b"GCamera:MicroVideo")
-_SEAM = re.compile(rb"\xff\xd9[\0\s]{0,4096}\xff\xd8\xff")
-_CHUNK_BYTES = 1 << 18
-_MOST_BYTES = 1 << 26  # of one JPEG in a row of them
 _ORIENTATION_TAG, _SUBFILE_TAG = 0x0112, 0x00FE
 _SMALLER_OR_MASK = 1 | 4  # bits of _SUBFILE_TAG: a page that is another view of a page
 
@@ -37,9 +27,8 @@ def holds_many(path: str | Path) -> bool:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            if file.read(len(JPEG_START)) == JPEG_START:
-                file.seek(0)
-                return _is_row(file)
+            if row_start(file) is not None:
+                return True
         with Image.open(path) as image:
             try:
                 return len(_pages(image)) > 1
@@ -84,13 +73,13 @@ class PictureRow:
         self.seconds = self.position = 0.0
         self._started = False
         self._file = self._path.open("rb")
-        if self._file.read(len(JPEG_START)) == JPEG_START:
-            self._file.seek(0)
-            self._jpegs: Iterator[bytes] | None = split_jpegs(self._file)
-            return
-        self._jpegs = None
+        self._row: Iterator[bytes] | None = None
         try:
-            self._open()
+            start = row_start(self._file)
+            if start is not None:
+                self._row = split_row(self._file, start)
+            else:
+                self._open()
         except BaseException:
             self.close()
             raise
@@ -98,8 +87,8 @@ class PictureRow:
     def grab(self) -> bool:
         """Go on to the next picture. Returns: False at the end, which damage brings as well."""
         try:
-            if self._jpegs is not None:
-                return self._grab_jpeg()
+            if self._row is not None:
+                return self._grab_next()
             assert self._image is not None  # `_open` has set it
             page = next(self._pages, None)
             if page is None:
@@ -133,7 +122,6 @@ class PictureRow:
         self._file.close()
 
     def _open(self) -> None:
-        self._file.seek(0)
         try:
             self._image = image = Image.open(self._file)
             if image.format == "TIFF":  # else Pillow turns it or not, by its version
@@ -150,9 +138,9 @@ class PictureRow:
         except Exception as error:
             raise ValueError(f"{self._path} cannot be read ({error or type(error)})") from error
 
-    def _grab_jpeg(self) -> bool:
-        assert self._jpegs is not None
-        data = next(self._jpegs, None)
+    def _grab_next(self) -> bool:
+        assert self._row is not None
+        data = next(self._row, None)
         self._image = None
         if data is None:
             return False
@@ -171,31 +159,7 @@ class PictureRow:
         if self._image.format == "TIFF":  # each page has its own
             value = getattr(self._image, "tag_v2", {}).get(_ORIENTATION_TAG, 1)
             return value if isinstance(value, int) and 1 <= value <= 8 else 1
-        return 1 if self._jpegs is not None else find_orientation(self._image, self._path)
-
-
-def split_jpegs(file: BinaryIO) -> Iterator[bytes]:
-    """The JPEGs of a file that stand one after another; the last one may lack its end.
-
-    What stands between them is skipped. Raises: ValueError where one has no end for too long.
-    """
-    data, more = b"", True
-    while True:
-        start = data.find(JPEG_START)
-        end = None if start < 0 else jpeg_end(data, start)
-        if end is not None:
-            yield data[start:end]
-            data = data[end:]
-        elif more:
-            chunk = file.read(max(_CHUNK_BYTES, len(data)))  # doubled: each byte is seen few times
-            more = bool(chunk)
-            data = (data[start:] if start >= 0 else data[-len(JPEG_START) + 1 :]) + chunk
-            if len(data) > _MOST_BYTES:
-                raise ValueError(f"a JPEG of more than {_MOST_BYTES >> 20} MB")
-        else:
-            if start >= 0:
-                yield data[start:]
-            return
+        return 1 if self._row is not None else find_orientation(self._image, self._path)
 
 
 def _pages(image: Image.Image) -> list[int]:
@@ -213,45 +177,3 @@ def _pages(image: Image.Image) -> list[int]:
         pages = whole or [0]
     image.seek(pages[0])
     return pages
-
-
-def _is_row(file: BinaryIO) -> bool:
-    """True for JPEGs one after another; the file stands before the first."""
-    data, scan = b"", None
-    while True:
-        chunk = file.read(_CHUNK_BYTES)
-        data += chunk
-        scan = scan or _scan_start(data, 0)
-        if scan is not None:
-            if any(mark in data[:scan] for mark in _VIEWS):
-                return False
-            # Of pixels a seam's length is kept, for one that lies across two chunks.
-            if _SEAM.search(data, scan):
-                return True
-            data = data[:scan] + data[max(scan, len(data) - 4102) :]
-        if not chunk or len(data) > _MOST_BYTES:
-            return False
-
-
-def jpeg_end(data: bytes | bytearray, start: int) -> int | None:
-    """Where the JPEG that begins at `start` ends; None where `data` ends before."""
-    scan = _scan_start(data, start)
-    end = -1 if scan is None else data.find(_JPEG_END, scan)
-    return None if end < 0 else end + len(_JPEG_END)
-
-
-def _scan_start(data: bytes | bytearray, start: int) -> int | None:
-    """Where the pixels of a JPEG begin, behind headers that may hold JPEGs of their own; None where
-    `data` ends before."""
-    position = start + 2
-    while position + 4 <= len(data):
-        mark, kind, length = struct.unpack_from(">BBH", data, position)
-        if mark != 0xFF:  # no JPEG: let the search for its end begin here
-            return position
-        if kind == 0xFF:  # fills
-            position += 1
-        elif kind == _SCAN:
-            return position
-        else:
-            position += 2 + length
-    return None

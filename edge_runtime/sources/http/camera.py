@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from edge_runtime.frame import Frame
-from edge_runtime.media.many_pictures import JPEG_START
 from edge_runtime.media.orientation import find_orientation, turn_upright
+from edge_runtime.media.picture_rows import JPEG_START
 from edge_runtime.sources.base import Source, SourceError, SourceOptions, without_password
 from edge_runtime.sources.diagnosis import why_no_stream
 from edge_runtime.sources.http.client import CameraClient

@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from edge_runtime.media.many_pictures import PictureRow, expect_one, holds_many, split_jpegs
+from edge_runtime.media.many_pictures import PictureRow, expect_one, holds_many
+from edge_runtime.media.picture_rows import split_row
 
 LEVELS = (0, 60, 120, 180)
 
 
 def pictures(mode="RGB", wh=(40, 30)):
     return [Image.new("RGB", wh, (level, 200, 0)).convert(mode) for level in LEVELS]
+
+
+def encoded(image, kind) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, lossless=True)
+    return file.getvalue()
 
 
 def jpeg(image, **options) -> bytes:
@@ -29,6 +36,8 @@ def save(path, kind):
         path.write_bytes(b"".join(map(jpeg, pictures())))
     elif kind == "progressive jpegs":
         path.write_bytes(b"\0\0".join(jpeg(image, progressive=True) for image in pictures()))
+    elif kind.endswith(" in a row"):
+        path.write_bytes(b"".join(encoded(image, kind.split()[0]) for image in pictures()))
     elif kind == "TIFF":
         first.save(path, kind, **more)
     else:
@@ -45,7 +54,13 @@ def levels(path) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["film.mjpeg", "film.jpg", "film"])
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "jpegs", "progressive jpegs"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("GIF", "WEBP", "PNG", "TIFF", "jpegs", "progressive jpegs"),
+        *("PNG in a row", "BMP in a row", "WEBP in a row", "PPM in a row"),
+    ],
+)
 def test_every_picture_comes_under_any_name(tmp_path, kind, name):
     path = save(tmp_path / name, kind)
     assert holds_many(path)
@@ -99,7 +114,7 @@ def one_picture(kind) -> bytes:
     "kind",
     [
         *("stereo", "thumbnail in EXIF", "gain map", "film behind it", "pyramid"),
-        *("JPEG", "GIF", "PNG", "WEBP", "TIFF"),
+        *("JPEG", "GIF", "PNG", "WEBP", "TIFF", "BMP", "PPM"),
     ],
 )
 def test_one_picture_is_one(tmp_path, kind):
@@ -160,17 +175,17 @@ def test_turned_pages(tmp_path):
 def test_jpegs_larger_than_a_chunk_of_the_file(tmp_path, monkeypatch):
     data = b"".join(map(jpeg, pictures()))
     for chunk in (1, 7, 100, 1000):
-        monkeypatch.setattr("edge_runtime.media.many_pictures._CHUNK_BYTES", chunk)
-        assert len(list(split_jpegs(io.BytesIO(data + b"\0" * 10)))) == len(LEVELS)
+        monkeypatch.setattr("edge_runtime.media.picture_rows._CHUNK_BYTES", chunk)
+        assert len(list(split_row(io.BytesIO(data + b"\0" * 10)))) == len(LEVELS)
         (tmp_path / "x").write_bytes(data)
         assert holds_many(tmp_path / "x")
 
 
 def test_an_endless_jpeg_is_bounded(monkeypatch):
-    monkeypatch.setattr("edge_runtime.media.many_pictures._MOST_BYTES", 10_000)
-    monkeypatch.setattr("edge_runtime.media.many_pictures._CHUNK_BYTES", 1000)
-    with pytest.raises(ValueError, match="a JPEG of more than"):
-        list(split_jpegs(io.BytesIO(jpeg(pictures()[0])[:200] + bytes(20_000))))
+    monkeypatch.setattr("edge_runtime.media.picture_rows._MOST_BYTES", 10_000)
+    monkeypatch.setattr("edge_runtime.media.picture_rows._CHUNK_BYTES", 1000)
+    with pytest.raises(ValueError, match="a picture of more than"):
+        list(split_row(io.BytesIO(jpeg(pictures()[0])[:200] + bytes(20_000))))
 
 
 def test_frames_are_those_that_pillow_shows(tmp_path):
