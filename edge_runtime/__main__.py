@@ -27,9 +27,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Returns: 0, 1 if a part of the work failed, 2 if nothing could start."""
-    args = build_parser().parse_args(argv)
     # Which errors a user can cure, and until when, is for each command to say.
-    return run_command(PROGRAM, lambda: args.run(args), curable=())
+    return run_command(PROGRAM, lambda: _run(argv), curable=())
+
+
+def _run(argv: list[str] | None) -> int:
+    args = build_parser().parse_args(argv)
+    status: int = args.run(args)
+    return status
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn, TypeAlias
 
 from edge_runtime.sources.address import public_text
+from edge_runtime.standard_streams import OutputError, forget_output, prepare_streams
 
 # What `ArgumentParser.add_subparsers` returns; argparse has no public name for it.
 SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -94,13 +94,18 @@ def run_command(
         curable: errors that are the user's to cure; others are mistakes in the program, and pass.
         stopped: printed after Ctrl-C, on a line of its own; a function is asked then.
 
-    Returns: what `work` returned; 2 after a curable error; 130 after Ctrl-C; 1 where the reader of
-        stdout has gone.
+    Returns: what `work` returned; 2 after a curable error; 130 after Ctrl-C; 1 where stdout takes
+        no more: its reader has gone, its disk is full, it is closed.
     """
+    prepare_streams()
     try:
-        return work()
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        try:
+            return work()
+        finally:  # now, not at the exit, where it would be too late for a status
+            sys.stdout.flush()
+    except OutputError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        forget_output()
         return 1
     except KeyboardInterrupt:
         text = stopped if isinstance(stopped, str) else stopped()

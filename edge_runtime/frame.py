@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from edge_runtime.detector.detections import Detections
+
+REDUCING_GAP = 2.0  # Pillow halves first what is at least so many times too large: half the time
+NO_IMAGE = np.zeros((1, 1, 3), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +53,11 @@ class Frame:
         assert wanted is not None  # __post_init__ refuses a frame with neither
         return wanted
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its images."""
+        return sum(image.nbytes for image in (self.image, self.small) if image is not None)
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -62,6 +73,39 @@ class Result:
     detections: Detections
     milliseconds: dict[str, float] = field(default_factory=dict)
     latency: float = 0.0
+    _scaled: dict[tuple[int, int], Result] = field(default_factory=dict, init=False, repr=False)
+    _scaling: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @cached_property
+    def without_image(self) -> Result:
+        """The same, for what looks at no image: it may wait without holding memory."""
+        frame = replace(self.frame, image=None, small=NO_IMAGE)
+        return Result(frame, self.detections, self.milliseconds, self.latency)
+
+    def fitted(self, most_wh: tuple[int, int]) -> Result:
+        """The same with its image scaled down by one factor until it fits into (width, height);
+        boxes too. Computed once, whoever asks, in any thread. Itself where it fits already."""
+        height, width = self.frame.hw
+        factor = min(most_wh[0] / width, most_wh[1] / height)
+        image = self.frame.image
+        if factor >= 1 or image is None:
+            return self
+        with self._scaling:
+            if most_wh not in self._scaled:
+                self._scaled[most_wh] = self._scale(image, factor)
+            return self._scaled[most_wh]
+
+    def _scale(self, image: np.ndarray, factor: float) -> Result:
+        height, width = self.frame.hw
+        # Even sides, for what makes a video of it.
+        new_wh = (max(2, round(width * factor) & ~1), max(2, round(height * factor) & ~1))
+        small = Image.fromarray(image).resize(
+            new_wh, Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP
+        )
+        frame = replace(self.frame, hw=new_wh[::-1], image=np.asarray(small), small=None)
+        scale = np.array([new_wh[0] / width, new_wh[1] / height] * 2, np.float32)
+        detections = replace(self.detections, boxes=self.detections.boxes * scale)
+        return Result(frame, detections, self.milliseconds, self.latency)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: time (Unix seconds), frame, image (a file's name), width, height, ms,

@@ -16,6 +16,7 @@ from edge_runtime.detector.latency import timed_detect
 from edge_runtime.exports.base import Job, Picture
 from edge_runtime.exports.registry import FORMATS
 from edge_runtime.media.images import read_image
+from edge_runtime.media.many_pictures import expect_one
 
 DESCRIPTION = """\
 Find objects in pictures. Pictures are turned upright by their EXIF orientation
@@ -87,6 +88,7 @@ def _detect(args: argparse.Namespace) -> int:
     failed = 0
     for number, path in enumerate(args.images):
         try:
+            expect_one(path)
             pixels = read_image(path)
             detections, milliseconds = timed_detect(detector, pixels)
             writer.write(Picture(number, path, pixels, detections, milliseconds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from edge_runtime.sinks import systemd
 from edge_runtime.sinks.base import Context, Sink
 from edge_runtime.sinks.flags import STDOUT
 from edge_runtime.sinks.json_lines import JsonLinesSink
+from edge_runtime.sinks.late import LateSink, check_some_open
 from edge_runtime.sinks.registry import SINKS
 from edge_runtime.sources.address import public_source
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
@@ -36,7 +38,8 @@ log = logging.getLogger(__name__)
 DESCRIPTION = """\
 Find objects in what a camera sees, until Ctrl-C. Where no sink is named, results
 are printed as JSON lines.
-Exit status: 0; 1 if the source or the model failed on the way; 2 if nothing could start.
+Exit status: 0; 1 if the source or the model failed on the way, or a sink lost all of its
+results or some of a recording's; 2 if nothing could start.
 """
 
 
@@ -83,7 +86,11 @@ def run(args: argparse.Namespace) -> int:
         except (SourceError, NetworkError) as error:
             print(f"{PROGRAM}: {error}", file=sys.stderr)
             return 1
-    return 0
+    status = 1 if pipeline.has_lost() else 0
+    if pipeline.stuck:  # a library that hangs would end the process with a signal at the exit
+        logging.shutdown()
+        os._exit(status)
+    return status
 
 
 def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
@@ -105,6 +112,7 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
         for sink in sinks:
             sink.open(context)
             opened.callback(sink.close)
+        check_some_open([sink for sink in sinks if isinstance(sink, LateSink)])
         stack.enter_context(source)
         opened.pop_all()  # the pipeline closes them from here on
     return pipeline
@@ -127,7 +135,7 @@ def make_sinks(args: argparse.Namespace) -> list[Sink]:
     for flags in SINKS:
         flags.check_settings(args)
         if flags.is_asked_for(args):
-            sinks.append(flags.create(args))
+            sinks.append(LateSink(flags.create(args)))
     sinks = sinks or [JsonLinesSink(STDOUT)]
     service = systemd.create()
     return sinks if service is None else [*sinks, service]
@@ -144,8 +152,10 @@ def make_source(
         size_wh=args.size,
         max_fps=args.max_fps,
         loop=args.loop,
+        watch=args.watch,
         realtime=args.realtime,
         rotate=args.rotate,
+        mirror=args.mirror,
         stall_after=args.stall_after,
         # A service has nobody who would start it again once the camera is plugged in.
         wait=args.wait or systemd.is_listening(),

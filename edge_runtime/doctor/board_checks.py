@@ -194,7 +194,7 @@ def _ask(*command: str) -> str | None:
     """Output of a program; None where it is missing or fails."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=ASK_SECONDS, check=True
+            command, capture_output=True, errors="replace", timeout=ASK_SECONDS, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -28,7 +28,7 @@ def probe() -> dict[str, Any]:
     """Ask a child process, and end it when it takes too long. "error" says what went wrong."""
     command = [sys.executable, "-m", "edge_runtime.doctor.camera_probe"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
+        done = subprocess.run(command, capture_output=True, errors="replace", timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         return {"error": f"no answer within {PROBE_SECONDS:.0f} seconds"}
     lines = done.stdout.splitlines()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from pathlib import Path
 
 from edge_runtime.exports.base import Job, Picture, Writer, check_different, number_text
 from edge_runtime.media.atomic import atomic_path
+from edge_runtime.standard_streams import write_data
 
 FILE_NAME = "detections.csv"
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax", "score")
@@ -24,8 +24,7 @@ class CsvWriter(Writer):
         super().__init__(job)
         check_different(job.images, [Path(image).name for image in job.images], "one file name")
         self._text = io.StringIO()
-        to = sys.stdout if job.folder is None else self._text
-        self._table = csv.writer(to, lineterminator="\n")
+        self._table = csv.writer(self._text, lineterminator="\n")
         self._table.writerow(COLUMNS)
 
     def write(self, picture: Picture) -> None:
@@ -36,9 +35,16 @@ class CsvWriter(Writer):
             row = (name, picture.width, picture.height, label.name, *corners, score)
             self._table.writerow(row)
         if self.job.folder is None:
-            sys.stdout.flush()
+            self._print()
 
     def finish(self) -> None:
-        if self.job.folder is not None:
+        if self.job.folder is None:
+            self._print()
+        else:
             with atomic_path(self.job.folder / FILE_NAME) as temporary:
                 temporary.write_text(self._text.getvalue(), encoding="utf-8")
+
+    def _print(self) -> None:
+        write_data(self._text.getvalue())
+        self._text.seek(0)
+        self._text.truncate()

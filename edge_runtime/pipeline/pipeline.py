@@ -21,6 +21,7 @@ POLL_SECONDS = 0.2
 # Ctrl-C ends all within two seconds: until now the source closes, and sinks write what waits…
 CLOSING_SECONDS = 1.2
 LAST_SECONDS = 1.6  # …and until now they close their files; what waits is thrown away
+FINISHING_SECONDS = 12.0  # …but for one that would leave half a file: slow boards, slow cards
 
 
 class Pipeline:
@@ -28,6 +29,10 @@ class Pipeline:
 
     From a live source the newest frame wins: what the detector has no time for is dropped and
     counted. A file's frames all come through, at the pace of the slowest sink.
+
+    Attributes:
+        stuck: whether, after `run`, a sink is still inside a library that writes its file, and
+            would take the process down with it where Python ends.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Pipeline:
             max_fps: results a second at most; None for all.
             on_result: called in the detector's thread.
         """
+        self.stuck = False
         self._source = source
         self._detector = detector
         self._stats = stats
@@ -83,8 +89,19 @@ class Pipeline:
         while not self._stop.is_set() and not self._ended.wait(POLL_SECONDS):
             pass
         self._finish()
-        if self._error is not None and not isinstance(self._error, SinkClosedError):
+        for sink in self._sinks:
+            if loss := sink.loss():
+                log.error("%s", loss)
+        if isinstance(self._error, SinkClosedError):
+            if str(self._error):
+                log.error("%s", self._error)
+        elif self._error is not None:
             raise self._error
+
+    def has_lost(self) -> bool:
+        """After `run`: whether a sink lost everything, or part of a recording, or its reader."""
+        broken_off = isinstance(self._error, SinkClosedError) and bool(str(self._error))
+        return broken_off or any(sink.has_lost() for sink in self._sinks)
 
     def _finish(self) -> None:
         begin = time.monotonic()
@@ -108,7 +125,12 @@ class Pipeline:
         for sink in self._sinks:
             sink.close(discard=True)
         for sink in self._sinks:
-            if not sink.join(seconds_left(begin + LAST_SECONDS)):
+            closed = sink.join(seconds_left(begin + LAST_SECONDS))
+            if not closed and sink.finishes:
+                log.warning("%s: finishing takes longer", sink.name)
+                closed = sink.join(seconds_left(begin + FINISHING_SECONDS))
+                self.stuck |= not closed
+            if not closed:
                 log.error("%s: did not close in time", sink.name)
 
     def _fail(self, error: BaseException) -> None:

@@ -108,7 +108,7 @@ class Snapshot:
         frame_age_s: seconds since the newest frame that was looked at was captured; None before it.
         detections: class name → how many since the start.
         state: the source's, see `Source`.
-        healthy: whether a frame came in the last `stats.HEALTHY_SECONDS`.
+        healthy: whether a frame came in the last `stats.HEALTHY_SECONDS`, or none need come.
         restarts: how often the source was opened again.
         model: None where no pipeline runs yet.
         sinks: name → counters.

@@ -20,7 +20,7 @@ from edge_runtime.pipeline.snapshot import (
     Snapshot,
     Throttling,
 )
-from edge_runtime.sources.base import Source
+from edge_runtime.sources.base import WATCHING, Source
 from edge_runtime.system import board
 
 WINDOW = 300  # results whose times are kept: ten seconds at 30 a second
@@ -76,9 +76,11 @@ class Stats:
         with self._lock:
             counted = self._count(now)
         # Not under the lock: these take locks of their own.
+        state = self._source.state
         return replace(
             counted,
-            state=self._source.state,
+            state=state,
+            healthy=counted.healthy or state == WATCHING,
             restarts=self._source.restarts,
             dropped=Dropped(self._source.dropped, self._dropped()),
             board=self._read_board(now),

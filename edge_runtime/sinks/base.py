@@ -71,12 +71,14 @@ class Sink:
         needs_image: whether `write` looks at `result.frame.image`.
         newest_only: whether it wants the newest result and no queue, as a window does.
         idle_seconds: without a result, after which `idle` is called.
+        finishes: whether a file is lost where `close` is not waited for, however long it takes.
     """
 
     name = "sink"
     needs_image = False
     newest_only = False
     idle_seconds = 1.0
+    finishes = False
 
     def open(self, context: Context) -> None:
         """Open files, connections, windows: called once, in the main thread, before the source is
@@ -85,8 +87,8 @@ class Sink:
         Raises: OSError, ValueError, ImportError: what was expected, what came, what to do.
         """
 
-    def write(self, result: Result) -> None:
-        """Take one result."""
+    def write(self, result: Result) -> bool | None:
+        """Take one result. Returns: False where there was nothing to do with it."""
         raise NotImplementedError
 
     def idle(self) -> None:
@@ -96,12 +98,17 @@ class Sink:
         """Counters of its own, and what ails it. Called from any thread, once it is open."""
         return SinkState()
 
+    def hurry(self) -> None:
+        """Have a `write` that takes long leave off, for `close` to come: the run is to end. Called
+        from another thread, any number of times."""
+
     def close(self) -> None:
         """Finish files and connections, within a second. Called once, after the last `write`."""
 
 
 class SinkClosedError(Exception):
-    """Nobody reads any more: the pipe's other end or the window was closed."""
+    """Nobody reads any more: the window was closed, or the pipe's other end, which is said in the
+    message, as results may be missed there."""
 
 
 def whole_image(frame: Frame) -> np.ndarray:

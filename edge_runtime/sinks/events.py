@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import time
 from collections import deque
@@ -17,7 +16,7 @@ from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.draw import draw_detections
 from edge_runtime.media.images import write_image
 from edge_runtime.sinks.base import Context, Sink, whole_image
-from edge_runtime.sinks.disk import missing_bytes
+from edge_runtime.sinks.disk import check_writable, missing_bytes, with_cause
 from edge_runtime.sinks.flags import SinkFlags
 
 IMAGE, RECORD, RAW = ".jpg", ".json", ".raw.jpg"
@@ -93,29 +92,29 @@ class EventsSink(Sink):
     def open(self, context: Context) -> None:
         self._context = context
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(self._folder, os.W_OK | os.X_OK):
-                raise PermissionError
+            check_writable(self._folder)
             self._store = EventStore(self._folder, self._max_bytes)
         except OSError as error:
-            raise OSError(
-                f"--save-events: cannot write into {self._folder} "
-                f"({error.strerror or 'no right to'}); name another folder or change its rights"
+            raise with_cause(
+                f"--save-events: cannot write into {self._folder} ({error.strerror}); name another "
+                "folder or change its rights",
+                error,
             ) from error
 
-    def write(self, result: Result) -> None:
+    def write(self, result: Result) -> bool:
         classes = set(result.detections.names)
         if not classes:
-            return
+            return False
         moment = self._context.moment(result.frame)
         # A clock that goes back is that of a recording which began again.
         fresh = self._since is None or not 0 <= moment - self._since < self._interval
         if not fresh and classes <= self._saved:
-            return
+            return False
         self._save(result)
         if fresh:
             self._since, self._saved = moment, set()
         self._saved |= classes
+        return True
 
     def _save(self, result: Result) -> None:
         """Save image and record of one event.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import stat
@@ -14,6 +15,7 @@ from pathlib import Path
 from edge_runtime.arguments import positive_number, whole_number
 from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink, SinkClosedError
+from edge_runtime.sinks.disk import with_cause
 from edge_runtime.sinks.flags import STDOUT, SinkFlags
 
 SYNC_SECONDS = 60.0  # what a power cut may cost; to sync each line wears a card out
@@ -74,9 +76,10 @@ class JsonLinesSink(Sink):
             _check_content(path)
             self._output = RotatingFile(path, self._max_bytes, self._keep)
         except OSError as error:
-            raise OSError(
+            raise with_cause(
                 f"--jsonl: cannot write {path} ({error.strerror}); name another file or "
-                "change the rights of its folder"
+                "change the rights of its folder",
+                error,
             ) from error
 
     def write(self, result: Result) -> None:
@@ -84,7 +87,8 @@ class JsonLinesSink(Sink):
         try:
             self._output.write(line)
         except BrokenPipeError as error:
-            raise SinkClosedError from error
+            where = "stdout" if self._path == STDOUT else self._path
+            raise SinkClosedError(f"nobody reads {where} any more: the run ends") from error
         self._output.sync(SYNC_SECONDS)
 
     def idle(self) -> None:
@@ -131,11 +135,21 @@ class StandardOutput(LineWriter):
 
     Not through sys.stdout: its buffer would try again what a gone reader did not take, and its
     lock would hold up the exit while a reader takes nothing.
+
+    Raises: OSError where it is closed.
     """
 
     def __init__(self) -> None:
         sys.stdout.flush()
-        super().__init__(os.dup(sys.stdout.fileno()))
+        descriptor = os.dup(sys.stdout.fileno())
+        super().__init__(descriptor)
+        try:
+            os.write(descriptor, b"")
+        except OSError as error:
+            if error.errno != errno.EBADF:  # a full disk may have room again
+                return
+            self.close()
+            raise OSError("stdout is closed; redirect it, or name a sink, say --web") from error
 
     def sync(self, after: float) -> None:
         """Nothing: whoever reads it keeps it."""

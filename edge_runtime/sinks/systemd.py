@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink
+from edge_runtime.sources.base import WATCHING
 
 SEND_SECONDS = 1.0
 STATUS_SECONDS = 10.0
@@ -30,7 +31,8 @@ def create() -> Sink | None:
 
 
 class SystemdSink(Sink):
-    """READY with the first result, WATCHDOG while results come, STATUS for `systemctl status`.
+    """READY with the first result, WATCHDOG while results come, or while none need come since a
+    folder is watched; STATUS for `systemctl status`.
 
     Where they stop for long, it ends the run in good order, shortly before the watchdog would kill
     it; systemd starts it anew, and the start may last until the camera is back.
@@ -51,15 +53,12 @@ class SystemdSink(Sink):
         send("STATUS=starting")
 
     def write(self, result: Result) -> None:
-        now = self._clock()
-        words = [] if self._ready else ["READY=1"]
-        if self._watchdog is not None and now - self._fed_at >= self._watchdog / FEEDINGS:
-            words.append("WATCHDOG=1")
-            self._fed_at = now
-        self._ready = True
-        self._send([*words, *self._status(now)])
+        self._feed()
 
     def idle(self) -> None:
+        if self._context.snapshot().state == WATCHING:  # nothing has been uploaded, which is well
+            self._feed()
+            return
         # No WATCHDOG: without frames the process lives, but the service does not.
         now = self._clock()
         words = self._status(now)
@@ -72,6 +71,15 @@ class SystemdSink(Sink):
 
     def close(self) -> None:
         send("STOPPING=1", "STATUS=stopping")
+
+    def _feed(self) -> None:
+        now = self._clock()
+        words = [] if self._ready else ["READY=1"]
+        if self._watchdog is not None and now - self._fed_at >= self._watchdog / FEEDINGS:
+            words.append("WATCHDOG=1")
+            self._fed_at = now
+        self._ready = True
+        self._send([*words, *self._status(now)])
 
     def _send(self, words: list[str]) -> None:
         if words:

@@ -5,27 +5,32 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import os
 import re
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from edge_runtime.arguments import positive_number
+from edge_runtime.arguments import positive_number, size_wh
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
+from edge_runtime.media.opencv_paths import opencv_path
 from edge_runtime.sinks.base import Context, Sink, whole_image
-from edge_runtime.sinks.disk import missing_bytes
+from edge_runtime.sinks.disk import check_writable, missing_bytes, with_cause
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.system.optional_imports import require
-from edge_runtime.system.paths import c_path
 
 log = logging.getLogger(__name__)
 
 # Those that every build of OpenCV has. An .mp4 does not play without its end.
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+# MPEG-4 has 16 bits for the parts of a second in which it counts; above 600 frames a second FFmpeg
+# reads fewer frames from an .avi than it wrote.
+MOST_PARTS = 65535
+MOST_FPS = {".mp4": float(MOST_PARTS), ".mkv": float(MOST_PARTS), ".avi": 600.0}
+LEAST_FPS = 0.01
 LIVE_FPS = 15.0
 MOST_GAP_SECONDS = 10.0  # a longer pause of the camera is left out of the video
 ROOM_SECONDS = 1.0  # between looks at the disk
@@ -49,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: a file's own, {LIVE_FPS:g} from a camera)",
     )
     group.add_argument(
+        "--video-size",
+        type=size_wh,
+        metavar="WxH",
+        help="at most: larger pictures are scaled down (default: as they come)",
+    )
+    group.add_argument(
         "--video-segment",
         type=positive_number,
         metavar="MINUTES",
@@ -58,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def create(args: argparse.Namespace) -> Sink:
     """The sink that the flags ask for."""
-    return VideoSink(args.save_video, args.video_fps, args.video_segment)
+    return VideoSink(args.save_video, args.video_fps, args.video_segment, args.video_size)
 
 
 FLAGS = SinkFlags("--save-video", add_arguments, create, writes=("--save-video",))
@@ -73,16 +84,25 @@ class VideoSink(Sink):
 
     name = "video"
     needs_image = True
+    finishes = True
     _context: Context  # from `open` on
 
     def __init__(
-        self, path: str | Path, fps: float | None = None, segment_minutes: float | None = None
+        self,
+        path: str | Path,
+        fps: float | None = None,
+        segment_minutes: float | None = None,
+        most_wh: tuple[int, int] | None = None,
     ) -> None:
-        """fps: of the video; None for the recording's own, or 15 from a live source."""
+        """fps: of the video; None for the recording's own, or 15 from a live source. most_wh:
+        (width, height) that larger images are scaled down to."""
         self._path = Path(path)
         self._fps = fps
         self._segment_minutes = segment_minutes
+        self._most_wh = most_wh
+        self._hurry = threading.Event()
         self._file: VideoFile | None = None
+        self._rate = 0.0  # places for frames in a second
         self._start = 0.0  # moment of the file's first frame
         self._looked = 0.0
         self._was_full = False
@@ -93,40 +113,55 @@ class VideoSink(Sink):
             raise ValueError(
                 f"--save-video: a name that ends in {', '.join(CODECS)} expected, got {self._path}"
             )
-        c_path(self._path)  # before anything is opened
+        opencv_path(self._path)  # before anything is opened
         require("cv2", "opencv")
         folder = self._path.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(
-                f"--save-video: no right to write into {folder}; name another folder"
-            )
+        try:
+            check_writable(folder)
+        except OSError as error:
+            raise with_cause(
+                f"--save-video: cannot write into {folder} ({error.strerror}); name another folder "
+                "or change its rights",
+                error,
+            ) from error
         warn_of_leftovers(self._path)
 
-    def write(self, result: Result) -> None:
+    def write(self, result: Result) -> bool:
         moment = self._context.moment(result.frame)
         if self._file is not None and time.monotonic() - self._looked >= ROOM_SECONDS:
             self._check_room()
         file = self._file or self._begin(result, moment)
         # The nearest place; what lies half way always goes the same way, for an even rhythm.
-        due = math.floor((moment - self._start) * file.fps + 0.499)
-        if abs(due - file.count) > MOST_GAP_SECONDS * file.fps:
+        due = math.floor((moment - self._start) * self._rate + 0.499)
+        if abs(due - file.count) > MOST_GAP_SECONDS * self._rate:
             due = file.count
-            self._start = moment - due / file.fps
+            self._start = moment - due / self._rate
         if due < file.count:
-            return
-        file.repeat(due - file.count)
+            return False
+        file.repeat(due - file.count, self._hurry)
+        if self._hurry.is_set():
+            return False
+        if self._most_wh is not None:
+            result = result.fitted(self._most_wh)
         file.write(draw_detections(whole_image(result.frame), result.detections))
         if self._segment_minutes and file.count >= self._segment_minutes * 60 * file.fps:
             self._finish()
+        return True
+
+    def hurry(self) -> None:
+        self._hurry.set()
 
     def close(self) -> None:
         self._finish()
 
     def _begin(self, result: Result, moment: float) -> VideoFile:
         self._check_room()
-        fps = self._fps or self._context.fps() or LIVE_FPS
+        own = None if self._fps else self._context.fps()
+        fps = encodable_fps(own or self._fps or LIVE_FPS, self._path.suffix.lower())
+        self._rate = own or fps  # each frame of a recording has its place, whatever was rounded
         target = next_target(self._path, numbered=self._segment_minutes is not None)
+        if self._most_wh is not None:
+            result = result.fitted(self._most_wh)
         height, width = whole_image(result.frame).shape[:2]
         self._file = VideoFile(target, fps, (width, height))
         if target != self._path and self._segment_minutes is None:
@@ -159,7 +194,8 @@ class VideoSink(Sink):
     def _finish(self) -> None:
         if self._file is not None:
             file, self._file = self._file, None
-            log.info("%s is finished", file.finish())
+            if path := file.finish():
+                log.info("%s is finished", path)
 
 
 class VideoFile:
@@ -182,12 +218,12 @@ class VideoFile:
         self.partial = partial_of(target)
         self.partial.parent.mkdir(parents=True, exist_ok=True)
         codec = self._cv2.VideoWriter_fourcc(*CODECS[target.suffix.lower()])
-        self._writer = self._cv2.VideoWriter(str(self.partial), codec, fps, size_wh)
+        self._writer = self._cv2.VideoWriter(opencv_path(self.partial), codec, fps, size_wh)
         if not self._writer.isOpened():
             self.partial.unlink(missing_ok=True)
             raise OSError(
                 f"OpenCV cannot write {self.partial} ({size_wh[0]}x{size_wh[1]} at {fps:g} a "
-                "second); check the rights of its folder"
+                "second); check the rights of its folder, or try another suffix, .avi say"
             )
 
     def write(self, image: np.ndarray) -> None:
@@ -198,18 +234,39 @@ class VideoFile:
         self._last = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2BGR)
         self.repeat(1)
 
-    def repeat(self, times: int) -> None:
-        """Write the last image so many times more."""
+    def repeat(self, times: int, hurry: threading.Event | None = None) -> None:
+        """Write the last image so many times more, or until `hurry` is set."""
         for _ in range(times):
+            if hurry is not None and hurry.is_set():
+                return
             self._writer.write(self._last)
-        self.count += times
+            self.count += 1
 
-    def finish(self) -> Path:
-        """Make it playable and give it its name. Returns: the path. Raises: OSError."""
+    def finish(self) -> Path | None:
+        """Make it playable and give it its name.
+
+        Returns: the path; None without a frame, and then there is no file. Raises: OSError.
+        """
         self._writer.release()
+        if self.count == 0:
+            self.partial.unlink(missing_ok=True)
+            return None
         # Not synced: the last minutes would take a card longer than a run may take to end.
         self.partial.replace(self._target)
         return self._target
+
+
+def encodable_fps(fps: float, suffix: str) -> float:
+    """The rate closest to `fps` that a file can say.
+
+    OpenCV makes it a fraction over 1, 10, 100 or 1000, whichever comes within 0.001 first, whose
+    numerator becomes the encoder's parts of a second.
+
+    suffix: of CODECS.
+    """
+    fps = min(max(fps, LEAST_FPS), MOST_FPS[suffix])
+    decimals = next(digits for digits in (3, 2, 1, 0) if fps * 10**digits <= MOST_PARTS)
+    return round(fps, decimals)
 
 
 def partial_of(target: Path) -> Path:

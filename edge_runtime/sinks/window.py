@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
+from edge_runtime.media.opencv_paths import opencv_text
 from edge_runtime.sinks.base import Context, Sink, SinkClosedError, whole_image
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.system.optional_imports import cure, require
@@ -17,6 +18,7 @@ from edge_runtime.system.optional_imports import cure, require
 QUIT_KEYS = (ord("q"), ord("Q"), 27)
 PUMP_SECONDS = 0.05  # a window that is not asked for its keys freezes
 MOST_WH = (1280, 960)  # at first; it can be pulled larger
+SCREEN_WH = (1920, 1200)  # of the picture: more than screens show
 PROBE_SECONDS = 30.0
 PROBE = "import cv2; cv2.namedWindow('edge-runtime'); cv2.destroyAllWindows()"
 INSTEAD = "; --web shows the same in a browser, on another computer too"
@@ -57,11 +59,12 @@ class WindowSink(Sink):
             )
         self._cv2 = require("cv2", "opencv")
         _probe()
-        self._title = f"{Path(context.model).name}, {context.source}"
+        self._title = opencv_text(f"{Path(context.model).name}, {context.source}")
         # Qt looks for fonts beside OpenCV, which brings none, and says so once a window.
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
 
     def write(self, result: Result) -> None:
+        result = result.fitted(SCREEN_WH)
         image = draw_detections(whole_image(result.frame), result.detections)
         cv2 = self._cv2
         # All calls are made here, in the sink's thread: windows belong to the first one that asks.
@@ -104,7 +107,7 @@ def _probe() -> None:
     """
     command = [sys.executable, "-c", PROBE]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
+        done = subprocess.run(command, capture_output=True, errors="replace", timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise OSError(f"--window: the display does not answer{INSTEAD}") from error
     if done.returncode == 0:

@@ -8,6 +8,8 @@ from types import TracebackType
 
 from edge_runtime.frame import Frame
 
+WATCHING = "watching"  # the state of a source that may be well for hours without a frame
+
 
 class SourceError(RuntimeError):
     """A source that cannot be opened, or that ended with an error: what, why, what to do."""
@@ -24,8 +26,10 @@ class SourceOptions:
         size_wh: of a camera's image; None for the source's own default.
         max_fps: frames a second that are wanted at most; None for all.
         loop: begin again where a file ends.
+        watch: wait for new pictures in a folder.
         realtime: deliver a video file at its own pace, as a camera would.
-        rotate: 0 or 180 degrees, for a camera that hangs upside down.
+        rotate: 0, 90, 180 or 270 degrees clockwise, for a camera that hangs otherwise.
+        mirror: exchange left and right, after turning.
         stall_after: seconds without a frame after which a camera counts as stalled.
         wait: whether a camera that is not there at the start is waited for.
         keeps_aspect: whether the network wants pictures scaled by one factor, not stretched.
@@ -36,8 +40,10 @@ class SourceOptions:
     size_wh: tuple[int, int] | None = None
     max_fps: float | None = None
     loop: bool = False
+    watch: bool = False
     realtime: bool = False
     rotate: int = 0
+    mirror: bool = False
     stall_after: float = 5.0
     wait: bool = False
     keeps_aspect: bool = False
@@ -55,8 +61,8 @@ class Source:
         fps: frames a second of a recording, once it is open, so that frame N belongs to second
             N / fps of it; 1 for pictures. None for a live source, whose frames come when they come.
         restarts: how often a camera was opened again after it failed or stalled.
-        state: "closed", "starting", "running", "stalled", "waiting" (for a camera to come back) or
-            "ended".
+        state: "closed", "starting", "running", "stalled", "waiting" (for a camera to come back),
+            WATCHING or "ended".
     """
 
     live = False

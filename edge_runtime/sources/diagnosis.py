@@ -13,6 +13,8 @@ from edge_runtime.sources.address import ESCAPES, HIDDEN, public_source
 _DEV = Path("/dev")
 _NAMES = Path("/sys/class/video4linux")
 
+BAD_ADDRESS = f"no such address: HOST[:PORT]/PATH expected behind the scheme; {ESCAPES}"
+RTSP_VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 # What the Pi's drivers call the nodes behind the ribbon cable; their data are of the raw sensor.
 RIBBON = ("unicam", "rp1-cfe")
@@ -59,7 +61,7 @@ def why_no_stream(url: str, seconds: float) -> str:
     except (ValueError, KeyError):
         host = None
     if not host:
-        return f"no such address: HOST[:PORT]/PATH expected behind the scheme; {ESCAPES}"
+        return BAD_ADDRESS
     if HIDDEN in public_source(url):  # what seems to be the host may be a part of a password
         return f"no video, and which part of the address is the host is not certain: {ESCAPES}"
     try:
@@ -70,10 +72,16 @@ def why_no_stream(url: str, seconds: float) -> str:
         return f"{host} refuses port {port}; check the port, and that the camera's server is on"
     except OSError as error:
         return f"{host} does not answer at port {port} ({error}); is the camera on, and reachable?"
-    return (
+    why = (
         f"{host} answers at port {port}, but gives no video; check path, user and password "
         "(with ffplay, say), and that its codec is H.264, H.265 or MJPEG"
     )
+    if parts.scheme in ("rtsp", "rtsps") and "udp" not in os.environ.get(RTSP_VARIABLE, ""):
+        why += (
+            "; a camera that sends over UDP alone wants the environment variable "
+            f"{RTSP_VARIABLE}='rtsp_transport;udp'"
+        )
+    return why
 
 
 def _what_there_is() -> str:
@@ -90,7 +98,7 @@ def _what_there_is() -> str:
 
 def _driver_name(node: Path) -> str:
     try:
-        return (_NAMES / node.name / "name").read_text().strip()
+        return (_NAMES / node.name / "name").read_text(errors="replace").strip()
     except OSError:
         return ""
 

@@ -20,6 +20,7 @@ from edge_runtime.sources.address import (
 )
 from edge_runtime.sources.base import Source, SourceOptions
 from edge_runtime.sources.images import is_image
+from edge_runtime.sources.turning import ROTATIONS
 
 
 def _like(pattern: str) -> Callable[[str], bool]:
@@ -46,7 +47,7 @@ class Kind:
         made_by: "module:class" of edge_runtime.sources; imported when a source is made.
         live: whether frames come at their own pace; then it runs in a process of its own, which
             can be killed when it hangs.
-        sizable: whether --size applies.
+        sizable, watchable: whether --size and --watch apply.
         valid: a pattern that a recognized text must match in full.
         expected: for the message where it does not.
     """
@@ -56,6 +57,7 @@ class Kind:
     made_by: str
     live: bool = False
     sizable: bool = False
+    watchable: bool = False
     valid: str = r"(?s).*"
     expected: str = ""
 
@@ -97,12 +99,13 @@ KINDS = (
         sizable=True,
     ),
     Kind("rtsp://…", _like(r"rtsps?://.*"), "opencv:OpenCvCamera", live=True),
-    Kind("http://…", _like(r"https?://.*"), "opencv:OpenCvCamera", live=True),  # MJPEG
+    Kind("http://…", _like(r"https?://.*"), "http.camera:HttpCamera", live=True),
     Kind("a video file", _is_video_file, "video:Video"),
     Kind(
         "a picture, a folder of pictures, or a pattern like 'folder/*.jpg' in quotes",
         _is_images,
-        "images:Images",
+        "images:make_images",
+        watchable=True,
     ),
 )
 
@@ -157,6 +160,15 @@ def _check_options(text: str, kind: Kind | None, options: SourceOptions) -> None
     if kind is not None and kind.live and (options.loop or options.realtime):
         flag = "--loop" if options.loop else "--realtime"
         raise ValueError(f"{flag} is for files, got {public_source(text)}; leave it out")
+    if options.watch and options.loop:
+        raise ValueError(
+            "--watch waits for new pictures, --loop shows old ones again; leave one out"
+        )
+    if options.watch and kind is not None and not kind.watchable:
+        raise ValueError(
+            f"--watch is for a folder to which pictures are written, got {public_source(text)}; "
+            "leave it out"
+        )
     if options.size_wh is not None and not (kind is not None and kind.sizable):
         raise ValueError(
             f"--size is for picamera2 and usb:N, got {public_source(text)}; files and streams "
@@ -171,7 +183,8 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         # Not shown as the default: the environment is where an address with a password belongs.
         default=os.environ.get("EDGE_RUNTIME_SOURCE") or "picamera2",
         metavar="SOURCE",
-        help="picamera2[:N], usb:N, rtsp://…, a video file, a folder or glob of pictures "
+        help="picamera2[:N], usb:N, rtsp://…, http://… (MJPEG, or a picture a request), a video "
+        "file, a folder or glob of pictures "
         "(default: that in $EDGE_RUNTIME_SOURCE, or picamera2)",
     )
     parser.add_argument(
@@ -181,12 +194,29 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         "--max-fps",
         type=positive_number,
         metavar="F",
-        help="frames a second at most (default: all)",
+        help="frames a second at most (default: all; 1 from a camera that gives a picture a "
+        "request)",
     )
     parser.add_argument(
-        "--rotate", type=int, choices=(0, 180), default=0, help="for a camera upside down"
+        "--rotate",
+        type=int,
+        choices=ROTATIONS,
+        default=0,
+        help="degrees clockwise, for a camera upside down or on its side; boxes and saved "
+        "pictures are of the turned picture (default: %(default)s)",
     )
-    parser.add_argument("--loop", action="store_true", help="begin files again at their end")
+    parser.add_argument(
+        "--mirror", action="store_true", help="exchange left and right, after --rotate"
+    )
+    parser.add_argument(
+        "--loop", action="store_true", help="begin files again at their end; look at a folder anew"
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="wait for pictures that a camera uploads to the folder; those that are there already "
+        "are left out",
+    )
     parser.add_argument(
         "--realtime",
         action="store_true",

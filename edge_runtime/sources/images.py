@@ -7,7 +7,8 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +16,27 @@ from PIL import Image
 
 from edge_runtime.frame import Frame
 from edge_runtime.media.images import read_image
+from edge_runtime.media.many_pictures import PictureRow, holds_many
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
+from edge_runtime.sources.turning import turn
 
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 )
-VIDEO_SUFFIXES = frozenset(
-    (".avi", ".flv", ".h264", ".m4v", ".mjpg", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm")
-)
+_VIDEO_SUFFIXES = ".avi .flv .h264 .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpg .ts .webm"
+VIDEO_SUFFIXES = frozenset(_VIDEO_SUFFIXES.split())
 NAMED = 5  # skipped files in a message
+AGAIN_SECONDS = 1.0  # between two looks at a folder without a picture
 
 
 class Images(Source):
     """An image file, a folder or a pattern, in the order that people count in: 2.jpg before 10.jpg.
 
-    One that cannot be read is logged once and counted as dropped.
+    With `loop` the folder is looked at anew each round. One that cannot be read is logged once and
+    counted as dropped. Of one that holds several, an
+    animation say, each is a frame.
     """
 
     fps = 1.0  # for what makes a film of them
@@ -42,72 +47,78 @@ class Images(Source):
             raise ValueError(f"--realtime is for video files, got pictures: {text}")
         self._closing = threading.Event()
         self._paths: list[str] = []
+        self._broken: set[str] = set()  # those that were named already
+        self._lap = 0
 
     def open(self) -> None:
         """Raises: SourceError where there is no picture; OSError for an unreadable folder."""
-        path = Path(self.text)
-        if path.is_file():
-            self._paths = [self.text]
-        else:
-            self._paths = self._image_files(
-                path.iterdir() if path.is_dir() else _matches(self.text)
-            )
+        self._paths = self._list()
         self.state = "running"
 
     def __iter__(self) -> Iterator[Frame]:
         number = 0
-        broken: set[str] = set()
         while not self._closing.is_set():
             readable = False
             for path in self._paths:
                 if self._closing.is_set():
                     break
-                image = self._read(path, broken)
-                if image is not None:
-                    readable = True
-                    height, width = image.shape[:2]
-                    now = time.monotonic()
-                    yield Frame((height, width), now, time.time(), number, image, name=path)
-                number += 1
+                for image in self._read(path):
+                    if image is not None:
+                        readable = True
+                        height, width = image.shape[:2]
+                        now = time.monotonic()
+                        yield Frame((height, width), now, time.time(), number, image, name=path)
+                    number += 1
             else:
-                if not readable:  # with `loop` this would go on for ever
+                if not readable and not self._lap:
                     raise SourceError(f"{self.text}: not one picture of it can be read")
             if not self.options.loop:
                 break
+            self._look_again(readable)
         self.state = "closed" if self._closing.is_set() else "ended"
 
     def close(self) -> None:
         self._closing.set()
         self.state = "closed"
 
-    def _read(self, path: str, broken: set[str]) -> np.ndarray | None:
-        """(H, W, 3) RGB uint8, or None. broken: those that were named already."""
+    def _read(self, path: str) -> Iterator[np.ndarray | None]:
+        """(H, W, 3) RGB uint8 of each picture in a file, None for one that cannot be read."""
         try:
-            image = read_image(path)
+            yield from read_pictures(path, self.options)
         except (OSError, ValueError) as error:
+            if self.options.loop and not Path(path).exists():  # deleted, which is no loss
+                return
             self._dropped += 1
-            if path not in broken:
-                broken.add(path)
+            if path not in self._broken:
+                self._broken.add(path)
                 log.warning("%s", error)
-            return None
-        upside_down = self.options.rotate == 180
-        return np.ascontiguousarray(image[::-1, ::-1]) if upside_down else image
+            yield None
 
-    def _image_files(self, paths: Iterable[Path]) -> list[str]:
-        """Those with an image's suffix, sorted. Raises: SourceError if there are none."""
-        visible = {path for path in paths if path.is_file() and not path.name.startswith(".")}
-        files = sorted(visible, key=_counting_order)
-        images = [str(path) for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-        skipped = [path.name for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+    def _look_again(self, readable: bool) -> None:
+        """A folder's pictures come and go between two rounds; without any, wait for one."""
+        self._lap += 1
+        if not readable:  # not as fast as the processor can
+            self._closing.wait(AGAIN_SECONDS)
+        try:
+            self._paths = self._list(again=True)
+        except (SourceError, OSError) as error:
+            self._paths = []
+            if readable:  # until now
+                log.warning("%s; waiting for one", error)
+
+    def _list(self, again: bool = False) -> list[str]:
+        """The paths to read, in order. Raises: SourceError if there are none; OSError."""
+        images, skipped = list_images(self.text)
         names = ", ".join(skipped[:NAMED]) + (", …" if len(skipped) > NAMED else "")
         if not images:
+            has_video = any(Path(name).suffix.lower() in VIDEO_SUFFIXES for name in skipped)
             raise SourceError(
                 f"no picture in {self.text}"
                 + (f", only {names}" if skipped else "")
                 + f"; their names end in {' '.join(sorted(IMAGE_SUFFIXES))}"
-                + ("; name one video by itself" if _has_video(files) else "")
+                + ("; name one video by itself" if has_video else "")
             )
-        if skipped:
+        if skipped and not again:
             log.warning(
                 "%s: %d files skipped, no pictures by their names: %s",
                 *(self.text, len(skipped), names),
@@ -115,11 +126,51 @@ class Images(Source):
         return images
 
 
+def make_images(text: str, options: SourceOptions) -> Source:
+    """The source of pictures that the options ask for, not yet opened."""
+    if options.watch:
+        from edge_runtime.sources.watched import WatchedImages
+
+        return WatchedImages(text, options)
+    return Images(text, options)
+
+
+def list_images(text: str) -> tuple[list[str], list[str]]:
+    """Paths of a file, or of the images of a folder or a pattern by their suffix, in counting
+    order; and the names of the others there. Raises: OSError."""
+    path = Path(text)
+    if path.is_file():
+        return [text], []
+    paths = path.iterdir() if path.is_dir() else _matches(text)
+    visible = {path for path in paths if path.is_file() and not path.name.startswith(".")}
+    files = sorted(visible, key=_counting_order)
+    images = [str(path) for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    return images, [path.name for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+
+
+def read_pictures(path: str, options: SourceOptions) -> Iterator[np.ndarray]:
+    """(H, W, 3) RGB uint8 of each picture in a file, turned as the options say.
+
+    Raises: OSError, ValueError, naming the file.
+    """
+    if not holds_many(path):
+        yield turn(read_image(path), options.rotate, options.mirror)
+        return
+    with closing(PictureRow(path)) as row:
+        while row.grab():
+            image = row.image()
+            if image is None:
+                raise ValueError(f"{path} is damaged: not all of its pictures can be read")
+            yield turn(image, options.rotate, options.mirror)
+
+
 def is_image(path: Path) -> bool:
-    """True for an image file: by its suffix; where that says nothing, by its contents."""
+    """True for a file of one image: by its suffix; where that says nothing, by its contents."""
     suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES:
-        return suffix in IMAGE_SUFFIXES
+    if suffix in VIDEO_SUFFIXES or holds_many(path):
+        return False
+    if suffix in IMAGE_SUFFIXES:
+        return True
     try:
         with Image.open(path):
             return True
@@ -129,10 +180,6 @@ def is_image(path: Path) -> bool:
 
 def _matches(pattern: str) -> Iterator[Path]:
     return map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207 - Path's: relative only
-
-
-def _has_video(files: list[Path]) -> bool:
-    return any(path.suffix.lower() in VIDEO_SUFFIXES for path in files)
 
 
 def _counting_order(path: Path) -> tuple[list[int | str], str]:

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from edge_runtime.frame import Frame
+from edge_runtime.media.opencv_paths import opencv_path
 from edge_runtime.sources.address import public_source
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
-from edge_runtime.sources.diagnosis import why_no_device, why_no_stream
+from edge_runtime.sources.diagnosis import RTSP_VARIABLE, why_no_device, why_no_stream
 from edge_runtime.sources.pacing import next_wanted
+from edge_runtime.sources.turning import turn_with_opencv, turned_hw
 from edge_runtime.system.optional_imports import require
 
 log = logging.getLogger(__name__)
@@ -30,11 +32,9 @@ ASK_SECONDS = 2.0  # why it does not open
 MOST_DAMAGED = 10  # frames in a row; a webcam's first ones often are
 
 
-def retrieve(cv2: ModuleType, capture: Any, rotate: int) -> np.ndarray | None:
-    """The frame that was grabbed last, as (H, W, 3) RGB uint8 of its own memory.
-
-    rotate: 0 or 180 degrees. Returns: None where the frame is damaged.
-    """
+def retrieve(cv2: ModuleType, capture: Any, options: SourceOptions) -> np.ndarray | None:
+    """The frame that was grabbed last, as (H, W, 3) RGB uint8 of its own memory, turned as the
+    options say. Returns: None where the frame is damaged."""
     try:
         whole, bgr = capture.retrieve()
         if not whole:
@@ -42,8 +42,7 @@ def retrieve(cv2: ModuleType, capture: Any, rotate: int) -> np.ndarray | None:
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     except cv2.error:  # what a webcam sends over a bad cable is not always a JPEG
         return None
-    image: np.ndarray = cv2.rotate(rgb, cv2.ROTATE_180) if rotate == 180 else rgb
-    return image
+    return turn_with_opencv(cv2, rgb, options.rotate, options.mirror)
 
 
 class OpenCvSource(Source):
@@ -76,7 +75,7 @@ class OpenCvSource(Source):
 
 
 class OpenCvCamera(OpenCvSource):
-    """usb:N, /dev/videoN, rtsp:// and http:// (MJPEG).
+    """usb:N, /dev/videoN, rtsp://, and http:// for a video.
 
     It always delivers the whole image: only a camera's own processor shrinks for nothing.
     A read that hangs cannot be ended by `close`: run it in a process that can be killed.
@@ -86,6 +85,7 @@ class OpenCvCamera(OpenCvSource):
 
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
+        opencv_path(text)
         self._name = public_source(text)
 
     def open(self) -> None:
@@ -123,7 +123,7 @@ class OpenCvCamera(OpenCvSource):
                 now = time.monotonic()
                 if now < due:  # taken from the camera all the same: else its buffer would age
                     continue
-                image = retrieve(self._cv2, capture, self.options.rotate)
+                image = retrieve(self._cv2, capture, self.options)
                 if image is None:
                     self._dropped += 1
                     damaged += 1
@@ -140,7 +140,7 @@ class OpenCvCamera(OpenCvSource):
         cv2 = self._cv2
         capture = cv2.VideoCapture()
         kind, _, number = self.text.partition(":")
-        device = int(number) if kind == "usb" else self.text
+        device = int(number) if kind == "usb" else opencv_path(self.text)
         if capture.open(device, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY):
             width, height = self.options.size_wh or USUAL_SIZE_WH
             if width * height > 640 * 480:  # raw, USB 2 has room for 5 frames a second of 1280x720
@@ -154,7 +154,7 @@ class OpenCvCamera(OpenCvSource):
     def _open_stream(self) -> Any:
         cv2 = self._cv2
         if self.text.startswith("rtsp"):  # over UDP, pictures smear with every packet lost
-            os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+            os.environ.setdefault(RTSP_VARIABLE, "rtsp_transport;tcp")
         read_seconds = max(READ_SECONDS, self.options.stall_after)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(1000 * OPEN_SECONDS)]
         limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(1000 * read_seconds)]
@@ -166,13 +166,13 @@ class OpenCvCamera(OpenCvSource):
         for _ in range(MOST_DAMAGED):
             if not capture.grab():
                 break
-            image = retrieve(self._cv2, capture, self.options.rotate)
+            image = retrieve(self._cv2, capture, self.options)
             if image is not None:
                 return image
         return None
 
     def _check_size(self, image: np.ndarray) -> None:
-        height, width = image.shape[:2]
+        height, width = turned_hw((image.shape[0], image.shape[1]), self.options.rotate)
         log.info("%s delivers %dx%d", self._name, width, height)
         wanted = self.options.size_wh
         if wanted is not None and wanted != (width, height):

@@ -13,6 +13,7 @@ from PIL import Image
 from edge_runtime.detector.preprocess import fitted_hw, resize
 from edge_runtime.frame import Frame
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
+from edge_runtime.sources.turning import turn, turned_hw
 from edge_runtime.system.optional_imports import require
 
 # The camera's own processor scales to it, so it costs nothing where no sink shows the image; and
@@ -22,6 +23,7 @@ BUFFERS = 4  # one held here, the others being filled; each costs memory that on
 DEFAULT_FPS = 30.0
 SLOWEST_FPS = 5.0  # below, automatic exposure and white balance take ages to follow the light
 DARKEST_FPS = 10.0  # how far the camera may slow down by itself, to see more in the dark
+SIDEWAYS = (90, 270)
 OLDEST_SECONDS = 10.0  # a time stamp that says older than this is of another clock
 
 # name → bytes of a pixel, and which of them are red, green and blue
@@ -96,12 +98,13 @@ class PiCamera(Source):
         small_hw = self._small_hw(main_wh)
         lores_wh = (small_hw[1] & ~1, small_hw[0] & ~1)
         fits = lores_wh[0] <= main_wh[0] and lores_wh[1] <= main_wh[1]
-        flip = options.rotate == 180
+        upside_down = options.rotate == 180
+        mirror = options.mirror and options.rotate not in SIDEWAYS  # else `_frame` does it
         return camera.create_video_configuration(
             main={"format": "BGR888", "size": main_wh},
             lores={"format": "YUV420", "size": lores_wh} if fits else None,
             raw={"size": _sensor_size(camera.sensor_resolution, main_wh)},
-            transform=libcamera.Transform(hflip=flip, vflip=flip),
+            transform=libcamera.Transform(hflip=upside_down != mirror, vflip=upside_down),
             colour_space=libcamera.ColorSpace.Sycc(),  # BT.601 in full range, what JPEG has
             buffer_count=BUFFERS,
             controls=self._controls(libcamera),
@@ -111,9 +114,11 @@ class PiCamera(Source):
         )
 
     def _small_hw(self, main_wh: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) of the picture for the network."""
-        input_hw = self.options.input_hw
-        return fitted_hw(main_wh[::-1], input_hw) if self.options.keeps_aspect else input_hw
+        """(height, width) of the picture for the network, before it is turned."""
+        input_hw, rotate = self.options.input_hw, self.options.rotate
+        if self.options.keeps_aspect:
+            input_hw = fitted_hw(turned_hw(main_wh[::-1], rotate), input_hw)
+        return turned_hw(input_hw, rotate)
 
     def _controls(self, libcamera: Any) -> dict[str, Any]:
         known = self._camera.camera_controls
@@ -138,7 +143,14 @@ class PiCamera(Source):
         small = rgb.get("lores")
         if small is not None:  # where the network's size is odd, or the camera adjusted it
             small = resize(small, self._small_hw((width, height)))
-        return Frame((height, width), captured_at, moment, number, rgb.get("main"), small)
+        image, hw = rgb.get("main"), (height, width)
+        if self.options.rotate in SIDEWAYS:  # the camera itself can flip, not transpose
+            image, small = (
+                None if picture is None else turn(picture, self.options.rotate, self.options.mirror)
+                for picture in (image, small)
+            )
+            hw = turned_hw(hw, self.options.rotate)
+        return Frame(hw, captured_at, moment, number, image, small)
 
     def _to_rgb(self, name: str, buffer: np.ndarray) -> np.ndarray:
         stream = self._config[name]

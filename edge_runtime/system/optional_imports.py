@@ -84,7 +84,7 @@ def in_venv() -> bool:
 def venv_sees_system() -> bool:
     """True if the environment was made with --system-site-packages."""
     try:
-        lines = (Path(sys.prefix) / "pyvenv.cfg").read_text().lower().splitlines()
+        lines = (Path(sys.prefix) / "pyvenv.cfg").read_text(errors="replace").lower().splitlines()
     except OSError:
         return True
     return any(line.replace(" ", "") == "include-system-site-packages=true" for line in lines)

@@ -119,7 +119,22 @@ def test_bad_pictures_are_named_and_the_rest_goes_on(model, picture, tmp_path, c
     assert len(errors.splitlines()) == 4
     for path, line in zip(paths, errors.splitlines(), strict=False):
         assert path in line
+    assert f"{tmp_path} is a folder; name its pictures ({tmp_path}/*.jpg)" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("name", ["test.mjpeg", "a.gif", "a.tif"])
+def test_a_film_is_named_and_not_taken_for_one_picture(model, picture, tmp_path, capsys, name):
+    film, one = tmp_path / name, Image.open(picture).convert("RGB")
+    if name == "test.mjpeg":
+        one.save(film, "JPEG")
+        film.write_bytes(2 * film.read_bytes())
+    else:
+        one.save(film, save_all=True, append_images=[Image.new("RGB", one.size)])
+    assert main(["detect", model, str(film), str(picture)]) == 1
+    found, errors = lines(capsys)
+    assert [line["image"] for line in found] == [str(picture)]
+    assert f"{film} holds several; `edge-runtime run MODEL --source {film}`" in errors
 
 
 def test_a_picture_with_odd_exif_is_read_like_any_other(model, tmp_path, capsys):

@@ -78,3 +78,31 @@ def test_close_wakes_who_waits(side):
     queue.close(discard=True)
     thread.join(20)
     assert woken.is_set()
+
+
+def test_bytes_bound_a_queue_too():
+    queue = LatestQueue(size=8, bytes_of=len, most_bytes=10)
+    for text in ("aaaa", "bbbb", "cc", "ddd"):
+        queue.put(text)
+    assert [queue.get(0) for _ in range(3)] == ["bbbb", "cc", "ddd"] and queue.dropped == 1
+    queue.put("x" * 100)  # one alone may have more
+    queue.put("y")
+    assert queue.get(0) == "y" and queue.dropped == 2
+    queue.put("z" * 10)  # what was taken counts no longer
+    assert len(queue) == 1
+
+
+def test_a_sender_waits_for_room_in_bytes():
+    queue, sent = LatestQueue(size=8, wait=True, bytes_of=len, most_bytes=5), []
+
+    def send():
+        for text in ("aaa", "bb", "c"):
+            queue.put(text)
+            sent.append(text)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    wait_until(lambda: len(queue) == 2)
+    assert len(sent) <= 2
+    assert [queue.get(20) for _ in range(3)] == ["aaa", "bb", "c"] and queue.dropped == 0
+    thread.join(20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -127,16 +128,15 @@ def _draw_box(
 
 def _draw_outline(
     canvas: ImageDraw.ImageDraw,
-    corners: tuple[int, int, int, int],
+    box: tuple[int, int, int, int],
     start: float,
     stop: float,
     color: str,
 ) -> None:
     """The part of a rectangle's outline between two distances from its top left, clockwise."""
-    left, top, right, bottom = corners
-    sides = ((left, top), (right, top)), ((right, top), (right, bottom))
-    sides += ((right, bottom), (left, bottom)), ((left, bottom), (left, top))
-    for begin, end in sides:
+    left, top, right, bottom = box
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    for begin, end in itertools.pairwise(corners):
         length = abs(end[0] - begin[0]) + abs(end[1] - begin[1])
         first, last = max(start, 0), min(stop, length)
         if first < last:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sqlite3
 import threading
 import zlib
@@ -266,7 +267,8 @@ def _name_older(folder: Path) -> None:
 
 
 def lock_folder(folder: Path) -> BinaryIO:
-    """A file that keeps other processes out until it is closed; the folder is made.
+    """A file that keeps other processes out until it is closed; the folder is made. On a read-only
+    disk without messages there is nothing to keep them from.
 
     Raises: OSError for a folder that cannot be written, or that another process has locked.
     """
@@ -274,6 +276,9 @@ def lock_folder(folder: Path) -> BinaryIO:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "lock").open("wb")
     except OSError as error:
+        if error.errno == errno.EROFS and not (folder / FILE).exists():
+            log.error("%s is on a read-only disk: events wait in memory alone", folder)
+            return Path(os.devnull).open("wb")
         raise OSError(
             error.errno,
             f"cannot write into {folder} ({error.strerror}); name another --state-dir or change "

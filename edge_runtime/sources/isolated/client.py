@@ -35,6 +35,7 @@ class WorkerClient:
         Raises: OSError where no process can be started.
         """
         self._rest = b""
+        self._failure: Exception | None = None  # the worker's, said with the next `receive`
         self._layout: Layout | None = None
         self._memory: mmap.mmap | None = None
         with ExitStack() as on_error, ExitStack() as always:
@@ -57,6 +58,8 @@ class WorkerClient:
 
         Raises: SourceError or ImportError with the worker's reason when it failed or died.
         """
+        if self._failure is not None:
+            raise self._failure
         try:
             data = self._channel.recv(1 << 16)
         except TimeoutError:
@@ -68,12 +71,16 @@ class WorkerClient:
         *lines, self._rest = (self._rest + data).split(b"\n")
         messages = []
         for message in map(json.loads, lines):
-            if "error" in message:
-                raise (ImportError if message["missing"] else SourceError)(message["error"])
-            if "ready" in message:
+            if "error" in message:  # what came before it is not lost
+                self._failure = (ImportError if message["missing"] else SourceError)(
+                    message["error"]
+                )
+            elif "ready" in message:
                 self._map(Layout.from_dict(message["ready"]))
             else:
                 messages.append(message)
+        if self._failure is not None and not messages:
+            raise self._failure
         return messages
 
     def read(self, slot: int) -> tuple[tuple[int, int], np.ndarray | None, np.ndarray | None]:

@@ -12,6 +12,7 @@ from edge_runtime.frame import Frame
 from edge_runtime.sources.address import public_source, public_text
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.isolated.client import WorkerClient
+from edge_runtime.system.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,9 @@ Message = dict[str, Any]  # of a frame, as `worker` announces it
 FIRST_FRAME_SECONDS = 20.0  # imports, the camera's start and its exposure: slow on a small board
 FIRST_PAUSE = 0.5  # seconds before a camera is started again, doubled each time that does not help
 LONGEST_PAUSE = 30.0
-STEADY_SECONDS = 60.0  # of frames, after which pauses are short again
+# Of frames between two failures, after which pauses are short again: weak Wi-Fi breaks off every
+# 20 s; who fails at once is not asked over and over.
+STEADY_SECONDS = 5.0
 CLOSING_SECONDS = 2.0  # above what a thread needs to end the worst worker
 
 
@@ -36,6 +39,7 @@ class SupervisedSource(Source):
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
         self._name = public_source(text)
+        self._interval = 1 / options.max_fps if options.max_fps else 0.0
         self._changed = threading.Condition()  # guards all below
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -48,6 +52,9 @@ class SupervisedSource(Source):
         self._dropped_before = 0  # up to the start of this worker
         self._superseded = 0
         self._outage: tuple[str, float] | None = None  # why, and since when
+        self._said = False  # that there is an outage
+        self._log_limit = LogLimit()
+        self._frames_from = self._frames_to = 0.0  # this worker's first and newest; 0 for none
 
     def open(self) -> None:
         """Start the camera and wait for its first frame; where options.wait is set, not for one
@@ -113,14 +120,14 @@ class SupervisedSource(Source):
     def _supervise(self) -> None:
         pause = FIRST_PAUSE
         while not self._closing.is_set():
-            started = time.monotonic()
+            self._frames_from = self._frames_to = 0.0
             try:
                 self._run_once()
             except (SourceError, ImportError, OSError) as error:
                 hopeless = isinstance(error, ImportError) or not self.options.wait
                 if not self._opened and hopeless:
                     raise self._first_failure(error) from None
-                if time.monotonic() - started >= STEADY_SECONDS:
+                if self._frames_to - self._frames_from >= STEADY_SECONDS:
                     pause = FIRST_PAUSE
                 self._say_outage(error, pause)
                 self._closing.wait(pause)
@@ -159,12 +166,15 @@ class SupervisedSource(Source):
             for message in messages:
                 self._take(worker, message)
             if messages:
-                last, patience = now, self.options.stall_after
+                # A source that is asked for a frame a minute is not stalled for that.
+                last, patience = now, self.options.stall_after + self._interval
             elif now - last > patience:
                 self.state = "stalled" if self._opened else "starting"
                 raise StalledError(f"no frame for {patience:g} s")
 
     def _take(self, worker: WorkerClient, message: Message) -> None:
+        self._frames_to = time.monotonic()
+        self._frames_from = self._frames_from or self._frames_to
         with self._changed:
             if self._newest is not None:
                 worker.free(self._newest["slot"])
@@ -182,16 +192,20 @@ class SupervisedSource(Source):
         if self._outage is not None:
             self.restarts += 1
             lasted = time.monotonic() - self._outage[1]
-            log.warning("%s: frames come again after %.1f s", self._name, lasted)
-            self._outage = None
+            if self._said:
+                log.warning("%s: frames come again after %.1f s", self._name, lasted)
+            self._outage, self._said = None, False
 
     def _say_outage(self, error: Exception, pause: float) -> None:
         if not isinstance(error, StalledError):
             self.state = "waiting"
         reason = self._reason(error)
         since = time.monotonic() if self._outage is None else self._outage[1]
-        # A camera that is unplugged for hours is said once, not at each attempt.
-        if self._outage is None or self._outage[0] != reason:
+        # Of a camera that is unplugged for hours once, not at each attempt; of one that breaks off
+        # every few seconds once a minute.
+        news = self._outage is None or self._outage[0] != reason
+        if news and self._log_limit.is_due(reason):
+            self._said = True
             log.warning("%s: %s; it is started again in %g s", self._name, reason, pause)
         with self._changed:
             self._outage = (reason, since)

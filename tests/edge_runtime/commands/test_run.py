@@ -93,8 +93,9 @@ def test_a_reader_that_goes_away_ends_it(start):
     process = start("--loop")
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(ENDS_WITHIN) == 0
-    assert "Traceback" not in process.stderr.read()
+    assert process.wait(ENDS_WITHIN) == 1
+    err = process.stderr.read()
+    assert "nobody reads stdout any more" in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import logging
 import threading
 
+import numpy as np
 import pytest
 
 from edge_runtime.pipeline import sink_thread
@@ -80,6 +81,69 @@ def test_a_slow_sink_of_a_live_source_loses_the_oldest_and_counts_them(start):
     assert sink.seen == [0, *range(6, QUEUE + 6)]
     assert one.counters() == SinkCounters(written=QUEUE + 1, dropped=5, failed=0, error=None)
     assert failures == []
+
+
+def test_large_images_wait_by_their_bytes(start):
+    sink = Recorder(free=False)
+    sink.needs_image = True
+    one, _ = start(sink)
+    image = np.zeros((2160, 3840, 3), np.uint8)  # 24.9 MB
+    one.put(make_result(0, image=image))
+    assert sink.writing.wait(LONG)
+    for number in range(1, 6):
+        one.put(make_result(number, image=image))
+    assert one.counters().dropped == 3
+    sink.let(QUEUE)
+    finish(one)
+    assert sink.seen == [0, 4, 5]
+
+
+def test_what_looks_at_no_image_holds_none(start):
+    sink = Recorder()
+    held = []
+    sink.write = lambda result: held.append(result.frame.image)
+    one, _ = start(sink, live=False)
+    one.put(make_result(0))
+    finish(one)
+    assert held == [None]
+
+
+def test_discarding_hurries_the_sink(start):
+    sink = Recorder()
+    hurried = threading.Event()
+    sink.hurry = hurried.set
+    one, _ = start(sink)
+    one.close()
+    assert not hurried.is_set()
+    one.close(discard=True)
+    assert hurried.is_set()
+
+
+@pytest.mark.parametrize(
+    ("live", "errors", "nothing_to_do", "loss"),
+    [
+        (True, {}, [], None),
+        (True, {0}, [], None),  # a live run goes on
+        (False, {0}, [], "recorder: 1 of 3 results are lost"),
+        (True, {0, 1, 2}, [], "recorder: nothing was written (full)"),
+        # What had nothing to write does not show that anything was written.
+        (True, {0}, [1, 2], "recorder: nothing was written (full)"),
+    ],
+)
+def test_what_is_lost_for_good(start, live, errors, nothing_to_do, loss):
+    sink = Recorder()
+
+    def write(result):
+        if result.frame.number in errors:
+            raise OSError("full")
+        return result.frame.number not in nothing_to_do
+
+    sink.write = write
+    one, _ = start(sink, live)
+    for number in range(3):
+        one.put(make_result(number))
+    finish(one)
+    assert one.loss() == loss and one.has_lost() == (loss is not None)
 
 
 def test_one_that_wants_the_newest_only_gets_no_queue(start):
@@ -206,7 +270,7 @@ def test_a_sink_that_fails_to_close_is_said(start, caplog):
     assert [record.message for record in caplog.records] == [
         "recorder: did not close in good order: unplugged"
     ]
-    assert failures == []
+    assert failures == [] and one.has_lost()
 
 
 def test_a_sink_is_not_asked_for_its_state_before_it_is_open():

@@ -69,6 +69,19 @@ def test_one_message_holds_all_lines(listener):
     assert listener.recv(4096).decode() == "READY=1\nSTATUS=grün"
 
 
+def test_a_folder_in_which_nothing_new_comes_is_well(listener, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "120000000")
+    clock, stopped = Clock(), []
+    snapshot = Snapshot(state="watching")
+    sink = open_sink(clock, snapshot=lambda: snapshot, stop=lambda: stopped.append(1))
+    words(listener)
+    for _ in range(10):
+        clock.now += 60
+        sink.idle()
+    said = words(listener)
+    assert said.count("READY=1") == 1 and said.count("WATCHDOG=1") == 10 and not stopped
+
+
 @pytest.mark.parametrize("name", [None, "", "vsock:2:1234"])
 def test_silent_where_nobody_listens(monkeypatch, name):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)

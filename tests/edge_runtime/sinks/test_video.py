@@ -95,6 +95,44 @@ def test_each_frame_of_a_recording_comes_once_however_fast_it_was_looked_at(tmp_
     assert read(tmp_path / "a.mp4")[1] == pytest.approx(29.97, abs=0.001)
 
 
+ODD_RATES = [66.667, 105.611, 239.129, 90000.0, 65.5351, 655.36, 1000.5, 0.0001, 23.976, 14.9925]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+@pytest.mark.parametrize("rate", ODD_RATES)
+def test_a_recording_of_any_rate_keeps_each_frame(tmp_path, name, rate):
+    results = [make_result(n, (), at=n / 1000, image=gray(20 * n)) for n in range(8)]
+    run(tmp_path / name, results, make_context(fps=rate))
+    assert levels(tmp_path / name) == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("rate", "suffix", "expected"),
+    [
+        (29.97, ".mp4", 29.97),
+        (14.9925, ".mp4", 14.992),
+        (65.535, ".mkv", 65.535),
+        (66.667, ".mp4", 66.67),
+        (66.667, ".avi", 66.67),
+        (655.35, ".mp4", 655.35),
+        (655.36, ".mp4", 655.4),
+        (6553.55, ".mkv", 6554.0),
+        (90000.0, ".mp4", 65535.0),
+        (90000.0, ".avi", 600.0),
+        (1e-9, ".mp4", 0.01),
+    ],
+)
+def test_the_rate_that_a_file_can_say(rate, suffix, expected):
+    assert video.encodable_fps(rate, suffix) == expected
+
+
+def test_a_live_rate_that_is_rounded_keeps_true_speed(tmp_path):
+    results = [make_result(n, (), at=n / 20, image=gray(20 * (n % 8))) for n in range(41)]
+    run(tmp_path / "a.mp4", results, fps=105.611)
+    frames, fps = read(tmp_path / "a.mp4")
+    assert (len(frames) - 1) / fps == pytest.approx(2.0, abs=0.01)
+
+
 def test_another_rate_for_a_recording_keeps_its_speed(tmp_path):
     results = [make_result(n, (), at=n / 1000, image=gray(20 * n)) for n in range(10)]
     run(tmp_path / "a.mp4", results, make_context(fps=20.0), fps=10)
@@ -129,6 +167,56 @@ def test_segments(tmp_path):
     (tmp_path / "a-0001.mp4").unlink()
     run(tmp_path / "a.mp4", results[:2], segment_minutes=1.0)
     assert names(tmp_path)[-1] == "a-0004.mp4"  # numbers are not used again
+
+
+def test_larger_pictures_are_scaled_down(tmp_path):
+    results = [make_result(n, ("green",), image=gray(90)) for n in range(3)]
+    run(tmp_path / "a.mp4", results, make_context(fps=1.0), most_wh=(80, 80))
+    frames, _ = read(tmp_path / "a.mp4")
+    assert [frame.shape for frame in frames] == [(60, 80, 3)] * 3
+    inks = np.abs(frames[1].astype(int) - 90).max(axis=2)
+    assert inks[30, 10] > 40 > inks[50, 60]  # the box is where it was
+
+
+def test_a_long_write_leaves_off_for_a_run_that_ends(tmp_path, monkeypatch):
+    sink = VideoSink(tmp_path / "a.mp4", fps=10)
+    sink.open(make_context())
+    sink.write(make_result(0, (), at=0.0))
+    written = []
+    original = video.VideoFile.repeat
+
+    def repeat(self, times, hurry=None):
+        if hurry is not None:
+            sink.hurry()  # comes while it repeats a frame for a gap of eight seconds
+        original(self, times, hurry)
+        written.append(times)
+
+    monkeypatch.setattr(video.VideoFile, "repeat", repeat)
+    sink.write(make_result(1, (), at=8.0))
+    sink.close()
+    assert len(read(tmp_path / "a.mp4")[0]) == 1 and names(tmp_path) == ["a.mp4"]
+
+
+@pytest.mark.slow
+def test_a_run_with_large_pictures_ends_in_good_order(tmp_path):
+    film = tmp_path / "in.avi"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter_fourcc(*"MJPG"), 30, (3840, 2160))
+    for number in range(10):
+        writer.write(np.full((2160, 3840, 3), 20 * number, np.uint8))
+    writer.release()
+    more = ["--loop", "--realtime", "--verbose", "--jsonl", str(tmp_path / "seen.jsonl")]
+    with subprocess.Popen(
+        command(film, tmp_path / "out.mp4", *more), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + HANG
+        while not (tmp_path / "out.partial.mp4").exists():
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        time.sleep(1)  # behind the film, as it will be
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=HANG)
+    assert process.returncode == 0, said
+    assert not (tmp_path / "out.partial.mp4").exists() and read(tmp_path / "out.mp4")[0]
 
 
 def test_no_file_without_a_frame(tmp_path):

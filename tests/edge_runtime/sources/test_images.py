@@ -118,6 +118,34 @@ def test_a_broken_picture_is_logged_once_in_a_loop(folder, caplog):
     assert sum(record.levelno == logging.WARNING for record in caplog.records) == 1
 
 
+def test_a_loop_looks_again_each_round(folder, caplog, monkeypatch):
+    with open_source(str(folder), SourceOptions((32, 48), loop=True)) as source:
+        frames = iter(source)
+
+        def take(count):
+            return [Path(next(frames).name).name for _ in range(count)]
+
+        assert take(4) == ["1.png", "2.png", "10.png", "1.png"]
+        save(folder / "3.png")
+        (folder / "10.png").unlink()
+        assert take(4) == ["2.png", "1.png", "2.png", "3.png"]
+        waits = []
+
+        def wait(seconds):
+            waits.append(seconds)
+            if len(waits) == 3:
+                save(folder / "new.png")
+
+        monkeypatch.setattr(source._closing, "wait", wait)
+        for name in ("1.png", "2.png", "3.png"):
+            (folder / name).unlink()
+        assert take(2) == ["new.png", "new.png"]
+        source.close()
+        assert list(frames) == []
+    assert source.dropped == 0 and len(waits) == 3
+    assert [record.getMessage()[:13] for record in caplog.records] == ["no picture in"]
+
+
 @pytest.mark.parametrize("loop", [False, True])
 def test_nothing_but_broken_pictures(tmp_path, loop):
     (tmp_path / "1.png").write_bytes(b"no picture")
@@ -128,21 +156,50 @@ def test_nothing_but_broken_pictures(tmp_path, loop):
         list(source)
 
 
-def test_upside_down(tmp_path):
+@pytest.mark.parametrize(
+    ("options", "corner"),
+    [
+        ({"rotate": 180}, (slice(20, 30), slice(30, 40))),
+        ({"rotate": 90}, (slice(0, 10), slice(20, 30))),
+        ({"rotate": 270}, (slice(30, 40), slice(0, 10))),
+        ({"mirror": True}, (slice(0, 10), slice(30, 40))),
+        ({"rotate": 90, "mirror": True}, (slice(0, 10), slice(0, 10))),
+    ],
+)
+def test_turned(tmp_path, options, corner):
     picture = np.zeros((30, 40, 3), np.uint8)
     picture[:10, :10] = (200, 0, 0)
     Image.fromarray(picture).save(tmp_path / "1.png")
-    with open_source(str(tmp_path), SourceOptions((32, 48), rotate=180)) as source:
+    with open_source(str(tmp_path), SourceOptions((32, 48), **options)) as source:
         (frame,) = source
-    assert (frame.image[20:, 30:] == (200, 0, 0)).all() and frame.image.sum() == 10 * 10 * 200
-    assert frame.image.flags.c_contiguous
+    assert (frame.image[corner] == (200, 0, 0)).all() and frame.image.sum() == 10 * 10 * 200
+    assert frame.image.flags.c_contiguous and frame.hw == frame.image.shape[:2]
+
+
+def test_every_picture_of_an_animation_in_a_folder(folder):
+    pictures = [Image.new("RGB", (40, 30), (level, 0, 0)) for level in (0, 90, 180)]
+    more = {"save_all": True, "append_images": pictures[1:]}
+    pictures[0].save(folder / "2.png", **more)
+    pictures[0].save(folder / "3.gif", **more)
+    assert names(str(folder)) == ["1.png", *["2.png"] * 3, *["3.gif"] * 3, "10.png"]
+    assert names(f"{folder}/*.gif") == ["3.gif"] * 3
 
 
 def test_which_source(tmp_path):
     save(tmp_path / "1.png").rename(tmp_path / "picture_without_suffix")
     (tmp_path / "clip.MP4").write_text("")
     (tmp_path / "unknown").write_text("")
-    kinds = {"picture_without_suffix": Images, "clip.MP4": Video, "unknown": Video, ".": Images}
+    one, other = (Image.new("RGB", (4, 4), colour) for colour in ("red", "blue"))
+    one.save(tmp_path / "moves.gif", save_all=True, append_images=[other])
+    (tmp_path / "test.mjpeg").write_bytes(b"")
+    kinds = {
+        "moves.gif": Video,
+        "test.mjpeg": Video,
+        "picture_without_suffix": Images,
+        "clip.MP4": Video,
+        "unknown": Video,
+        ".": Images,
+    }
     for name, kind in kinds.items():
         assert type(open_source(str(tmp_path / name), OPTIONS)) is kind
 

@@ -106,6 +106,28 @@ def test_upside_down(double):
     assert turned.image[0, 0, 0] == turned.small[0, 0, 0] == 0
 
 
+@pytest.mark.parametrize("keeps_aspect", [False, True])
+@pytest.mark.parametrize("rotate", [90, 270])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_sideways(double, rotate, mirror, keeps_aspect):
+    double(scene="halves")
+    plain = take(input_hw=(96, 128))[0]
+    turned = take(input_hw=(96, 128), rotate=rotate, mirror=mirror, keeps_aspect=keeps_aspect)[0]
+    expected = np.rot90(plain.image, -rotate // 90)
+    assert (turned.image == (expected[:, ::-1] if mirror else expected)).all()
+    assert turned.hw == plain.hw[::-1]
+    assert turned.small.shape[:2] == ((96, 54) if keeps_aspect else (96, 128))
+    assert turned.small[0, 0, 0] == turned.image[0, 0, 0]
+
+
+def test_mirrored_by_the_camera_itself(double):
+    plain, mirrored = take()[0], take(mirror=True)[0]
+    assert (mirrored.image == plain.image[:, ::-1]).all()
+    assert (mirrored.image != plain.image).any()
+    both = take(mirror=True, rotate=180)[0]
+    assert (both.image == plain.image[::-1]).all()
+
+
 def configured(**options):
     import libcamera
 

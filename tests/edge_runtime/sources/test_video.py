@@ -8,13 +8,19 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.factory import open_source
 from tests.conftest import HANG, ROOT
-from tests.edge_runtime.sources.numbered_video import BLUE, RED, read_number, write_video
+from tests.edge_runtime.sources.numbered_video import BLUE, RED, draw, read_number, write_video
 
 FRAMES = 12
+# One red frame of 16x16 by `ffmpeg -f lavfi -i color=red:s=16x16 -frames:v 1 -c:v libaom-av1 …`.
+AV1 = (
+    "444b49460000200041563031100010001900000001000000010000000000000024000000000000000000000012000a"
+    "0a000000019ff9fff3008032141000c000000280000000a98e6cb6aab1c6b68540"
+)
 
 
 def options(**others) -> SourceOptions:
@@ -51,6 +57,81 @@ def test_red_stays_red(tmp_path):
     assert frame.hw == (64, 128) and frame.image.flags.c_contiguous
     assert np.abs(frame.image[10, 10].astype(int) - RED).max() < 16
     assert np.abs(frame.image[10, -10].astype(int) - BLUE).max() < 16
+
+
+def write_pictures(path, frames=FRAMES):
+    """A film of pictures without OpenCV, in the form that the suffix names; else JPEGs in a row."""
+    first, *rest = (Image.fromarray(draw(number)) for number in range(frames))
+    if path.suffix in (".gif", ".webp", ".png", ".tif"):
+        more = {} if path.suffix == ".tif" else {"duration": 40, "loop": 0}
+        first.save(path, save_all=True, append_images=rest, **more)
+        return path
+    with path.open("wb") as file:
+        for picture in (first, *rest):
+            picture.save(file, "JPEG", quality=95)
+    return path
+
+
+@pytest.mark.parametrize("name", ["test.mjpeg", "a.mjpg", "a.jpg", "a", "a.gif", "a.webp", "a.png"])
+def test_a_film_of_pictures_needs_no_opencv(tmp_path, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    path = write_pictures(tmp_path / name)
+    with open_source(str(path), options()) as source:
+        assert source.fps == pytest.approx(25)
+        frames = list(source)
+    assert [read_number(frame.image) for frame in frames] == list(range(FRAMES))
+    assert [frame.number for frame in frames] == list(range(FRAMES))
+    assert np.abs(frames[0].image[10, 10].astype(int) - RED).max() < 40  # WebP blurs
+
+
+@pytest.mark.parametrize("name", ["test.mjpeg", "a.gif", "a.tif"])
+def test_a_film_of_pictures_in_a_loop_and_at_its_own_pace(tmp_path, name):
+    path = write_pictures(tmp_path / name, 3)
+    with open_source(str(path), options(loop=True, rotate=180)) as source:
+        frames = iter(source)
+        seen = [next(frames) for _ in range(7)]
+        source.close()
+        assert list(frames) == []
+    turned = [read_number(frame.image[::-1, ::-1]) for frame in seen]
+    assert turned == [0, 1, 2, 0, 1, 2, 0]
+    with open_source(str(path), options(realtime=True)) as source:
+        assert source.live and 1 <= len(list(source)) + source.dropped <= 3
+
+
+def test_a_film_of_pictures_that_is_cut_off(tmp_path):
+    path = write_pictures(tmp_path / "test.mjpeg")
+    path.write_bytes(path.read_bytes()[:-500])
+    with open_source(str(path), options()) as source:
+        assert len(list(source)) == FRAMES - 1 and source.dropped == 1
+
+
+def test_a_film_that_was_interrupted_and_one_without_a_decoder(tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\xff\xffmdat" + bytes(1000))
+    with pytest.raises(SourceError, match="interrupted lacks its index"):
+        open_source(str(path), options()).open()
+    path = tmp_path / "film.ivf"
+    path.write_bytes(bytes.fromhex(AV1))
+    try:
+        open_source(str(path), options()).open()
+    except SourceError as error:  # a system's own OpenCV may have a decoder
+        assert "film.ivf is a film in AV1, for which this OpenCV has no decoder" in str(error)
+
+
+@pytest.mark.parametrize(("rotate", "red"), [(90, (10, -10)), (270, (-10, 10))])
+def test_sideways(tmp_path, rotate, red):
+    path = write_video(tmp_path / "a.avi", 1)
+    with open_source(str(path), options(rotate=rotate)) as source:
+        (frame,) = source
+    assert frame.hw == frame.image.shape[:2] == (128, 64) and frame.image.flags.c_contiguous
+    assert np.abs(frame.image[red].astype(int) - RED).max() < 16
+
+
+def test_mirrored(tmp_path):
+    path = write_video(tmp_path / "a.avi", 1)
+    with open_source(str(path), options(mirror=True)) as source:
+        (frame,) = source
+    assert np.abs(frame.image[10, -10].astype(int) - RED).max() < 16
 
 
 def test_upside_down(tmp_path):

@@ -188,21 +188,55 @@ class Clock:
         self.attempts = len(self.pauses)
 
 
-def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_steady_minute(monkeypatch):
+class StandIn:
+    """In place of a camera's process: announces its frames, then the camera breaks off."""
+
+    pid = 1
+
+    def __init__(self, clock, frames, interval):
+        self._clock, self._left, self._interval = clock, frames, interval
+
+    def receive(self):
+        self._clock[0] += self._interval
+        if not self._left:
+            raise SourceError("it stopped delivering")
+        self._left -= 1
+        return [{"slot": 0, "number": 0, "dropped": 0}]
+
+    def free(self, slot):
+        pass
+
+    def end(self, at_once):
+        return True
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("frames", "interval", "pauses"),
+    [
+        ([0] * 9, 1, [0.5, 1, 2, 4, 8, 16, 30, 30, 30]),  # gone for good
+        ([400] * 7, 0.05, [0.5] * 7),  # weak Wi-Fi: every 20 s, and back at once
+        ([1] * 5, 1, [0.5, 1, 2, 4, 8]),  # a frame, then it breaks
+        ([10] * 5, 0.1, [0.5, 1, 2, 4, 8]),  # a second of frames
+        ([0] * 8 + [400] * 2 + [0] * 2, 0.05, [0.5, 1, 2, 4, 8, 16, 30, 30, 0.5, 0.5, 1, 2]),
+        ([2, 0, 2, 0], 6, [0.5, 1, 0.5, 1]),  # a slow camera, a frame every six seconds
+    ],
+)
+def test_pauses_double_until_frames_come_for_some_seconds(
+    monkeypatch, caplog, frames, interval, pauses
+):
     source = supervisor.SupervisedSource("picamera2", options())
     source._opened = True
-    source._closing = Clock(11)
-    now = [0.0]
-
-    def fail():
-        # The ninth process delivers frames for two minutes.
-        now[0] += 120 if len(source._closing.pauses) == 8 else 1
-        raise SourceError("no")
-
-    monkeypatch.setattr(source, "_run_once", fail)
+    source._closing = Clock(len(frames))
+    now = [100.0]
+    workers = (StandIn(now, count, interval) for count in frames)
+    monkeypatch.setattr(supervisor, "WorkerClient", lambda *_: next(workers))
     monkeypatch.setattr(supervisor.time, "monotonic", lambda: now[0])
     source._supervise()
-    assert source._closing.pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 0.5, 1, 2]
+    assert source._closing.pauses == pauses
+    assert 1 <= len(caplog.records) <= 2  # that it broke off, and came back: not each time
 
 
 def test_closing_ends_a_camera_that_hangs(double):

@@ -1,0 +1,1 @@
+"""Network cameras over HTTP: MJPEG streams, and cameras that give a picture a request."""

@@ -1,0 +1,112 @@
+"""MJPEG over HTTP: the parts of a multipart/x-mixed-replace answer (RFC 2046, section 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from edge_runtime.media.picture_rows import JPEG_START, jpeg_end
+
+MOST_BYTES = 1 << 25  # of a picture: 32 MB are more than a JPEG of 100 megapixels has
+MOST_HEADER_BYTES = 1 << 14
+CHUNK_BYTES = 1 << 16
+
+
+class PictureParts:
+    """The bytes of each part that is a picture, until the stream ends.
+
+    The boundary's own text is not looked at: cameras announce one and send another. Parts that are
+    empty, or hold text, are skipped. Without a length a part ends where its JPEG does.
+    """
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        """read: as `io.BufferedIOBase.read1`, at most so many bytes, none at the end."""
+        self._read = read
+        self._data = bytearray()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Raises: ValueError for what is no such stream, or a part that is too large; OSError."""
+        while (headers := self._headers()) is not None:
+            length = headers.get(b"content-length")
+            if length is None:
+                picture = self._jpeg()
+                if picture is None:
+                    return
+                yield picture
+                continue
+            picture = self._bytes(_number(length))
+            if picture and headers.get(b"content-type", b"image/").startswith(b"image/"):
+                yield picture
+
+    def _headers(self) -> dict[bytes, bytes] | None:
+        """Headers of the next part, in lower case; None at the end of the stream."""
+        # Whatever stands before the boundary is skipped; where a part was longer than its length
+        # says, that is the rest of a picture.
+        if not self._skip_to(b"--", MOST_BYTES):
+            return None
+        headers: dict[bytes, bytes] = {}
+        self._line()
+        while line := self._line():
+            name, _, value = line.lower().partition(b":")
+            headers[name.strip()] = value.strip()
+        return headers
+
+    def _skip_to(self, mark: bytes, most: int) -> bool:
+        """Drop lines until one begins with `mark`. Returns: False at the end of the stream."""
+        skipped = 0
+        while True:
+            while len(self._data) < len(mark):
+                if not self._more():
+                    return False
+            if self._data.startswith(mark):
+                return True
+            end = self._data.find(b"\n")
+            step = end + 1 if end >= 0 else len(self._data)
+            skipped += step
+            del self._data[:step]
+            if skipped > most:
+                raise ValueError("no MJPEG stream: a boundary between two pictures expected")
+
+    def _line(self) -> bytes:
+        """The next line without its end; nothing at the end of the stream."""
+        while (end := self._data.find(b"\n")) < 0:
+            if len(self._data) > MOST_HEADER_BYTES:
+                raise ValueError("no MJPEG stream: a line of its headers has no end")
+            if not self._more():
+                end = len(self._data)
+                break
+        line = bytes(self._data[:end]).rstrip(b"\r")
+        del self._data[: end + 1]
+        return line
+
+    def _bytes(self, length: int) -> bytes:
+        while len(self._data) < length:
+            if not self._more():
+                raise ValueError("the stream ended inside a picture")
+        data = bytes(self._data[:length])
+        del self._data[:length]
+        return data
+
+    def _jpeg(self) -> bytes | None:
+        """The next JPEG, wherever it begins; None at the end of the stream."""
+        while True:
+            start = self._data.find(JPEG_START)
+            end = None if start < 0 else jpeg_end(self._data, start)
+            if end is not None:
+                data = bytes(self._data[start:end])
+                del self._data[:end]
+                return data
+            if len(self._data) > MOST_BYTES:
+                raise ValueError(f"a picture of at most {MOST_BYTES >> 20} MB expected")
+            if not self._more():
+                return None
+
+    def _more(self) -> bool:
+        data = self._read(CHUNK_BYTES)
+        self._data += data
+        return bool(data)
+
+
+def _number(text: bytes) -> int:
+    if not text.isdigit() or len(text) > 10 or int(text) > MOST_BYTES:
+        raise ValueError(f"a picture of at most {MOST_BYTES >> 20} MB expected, got {text[:20]!r}")
+    return int(text)
