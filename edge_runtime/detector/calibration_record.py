@@ -170,27 +170,37 @@ def synthetic_image(input_hw: tuple[int, int]) -> np.ndarray:
     machine gets the same one.
     """
     height, width = 3 * input_hw[0] // 2 + 1, 2 * input_hw[1] + 1
-    y, x = np.mgrid[:height, :width].astype(np.int64)
-    # Squares, modulo a prime, look like noise.
-    noise = (3 * x * x + 5 * y * y + 7 * x * y) % 251
-    red = np.where(noise < 125, 255, 0) * (2 * x < width)  # texture left, black right
-    green = 255 * x // width  # brighter to the right
-    blue = (2 * 255 * y // height + noise) // 3  # brighter to the bottom, some texture
-    return np.stack([red, green, blue], axis=2).astype(np.uint8)
+    y, x = np.arange(height)[:, None], np.arange(width)
+    # Squares, modulo a prime, look like noise: (3 x² + 5 y² + 7 x y) % 251, of remainders, which
+    # 16 bits hold.
+    rows, columns, slope = (
+        (values % 251).astype(np.uint16) for values in (5 * y * y, 3 * x * x, 7 * x)
+    )
+    noise = slope * (y % 251).astype(np.uint16)
+    noise += rows
+    noise += columns
+    noise %= 251
+    image = np.empty((height, width, 3), np.uint8)
+    image[:, :, 0] = 255 * ((noise < 125) & (2 * x < width))  # texture left, black right
+    image[:, :, 1] = 255 * x // width  # brighter to the right
+    noise += (2 * 255 * y // height).astype(np.uint16)
+    image[:, :, 2] = noise // 3  # brighter to the bottom, some texture
+    return image
 
 
 def fingerprint(spec: DetectorSpec) -> tuple[float, ...]:
     """Fingerprint of the preprocessing: numbers in the network's units, one for each of NAMES."""
     flat = [np.full((2, 3, 3), level, np.uint8) for level in (0, 255)]
     ends = [float(preprocess(frame, spec).mean(dtype=np.float64)) for frame in flat]
-    (tensor,) = preprocess(synthetic_image(spec.input_hw), spec).astype(np.float64)
+    (tensor,) = preprocess(synthetic_image(spec.input_hw), spec)
     height, width = spec.input_hw
     numbers = []
     # The halves share the middle row or column of an odd size, so that none is empty.
     for rows in (slice((height + 1) // 2), slice(height // 2, None)):
         for columns in (slice((width + 1) // 2), slice(width // 2, None)):
-            corner = tensor[rows, columns]
-            numbers += [*corner.mean(axis=(0, 1)), *corner.std(axis=(0, 1))]
+            # A color at a time: a sum along an axis of 3 takes longer than the copy.
+            colors = [tensor[rows, columns, color].astype(np.float64) for color in range(3)]
+            numbers += [values.mean() for values in colors] + [values.std() for values in colors]
     return tuple(round(float(number), 6) for number in (*ends, *numbers))
 
 

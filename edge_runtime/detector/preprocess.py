@@ -13,6 +13,10 @@ from edge_runtime.detector.spec import DetectorSpec
 
 def check_frame(frame: np.ndarray) -> None:
     """Raises: TypeError or ValueError, with the way to convert, unless (H, W, 3) uint8."""
+    # Of every frame: what to say of a wrong one is put together only then.
+    if type(frame) is np.ndarray and frame.dtype == np.uint8 and frame.size:
+        if frame.ndim == 3 and frame.shape[2] == 3:
+            return
     wanted = "an RGB uint8 array of shape (height, width, 3) is wanted"
     if not isinstance(frame, np.ndarray):
         cure = "np.asarray(image.convert('RGB')) converts a Pillow image"
