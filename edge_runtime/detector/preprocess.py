@@ -14,11 +14,11 @@ from edge_runtime.detector.spec import DetectorSpec
 def check_frame(frame: np.ndarray) -> None:
     """Raises: TypeError or ValueError, with the way to convert, unless (H, W, 3) uint8."""
     # Of every frame: what to say of a wrong one is put together only then.
-    if type(frame) is np.ndarray and frame.dtype == np.uint8 and frame.size:
-        if frame.ndim == 3 and frame.shape[2] == 3:
-            return
+    is_array = isinstance(frame, np.ndarray)
+    if is_array and frame.dtype == np.uint8 and frame.size and frame.shape[2:] == (3,):
+        return
     wanted = "an RGB uint8 array of shape (height, width, 3) is wanted"
-    if not isinstance(frame, np.ndarray):
+    if not is_array:
         cure = "np.asarray(image.convert('RGB')) converts a Pillow image"
         raise TypeError(f"{wanted}, got {type(frame).__name__}; {cure}")
     got = f"got shape {frame.shape}, {frame.dtype}"

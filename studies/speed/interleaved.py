@@ -44,32 +44,59 @@ class Contest:
     rounds: int
 
     @classmethod
-    def of(cls, times: np.ndarray) -> Contest:
-        """times: (rounds, 2) seconds of ours and theirs."""
+    def of(cls, times: np.ndarray, ratios: np.ndarray | None = None) -> Contest:
+        """times: (rounds, 2) seconds of ours and theirs. ratios: (rounds,), if they are others."""
         ours, theirs = times.T
-        return cls(Spread.of(ours), Spread.of(theirs), Spread.of(ours / theirs), len(times))
+        if ratios is None:
+            ratios = ours / theirs
+        return cls(Spread.of(ours), Spread.of(theirs), Spread.of(ratios), len(times))
 
 
-def contest(ours: Work, theirs: Work, seconds: float) -> Contest:
-    """Time both in turns, ours first in every other round, for about so many seconds."""
-    works = (ours, theirs)
-    calls = [_calls(work) for work in works]
+# Measures a row, in about so many seconds.
+Measure = Callable[[float], Contest]
+
+
+def contest(ours: Work, theirs: Work) -> Measure:
+    """Time both in turns, ours first in every other round."""
+
+    def measure(seconds: float) -> Contest:
+        calls = _calls(ours), _calls(theirs)
+        return Contest.of(
+            in_turns(
+                lambda: thread_seconds(ours, calls[0]),
+                lambda: thread_seconds(theirs, calls[1]),
+                seconds,
+            )
+        )
+
+    return measure
+
+
+def in_turns(
+    ours: Callable[[], float],
+    theirs: Callable[[], float],
+    seconds: float,
+    fewest: int = FEWEST_ROUNDS,
+) -> np.ndarray:
+    """What the two return, in turns, for about so many seconds: (rounds, 2)."""
     rounds: list[list[float]] = []
     end = time.perf_counter() + seconds
-    while len(rounds) < FEWEST_ROUNDS or time.perf_counter() < end:
+    while len(rounds) < fewest or time.perf_counter() < end:
         row = [0.0, 0.0]
         for side in (0, 1) if len(rounds) % 2 else (1, 0):
-            row[side] = thread_seconds(works[side], calls[side])
+            row[side] = (ours, theirs)[side]()
         rounds.append(row)
-    return Contest.of(np.asarray(rounds))
+    return np.asarray(rounds)
 
 
-def alone(work: Work, seconds: float) -> Spread:
-    """Time one side, for a curve without a rival."""
-    calls, end = _calls(work), time.perf_counter() + seconds
-    values = [thread_seconds(work, calls)]
+def alone(work: Work, seconds: float, clock: Callable[[], float] = time.thread_time) -> Spread:
+    """Time one side, for a curve; `time.perf_counter` for a work of several threads."""
+    calls, end, values = _calls(work), time.perf_counter() + seconds, []
     while len(values) < FEWEST_ROUNDS or time.perf_counter() < end:
-        values.append(thread_seconds(work, calls))
+        begin = clock()
+        for _ in range(calls):
+            work()
+        values.append((clock() - begin) / calls)
     return Spread.of(values)
 
 
