@@ -91,7 +91,8 @@ def in_turns(
 
 def alone(work: Work, seconds: float, clock: Callable[[], float] = time.thread_time) -> Spread:
     """Time one side, for a curve; `time.perf_counter` for a work of several threads."""
-    calls, end, values = _calls(work), time.perf_counter() + seconds, []
+    values: list[float] = []
+    calls, end = _calls(work), time.perf_counter() + seconds
     while len(values) < FEWEST_ROUNDS or time.perf_counter() < end:
         begin = clock()
         for _ in range(calls):
