@@ -10,13 +10,10 @@ from __future__ import annotations
 import errno
 import json
 import math
-import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-
-from edge_runtime.media.atomic import atomic_path
 
 SPEC_VERSION = 1
 SPEC_MEMBER = "detector_spec.json"
@@ -152,6 +149,10 @@ def embed(path: str | Path, spec: DetectorSpec, members: Mapping[str, str] | Non
 
     The file is replaced whole or not at all. Raises: ValueError if it already carries a spec.
     """
+    import shutil  # not above: only the desktop writes, and what makes temporary files is slow
+
+    from edge_runtime.media.atomic import atomic_path
+
     path = Path(path)
     texts = {
         SPEC_MEMBER: spec.to_json(),

@@ -121,4 +121,4 @@ def test_the_instructions_of_a_frame(detector):
 
 
 def test_a_fingerprint_at_load_is_no_peak(detector):
-    assert peak_bytes(lambda: fingerprint(detector.spec)) < 6_000_000
+    assert peak_bytes(lambda: fingerprint(detector.spec)) < 3_000_000
