@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", type=Path, default=Path("models/digits_int8.tflite"), help="an int8 detector")
     add("--pictures", type=Path, required=True, help="folder of pictures; the first test_*.jpg")
-    add("--seconds", type=positive_number, default=5.0, help="of a row; a point takes a third")
+    add("--seconds", type=positive_number, default=4.0, help="of a row; a point takes a third")
     add("--only", default="", help="rows whose name has this in it")
     add("--out", type=Path, default=Path("build/speed"), help="folder for what is written")
     return parser

@@ -50,18 +50,27 @@ class Outputs:
 
     def operator(self, threshold: float, most: int = MAX_DETECTIONS) -> Callable[[], Any]:
         """LiteRT's operator on them, in one thread; its inputs lie ready."""
-        interpreter = find_runtime().interpreter_class(
-            model_content=operator_file(
-                self.spec, Thresholds(score=threshold, iou=IOU_THRESHOLD, max_detections=most)
-            ),
-            num_threads=1,
-        )
+        invoke: Callable[[], Any] = self._interpreter(threshold, most).invoke
+        return invoke
+
+    def operator_results(self, threshold: float) -> dict[str, np.ndarray]:
+        """What the operator makes of them: boxes (K, 4) (y, x, y, x), classes (K,), scores (K,)."""
+        interpreter = self._interpreter(threshold, MAX_DETECTIONS)
+        interpreter.invoke()
+        tensors = (interpreter.get_tensor(e["index"]) for e in interpreter.get_output_details())
+        boxes, classes, scores, count = tensors
+        kept = int(count[0])
+        return {"boxes": boxes[0, :kept], "classes": classes[0, :kept], "scores": scores[0, :kept]}
+
+    def _interpreter(self, threshold: float, most: int) -> Any:
+        content = operator_file(self.spec, Thresholds(IOU_THRESHOLD, most, threshold))
+        interpreter = find_runtime().interpreter_class(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
-        scores = softmax(dequantize(self.logits, self.logits_quantization))[:, 1:]
+        scores = softmax(self.logits, self.logits_quantization[0])[:, 1:]
         offsets = dequantize(self.offsets, self.offsets_quantization)
         for detail, values in zip(interpreter.get_input_details(), (offsets, scores), strict=True):
             interpreter.set_tensor(detail["index"], values[None].astype(np.float32))
-        return interpreter.invoke
+        return interpreter
 
 
 def operator_file(spec: DetectorSpec, thresholds: Thresholds) -> bytes:
