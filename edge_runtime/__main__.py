@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 
 from edge_runtime.arguments import PROGRAM, PublicParser, run_command
-from edge_runtime.commands import bench, detect, doctor, install_service, mqtt_forget, run
 
-# One module for each sub-command, with add_parser(subparsers); its parser sets the default `run`.
-COMMANDS = (detect, run, install_service, mqtt_forget, doctor, bench)
+# Each has a module in edge_runtime/commands/ with add_parser(subparsers), whose parser sets the
+# default `run`.
+COMMANDS = ("detect", "run", "install-service", "mqtt-forget", "doctor", "bench")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(commands: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of these sub-commands; a module is loaded only with its parser."""
     parser = PublicParser(
         prog=PROGRAM, description="Find objects in pictures with an int8 SSD detector."
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(subparsers)
+    for command in commands:
+        module = import_module(f"edge_runtime.commands.{command.replace('-', '_')}")
+        module.add_parser(subparsers)
     return parser
 
 
@@ -32,7 +36,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str] | None) -> int:
-    args = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    # The web page, MQTT and the rest take longer to load than NumPy: only for who asks for them.
+    asked = [command for command in COMMANDS if given[:1] == [command]]
+    args = build_parser(asked or COMMANDS).parse_args(given)
     status: int = args.run(args)
     return status
 

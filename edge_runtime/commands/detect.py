@@ -14,7 +14,7 @@ from edge_runtime.commands.detector_flags import (
 )
 from edge_runtime.detector.latency import timed_detect
 from edge_runtime.exports.base import Job, Picture
-from edge_runtime.exports.registry import FORMATS
+from edge_runtime.exports.registry import FORMATS, find_writer
 from edge_runtime.media.images import read_image
 from edge_runtime.media.many_pictures import expect_one
 
@@ -82,7 +82,7 @@ def _detect(args: argparse.Namespace) -> int:
         raise ValueError("--coco-annotations does nothing without --format coco; add it")
     detector = load_detector(args)
     job = Job(args.images, detector.class_names, args.out, args.coco_annotations)
-    writer = FORMATS[args.format](job)
+    writer = find_writer(args.format)(job)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
     failed = 0

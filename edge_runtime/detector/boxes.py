@@ -35,11 +35,11 @@ def area(boxes: np.ndarray) -> np.ndarray:
 def intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(N, 4) and (M, 4) xyxy → (N, M) areas in common."""
     # By coordinate: a product over an axis of length 2 takes twice as long as all the rest.
-    x_min, y_min, x_max, y_max = boxes.T[:, :, None]
-    other_x_min, other_y_min, other_x_max, other_y_max = others.T[:, None, :]
-    width = np.minimum(x_max, other_x_max) - np.maximum(x_min, other_x_min)  # [N, M]
-    height = np.minimum(y_max, other_y_max) - np.maximum(y_min, other_y_min)
-    common: np.ndarray = np.maximum(width, 0) * np.maximum(height, 0)
+    corners, other_corners = boxes.T[:, :, None], np.ascontiguousarray(others.T)[:, None, :]
+    sides = np.minimum(corners[2:], other_corners[2:])  # [2, N, M]
+    sides -= np.maximum(corners[:2], other_corners[:2])
+    np.maximum(sides, 0, out=sides)
+    common: np.ndarray = sides[0] * sides[1]
     return common
 
 
@@ -48,10 +48,24 @@ def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
     Two boxes without area have an IoU of 0, not 0 / 0.
     """
-    common = intersection(boxes, others)
-    union = area(boxes)[:, None] + area(others)[None, :] - common
-    overlap: np.ndarray = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
-    return overlap
+    areas = area(boxes)
+    other_areas = areas if others is boxes else area(others)
+    return _over_union(intersection(boxes, others), areas[:, None] + other_areas)
+
+
+def paired_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """`iou` of each of (N, 4) boxes with its own of the (N, 4) others: (N,) in [0, 1]."""
+    low, high = np.maximum(boxes, others)[:, :2], np.minimum(boxes, others)[:, 2:]
+    sides = np.maximum(high - low, 0)
+    return _over_union(sides[:, 0] * sides[:, 1], area(boxes) + area(others))
+
+
+def _over_union(common: np.ndarray, union: np.ndarray) -> np.ndarray:
+    """union: of the areas, with what is common in it twice. Works in both arrays."""
+    union -= common
+    np.maximum(union, np.finfo(union.dtype).tiny, out=union)
+    common /= union
+    return common
 
 
 def encode(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
@@ -72,7 +86,10 @@ def encode(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float
 
 def decode(offsets: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
     """The inverse of `encode`: (N, 4) offsets (ty, tx, th, tw) → (N, 4) xyxy, not clipped."""
-    shift, scale = offsets[:, 1::-1], offsets[:, :1:-1]  # (tx, ty), (tw, th)
-    center = shift * variances[0] * anchors[:, 2:] + anchors[:, :2]
-    size = np.exp(np.minimum(scale * variances[1], MAX_LOG_SCALE)) * anchors[:, 2:]
-    return cxcywh_to_xyxy(np.concatenate([center, size], axis=1))
+    center = offsets[:, 1::-1] * variances[0]  # of (tx, ty)
+    center *= anchors[:, 2:]
+    center += anchors[:, :2]
+    half = np.exp(np.minimum(offsets[:, :1:-1] * variances[1], MAX_LOG_SCALE))  # of (tw, th)
+    half *= anchors[:, 2:]
+    half /= 2
+    return np.concatenate([center - half, center + half], axis=1)

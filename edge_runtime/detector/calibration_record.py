@@ -11,20 +11,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL
-from numpy.typing import DTypeLike
 
 from edge_runtime.detector.json_object import is_number, is_whole, read_object, shown
 from edge_runtime.detector.preprocess import (
     holds_pixels,
+    network_pixels,
     pixel_quantization,
     pixel_table,
-    preprocess,
 )
 from edge_runtime.detector.spec import (
     PIXEL_MEAN,
@@ -33,6 +34,9 @@ from edge_runtime.detector.spec import (
     SpecError,
     read_member,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 CALIBRATION_VERSION = 1
 CALIBRATION_MEMBER = "calibration.json"
@@ -154,9 +158,16 @@ class CalibrationRecord:
 def digest(spec: DetectorSpec) -> str:
     """Digest of everything in a spec: 16 hexadecimal digits."""
     canonical = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
-    import hashlib  # not above: it loads OpenSSL, and a float file has no record
+    hexadecimal: str = _sha256(canonical.encode()).hexdigest()
+    return hexadecimal[:16]
 
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+def _sha256(data: bytes) -> Any:
+    """`hashlib.sha256` without OpenSSL, which hashlib loads: 4 MB and as many milliseconds."""
+    for module in ("_sha2", "_sha256"):  # Python's own, from 3.12 on, and before
+        with suppress(ImportError):
+            return import_module(module).sha256(data)
+    return import_module("hashlib").sha256(data)
 
 
 def read_calibration(path: str | Path) -> CalibrationRecord | None:
@@ -190,28 +201,46 @@ def synthetic_image(input_hw: tuple[int, int]) -> np.ndarray:
     machine gets the same one.
     """
     height, width = 3 * input_hw[0] // 2 + 1, 2 * input_hw[1] + 1
-    y, x = np.mgrid[:height, :width].astype(np.int64)
-    # Squares, modulo a prime, look like noise.
-    noise = (3 * x * x + 5 * y * y + 7 * x * y) % 251
-    red = np.where(noise < 125, 255, 0) * (2 * x < width)  # texture left, black right
-    green = 255 * x // width  # brighter to the right
-    blue = (2 * 255 * y // height + noise) // 3  # brighter to the bottom, some texture
-    return np.stack([red, green, blue], axis=2).astype(np.uint8)
+    y, x = np.arange(height)[:, None], np.arange(width)
+    # Squares, modulo a prime, look like noise: (3 x² + 5 y² + 7 x y) % 251, of remainders, which
+    # 16 bits hold.
+    rows, columns, slope = (
+        (values % 251).astype(np.uint16) for values in (5 * y * y, 3 * x * x, 7 * x)
+    )
+    noise = slope * (y % 251).astype(np.uint16)
+    noise += rows
+    noise += columns
+    noise %= 251
+    image = np.empty((height, width, 3), np.uint8)
+    image[:, :, 0] = ((noise < 125) & (2 * x < width)) * np.uint8(255)  # texture left, black right
+    image[:, :, 1] = 255 * x // width  # brighter to the right
+    noise += (2 * 255 * y // height).astype(np.uint16)
+    image[:, :, 2] = noise // 3  # brighter to the bottom, some texture
+    return image
 
 
 def fingerprint(spec: DetectorSpec) -> tuple[float, ...]:
     """Fingerprint of the preprocessing: numbers in the network's units, one for each of NAMES."""
     flat = [np.full((2, 3, 3), level, np.uint8) for level in (0, 255)]
-    ends = [float(preprocess(frame, spec).mean(dtype=np.float64)) for frame in flat]
-    (tensor,) = preprocess(synthetic_image(spec.input_hw), spec).astype(np.float64)
+    # A row of them, since all are alike.
+    ends = [_mean_and_spread(network_pixels(frame, spec.input_hw)[:1], spec)[0] for frame in flat]
+    pixels = network_pixels(synthetic_image(spec.input_hw), spec.input_hw)
     height, width = spec.input_hw
-    numbers = []
+    numbers: list[float] = []
     # The halves share the middle row or column of an odd size, so that none is empty.
     for rows in (slice((height + 1) // 2), slice(height // 2, None)):
         for columns in (slice((width + 1) // 2), slice(width // 2, None)):
-            corner = tensor[rows, columns]
-            numbers += [*corner.mean(axis=(0, 1)), *corner.std(axis=(0, 1))]
+            colors = [_mean_and_spread(pixels[rows, columns, color], spec) for color in range(3)]
+            for kind in zip(*colors, strict=True):  # the means, then the spreads
+                numbers += kind
     return tuple(round(float(number), 6) for number in (*ends, *numbers))
+
+
+def _mean_and_spread(pixels: np.ndarray, spec: DetectorSpec) -> tuple[float, float]:
+    """In the network's units, by how often each value is there: no array of floats is needed."""
+    counts, values = np.bincount(pixels.ravel(), minlength=256), pixel_table(spec, np.float64)
+    mean = counts @ values / pixels.size
+    return float(mean), float(np.sqrt(counts @ (values - mean) ** 2 / pixels.size))
 
 
 def largest_difference(

@@ -36,10 +36,29 @@ class Detections:
         ids = np.asarray(self.class_ids)
         if ids.size and not np.issubdtype(ids.dtype, np.integer):
             raise ValueError(f"class_ids must be integers, got {ids.dtype}; use .astype(np.int64)")
-        object.__setattr__(self, "class_ids", ids.astype(np.int64))
+        object.__setattr__(self, "class_ids", ids.astype(np.int64, copy=False))
         object.__setattr__(self, "class_names", tuple(self.class_names))
-        for problem in self._problems():
-            raise ValueError(problem)
+        if not self._is_sound():
+            for problem in self._problems():
+                raise ValueError(problem)
+
+    def _is_sound(self) -> bool:
+        """Whether there is no problem, in few calls: it is asked of every frame. NaN is never."""
+        boxes, scores, ids = self.boxes, self.scores, self.class_ids
+        count = scores.size
+        if (scores.shape, boxes.shape, ids.shape) != ((count,), (count, 4), (count,)):
+            return False
+        if not count:
+            return True
+        return bool(
+            scores[0] <= 1
+            and scores[-1] >= 0
+            and (scores[1:] <= scores[:-1]).all()
+            and (boxes[:, 2:] >= boxes[:, :2]).all()
+            and np.isfinite(boxes).all()
+            and ids.min() >= 0
+            and ids.max() < len(self.class_names)
+        )
 
     def _problems(self) -> Iterator[str]:
         boxes, scores, ids = self.boxes, self.scores, self.class_ids

@@ -156,15 +156,20 @@ class Detector:
         """
         return self._adapter.invoke(input_tensor)
 
-    def postprocess(self, raw: tuple[np.ndarray, ...], frame_hw: tuple[int, int]) -> Detections:
+    def postprocess(
+        self,
+        raw: tuple[np.ndarray, ...],
+        frame_hw: tuple[int, int],
+        picture_hw: tuple[int, int] | None = None,
+    ) -> Detections:
         """Outputs of `invoke` → `Detections` in a frame of height and width `frame_hw`.
 
-        The frame is the picture of the last `preprocess`, which may have been a smaller copy.
+        picture_hw: of what was preprocessed, which may be a smaller copy of the frame; None for the
+            picture of the last `preprocess`.
         """
         thresholds = Thresholds(self.score_threshold, self.iou_threshold, self.max_detections)
-        boxes, scores, class_ids = self._adapter.decode(
-            raw, self._picture_hw or frame_hw, thresholds
-        )
+        picture_hw = picture_hw or self._picture_hw or frame_hw
+        boxes, scores, class_ids = self._adapter.decode(raw, picture_hw, thresholds)
         height, width = frame_hw
         pixels = boxes * np.asarray([width, height, width, height], dtype=np.float32)
         return Detections(pixels, scores, class_ids, self.class_names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,34 +17,63 @@ DETECTOR_STEPS = ("preprocess", "inference", "postprocess")
 STEPS = (*DETECTOR_STEPS, "end_to_end")
 
 
+class Prepared(NamedTuple):
+    """A picture that is ready for the network.
+
+    Attributes:
+        tensor: of `Detector.preprocess`.
+        picture_hw: (height, width) of the picture.
+        seconds: that it took.
+    """
+
+    tensor: np.ndarray
+    picture_hw: tuple[int, int]
+    seconds: float
+
+
+def prepare(detector: Detector, image: np.ndarray) -> Prepared:
+    """Preprocess an (H, W, 3) RGB uint8 image, in any thread.
+
+    Raises: TypeError, ValueError for anything but an RGB uint8 image.
+    """
+    begin = time.perf_counter()
+    tensor = detector.preprocess(image)
+    return Prepared(tensor, (image.shape[0], image.shape[1]), time.perf_counter() - begin)
+
+
 def time_steps(
-    detector: Detector, image: np.ndarray, frame_hw: tuple[int, int] | None = None
+    detector: Detector, prepared: Prepared, frame_hw: tuple[int, int] | None = None
 ) -> tuple[Detections, np.ndarray]:
     """Detect once, and time each step.
 
     Args:
-        image: (H, W, 3) RGB uint8.
-        frame_hw: (height, width) of the frame whose pixels the boxes are in; None for the image's.
+        frame_hw: (height, width) of the frame whose pixels the boxes are in; None for the
+            picture's.
 
     Returns: the detections, and (3,) float64 milliseconds of DETECTOR_STEPS.
-    Raises: TypeError, ValueError for anything but an RGB uint8 image.
     """
     marks = [time.perf_counter()]
-    tensor = detector.preprocess(image)
+    raw = detector.invoke(prepared.tensor)
     marks.append(time.perf_counter())
-    raw = detector.invoke(tensor)
+    picture_hw = prepared.picture_hw
+    detections = detector.postprocess(raw, frame_hw or picture_hw, picture_hw)
     marks.append(time.perf_counter())
-    height, width = frame_hw or image.shape[:2]
-    detections = detector.postprocess(raw, (height, width))
-    marks.append(time.perf_counter())
-    return detections, 1e3 * np.diff(marks)
+    return detections, 1e3 * np.array([prepared.seconds, *np.diff(marks)])
 
 
 def timed_detect(
-    detector: Detector, image: np.ndarray, frame_hw: tuple[int, int] | None = None
+    detector: Detector,
+    image: np.ndarray,
+    frame_hw: tuple[int, int] | None = None,
+    prepared: Prepared | None = None,
 ) -> tuple[Detections, dict[str, float]]:
-    """`time_steps` for people: {"preprocess": milliseconds, …} with two decimals."""
-    detections, milliseconds = time_steps(detector, image, frame_hw)
+    """`time_steps` for people: {"preprocess": milliseconds, …} with two decimals.
+
+    prepared: the image by this detector, where that was done before.
+    """
+    if prepared is None:
+        prepared = prepare(detector, image)
+    detections, milliseconds = time_steps(detector, prepared, frame_hw)
     rounded = (round(float(value), 2) for value in milliseconds)
     return detections, dict(zip(DETECTOR_STEPS, rounded, strict=True))
 
@@ -73,7 +103,7 @@ def measure(
         frame = frames[number % len(frames)]
         for turn in range(len(detectors)):
             which = (turn + number) % len(detectors)
-            _, milliseconds = time_steps(detectors[which], frame)
+            _, milliseconds = time_steps(detectors[which], prepare(detectors[which], frame))
             if number >= 0:
                 times[which, number] = *milliseconds, milliseconds.sum()
     return [

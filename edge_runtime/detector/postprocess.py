@@ -13,6 +13,9 @@ from edge_runtime.detector.suppression import best_candidates, nms_and_vote
 # far above the rounding of a float32 score and far below any step of a useful threshold.
 PREFILTER_SLACK = 1e-6
 
+# Classes from which on a maximum along the rows is the faster way.
+WIDE_ROW = 128
+
 FLOAT = (1.0, 0)  # the quantization of numbers that are not quantized
 
 
@@ -52,56 +55,56 @@ def decode_outputs(
             f"logits ({count}, C + 1) and offsets ({count}, 4) expected for {count} anchors, "
             f"got {logits.shape} and {offsets.shape}; pass one picture, without the batch dimension"
         )
-    candidates = _candidates(
-        logits,
-        offsets,
-        anchors,
-        variances,
-        score_threshold,
-        logits_quantization,
-        offsets_quantization,
-    )
-    best = best_candidates(candidates[1], max_detections)
-    boxes, scores, class_ids = (values[best] for values in candidates)
-    keep, voted = nms_and_vote(boxes, scores, class_ids, iou_threshold, max_detections)
-    # A mean of boxes in the image may leave it by a rounding.
-    return np.clip(voted, 0, 1), scores[keep], class_ids[keep].astype(np.int64)
-
-
-def _candidates(
-    logits: np.ndarray,
-    offsets: np.ndarray,
-    anchors: np.ndarray,
-    variances: tuple[float, float],
-    score_threshold: float,
-    logits_quantization: tuple[float, int],
-    offsets_quantization: tuple[float, int],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes (M, 4), scores (M,) and class ids (M,) at the threshold or above, by anchor."""
     rows = _possible_rows(logits, score_threshold, logits_quantization[0])
-    row_scores = softmax(dequantize(logits[rows], logits_quantization))[:, 1:].astype(np.float32)
-    boxes = box_ops.decode(
-        dequantize(offsets[rows], offsets_quantization).astype(np.float32), anchors[rows], variances
-    )
-    boxes = np.clip(boxes, 0, 1).astype(np.float32, copy=False)
-    has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # False for NaN as well
-    wanted = (row_scores >= float(score_threshold)) & has_area[:, None]
+    # take(): indexing with row numbers costs several times as much.
+    row_offsets = dequantize(offsets.take(rows, axis=0), offsets_quantization)
+    boxes = box_ops.decode(row_offsets, anchors.take(rows, axis=0), variances).clip(0, 1)
+    x_min, y_min, x_max, y_max = boxes.T
+    has_area = np.flatnonzero((x_max > x_min) & (y_max > y_min))  # not of NaN
+    scores = softmax(logits.take(rows[has_area], axis=0), logits_quantization[0])
+    picked, class_ids, best = _best_pairs(scores, score_threshold, max_detections)
+    boxes = boxes.take(has_area[picked], axis=0)
+    keep, voted = nms_and_vote(boxes, best, class_ids, iou_threshold, max_detections)
+    # A mean of boxes in the image may leave it by a rounding.
+    return voted.clip(0, 1), best[keep], class_ids[keep]
 
-    picked, class_ids = np.nonzero(wanted)
-    return boxes[picked], row_scores[picked, class_ids], class_ids
+
+def _best_pairs(
+    scores: np.ndarray, score_threshold: float, max_detections: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Candidates for the suppression: rows (M,), class ids (M,) and scores (M,), best first.
+
+    scores: (N, C + 1) with the background in column 0.
+    """
+    wanted = scores >= float(score_threshold)
+    wanted[:, 0] = False
+    # Row and class as one number: NumPy finds what is True ten times as fast along one axis.
+    pairs = np.flatnonzero(wanted)
+    found = scores.take(pairs)
+    best = best_candidates(found, max_detections)
+    rows, columns = np.divmod(pairs[best], scores.shape[1])
+    return rows, columns - 1, found[best]
 
 
 def dequantize(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:
-    """Numbers of any type as the float64 that they stand for."""
+    """Numbers of any type as the float32 that they stand for."""
     scale, zero_point = quantization
-    return (values.astype(np.float64) - zero_point) * scale
+    numbers: np.ndarray = np.subtract(values, zero_point, dtype=np.float32)
+    numbers *= scale
+    return numbers
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(N, C) → (N, C), each row in [0, 1] with a sum of 1."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
-    return scores
+def softmax(logits: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    """(N, C) of any type, in steps of `scale` → (N, C) float32, each row in [0, 1], its sum 1.
+
+    In place: for a low threshold this is the largest array of all.
+    """
+    best = logits.max(axis=1, keepdims=True)
+    powers: np.ndarray = np.subtract(logits, best, dtype=np.float32)  # zero points cancel
+    powers *= scale
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
 
 
 def _possible_rows(logits: np.ndarray, score_threshold: float, scale: float) -> np.ndarray:
@@ -114,9 +117,27 @@ def _possible_rows(logits: np.ndarray, score_threshold: float, scale: float) -> 
     if threshold <= 0:
         return np.arange(len(logits))
     margin = math.log(threshold / (1 - threshold)) / scale
-    # Columns first: a maximum over a short last axis takes ten times as long.
-    columns = np.ascontiguousarray(logits.T)
-    best, background = columns[1:].max(axis=0), columns[0]
+    best, background = _best_class(logits), logits[:, 0]
     if np.issubdtype(logits.dtype, np.integer):
-        best = best.astype(np.int32)  # a difference of int8 does not fit int8
+        # A difference of int8 does not fit int8; whole numbers are compared with a whole number.
+        wider = np.int16 if logits.itemsize == 1 else np.int32
+        return np.flatnonzero(np.subtract(best, background, dtype=wider) >= math.ceil(margin))
     return np.flatnonzero(best - background >= margin)
+
+
+def _best_class(logits: np.ndarray) -> np.ndarray:
+    """Maximum of columns 1 to C of (N, C + 1): (N,).
+
+    The largest of 1, then of 2, 4, 8 … C numbers that follow each other, from every place on: each
+    step compares two long arrays, which takes a fraction of a maximum along many short rows.
+    """
+    classes = logits.shape[1] - 1
+    if classes >= WIDE_ROW:
+        best: np.ndarray = logits[:, 1:].max(axis=1)
+        return best
+    largest, reach = logits.ravel(), 1
+    while reach < classes:
+        step = min(reach, classes - reach)
+        largest = np.maximum(largest[:-step], largest[step:])
+        reach += step
+    return largest[1 :: classes + 1]

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import DTypeLike
 from PIL import Image
 
 from edge_runtime.detector.spec import DetectorSpec
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 
 def check_frame(frame: np.ndarray) -> None:
     """Raises: TypeError or ValueError, with the way to convert, unless (H, W, 3) uint8."""
+    # Of every frame: what to say of a wrong one is put together only then.
+    is_array = isinstance(frame, np.ndarray)
+    if is_array and frame.dtype == np.uint8 and frame.size and frame.shape[2:] == (3,):
+        return
     wanted = "an RGB uint8 array of shape (height, width, 3) is wanted"
-    if not isinstance(frame, np.ndarray):
+    if not is_array:
         cure = "np.asarray(image.convert('RGB')) converts a Pillow image"
         raise TypeError(f"{wanted}, got {type(frame).__name__}; {cure}")
     got = f"got shape {frame.shape}, {frame.dtype}"
@@ -143,8 +150,13 @@ def preprocess(
     Returns: (1, input_h, input_w, 3) of `dtype`.
     Raises: TypeError, ValueError for anything but an RGB uint8 frame.
     """
+    return pixel_map(spec, dtype, quantization)(network_pixels(frame, spec.input_hw))[None]
+
+
+def network_pixels(frame: np.ndarray, input_hw: tuple[int, int]) -> np.ndarray:
+    """A frame's pixels as the network sees them: (input_h, input_w, 3) uint8. Raises: as above."""
     check_frame(frame)
-    return pixel_map(spec, dtype, quantization)(resize(frame, spec.input_hw))[None]
+    return resize(frame, input_hw)
 
 
 def pixel_map(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_runtime.exports.base import Job, Picture, Writer
-from edge_runtime.media.draw import draw_detections
 from edge_runtime.media.images import write_image
 
 
@@ -22,6 +21,9 @@ class JsonLinesWriter(Writer):
 
     def write(self, picture: Picture) -> None:
         if self._targets:
+            # Not above: fonts take a while to load, and most calls draw nothing.
+            from edge_runtime.media.draw import draw_detections
+
             drawn = draw_detections(picture.pixels, picture.detections)
             write_image(self._targets[picture.number], drawn)
         line = {"image": picture.path, "width": picture.width, "height": picture.height}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from edge_runtime.frame import Frame, Result
 from edge_runtime.latest_queue import ClosedError, LatestQueue
-from edge_runtime.pipeline.reloading_detector import ReloadingDetector
+from edge_runtime.pipeline.reloading_detector import PreparedFrame, ReloadingDetector
 from edge_runtime.pipeline.sink_thread import SinkThread
 from edge_runtime.pipeline.stats import Stats
 from edge_runtime.sinks.base import Sink, SinkClosedError
@@ -61,7 +61,7 @@ class Pipeline:
         self._stop = threading.Event()
         self._ended = threading.Event()
         self._error: BaseException | None = None
-        self._frames: LatestQueue[Frame] = LatestQueue(wait=not source.live)
+        self._frames: LatestQueue[Frame | PreparedFrame] = LatestQueue(wait=not source.live)
         self._sinks = [SinkThread(sink, source.live, self._fail) for sink in sinks]
         self._workers = [
             threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
@@ -150,7 +150,9 @@ class Pipeline:
             for frame in self._source:
                 if self._stop.is_set():
                     break
-                self._frames.put(frame)
+                # A recording's frames all count, and the network leaves this thread time for them.
+                # Of a live source some are dropped, and one prepared ahead would have grown old.
+                self._frames.put(frame if self._source.live else self._detector.prepare(frame))
         except ClosedError:
             return
         self._frames.close()

@@ -6,12 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.detector import Detector
-from edge_runtime.detector.latency import timed_detect
+from edge_runtime.detector.latency import Prepared, prepare, timed_detect
 from edge_runtime.detector.model_file import ModelFile, read_model_file
 from edge_runtime.detector.trial_run import TrialCrashError, try_file
 from edge_runtime.frame import Frame, Result
@@ -24,8 +25,17 @@ log = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
 
 
+class PreparedFrame(NamedTuple):
+    """A frame, and what a detector makes of it for its network."""
+
+    frame: Frame
+    detector: Detector
+    prepared: Prepared
+
+
 class ReloadingDetector:
-    """A detector that is loaded again when its file changes. Not for several threads at once.
+    """A detector that is loaded again when its file changes. Not for several threads at once, but
+    for `prepare`.
 
     A new file that cannot be used is logged once, and the old detector goes on; in a service, which
     has a history, that holds for its start as well.
@@ -82,9 +92,19 @@ class ReloadingDetector:
             name for name in names if name in wanted and name not in self.detector.unused_names
         )
 
-    def detect(self, frame: Frame) -> Result:
+    def prepare(self, frame: Frame) -> PreparedFrame:
+        """Preprocess a frame, in any thread, for `detect`."""
+        detector = self.detector
+        return PreparedFrame(frame, detector, prepare(detector, frame.for_detector))
+
+    def detect(self, frame: Frame | PreparedFrame) -> Result:
         """Detections in a frame; boxes are in pixels of `frame.hw`."""
-        found, milliseconds = timed_detect(self.detector, frame.for_detector, frame.hw)
+        prepared = None
+        if isinstance(frame, PreparedFrame):
+            # Not if the model was replaced since: the new one may want another input.
+            prepared = frame.prepared if frame.detector is self.detector else None
+            frame = frame.frame
+        found, milliseconds = timed_detect(self.detector, frame.for_detector, frame.hw, prepared)
         detections = self._wanted(found)
         return Result(frame, detections, milliseconds, time.monotonic() - frame.captured_at)
 

@@ -10,7 +10,7 @@ from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.calibration_record import CalibrationRecord, check_calibration
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.postprocess import FLOAT, decode_outputs
-from edge_runtime.detector.preprocess import check_frame, pixel_map, resize
+from edge_runtime.detector.preprocess import network_pixels, pixel_map
 from edge_runtime.detector.spec import DetectorSpec, SpecError
 
 OUTPUTS = ("logits", "offsets")
@@ -39,8 +39,7 @@ class OwnAdapter(Adapter):
         self._offsets_quantization = network.outputs["offsets"].quantization or FLOAT
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
-        check_frame(frame)
-        return self._to_input(resize(frame, self.input_hw))[None]
+        return self._to_input(network_pixels(frame, self.input_hw))[None]
 
     def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """Logits (N, C + 1) and offsets (N, 4), in the file's own dtypes."""

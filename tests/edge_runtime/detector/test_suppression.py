@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.postprocess import decode_outputs
-from edge_runtime.detector.suppression import BLOCK, nms, nms_and_vote
+from edge_runtime.detector.suppression import AT_ONCE, BLOCK, nms, nms_and_vote
 from tests import reference
 from tests.edge_runtime.detector.test_boxes import random_boxes
 
@@ -21,7 +21,7 @@ def test_nms_against_loops(seed, iou_threshold):
         assert nms(boxes, scores, class_ids, iou_threshold, most).tolist() == expected
 
 
-@pytest.mark.parametrize("count", [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
+@pytest.mark.parametrize("count", [AT_ONCE, AT_ONCE + 1, 3 * BLOCK, 9 * BLOCK + 5])
 @pytest.mark.parametrize("iou_threshold", [0.25, 0.5])
 def test_nms_and_vote_in_blocks(count, iou_threshold):
     random = np.random.default_rng(count)

@@ -8,7 +8,7 @@ import pytest
 
 from edge_runtime import Detections
 from edge_runtime.exports.base import Job, Picture
-from edge_runtime.exports.registry import FORMATS
+from edge_runtime.exports.registry import find_writer
 
 NAMES = ("cat", "dog")
 BOXES = [[10, 5, 60.5, 30], [-4, 40, 20, 60], [120, 0, 130, 10]]  # the second leaves, the third is
@@ -18,7 +18,7 @@ NOTHING = Detections(np.empty((0, 4)), [], [], NAMES)
 
 def export(form, folder, images=("shots/one.jpg", "shots/two.png"), **settings):
     """The first picture shows a dog and a cat, the others nothing; all are 100 x 50."""
-    writer = FORMATS[form](Job(images, NAMES, folder, **settings))
+    writer = find_writer(form)(Job(images, NAMES, folder, **settings))
     for number, path in enumerate(images):
         pixels = np.zeros((50, 100, 3), np.uint8)
         writer.write(Picture(number, path, pixels, NOTHING if number else FOUND, {"inference": 1}))
@@ -228,7 +228,7 @@ def test_labels_that_may_be_corrected_are_not_overwritten(tmp_path, form, suffix
 @pytest.mark.parametrize("form", ["voc", "yolo"])
 def test_class_names_that_would_break_a_file(tmp_path, form):
     with pytest.raises(ValueError, match=r"without control characters expected, got 'a\\nb'"):
-        FORMATS[form](Job(["x.jpg"], ("a\nb",), tmp_path))
+        find_writer(form)(Job(["x.jpg"], ("a\nb",), tmp_path))
     assert names_in(tmp_path) == []
 
 

@@ -52,6 +52,23 @@ def test_every_frame_of_a_file_reaches_every_sink_in_order(detector, red_frame):
     assert snapshot.model == detector.state()
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_frames_of_a_recording_are_prepared_by_the_thread_that_reads_them(
+    detector, red_frame, live, monkeypatch
+):
+    threads = set()
+    preprocess = Detector.preprocess
+
+    def watched(self, frame):
+        threads.add(threading.current_thread().name)
+        return preprocess(self, frame)
+
+    monkeypatch.setattr(Detector, "preprocess", watched)
+    source = ScriptedSource([red_frame] * 5, live=live)
+    Pipeline(source, detector, [], Stats(source)).run()
+    assert threads == {"detect" if live else "capture"}
+
+
 def test_a_slow_sink_of_a_file_holds_it_up_and_loses_nothing(detector):
     source, slow = ScriptedSource([BLACK] * 60, live=False), Collector()
     slow.gate.clear()

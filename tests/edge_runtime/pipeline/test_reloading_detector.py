@@ -44,6 +44,26 @@ def test_a_small_picture_gives_boxes_in_the_whole_ones_pixels(path, red_frame):
     np.testing.assert_allclose(detector.detect(frame).detections.boxes, 10 * whole.boxes, rtol=1e-5)
 
 
+def test_a_prepared_frame_gives_the_same(path, red_frame):
+    detector = make_detector(path)
+    frame = make_frame(image=red_frame)
+    whole, prepared = detector.detect(frame), detector.prepare(frame)
+    detector.detect(make_frame(image=red_frame[:50]))  # a picture of another size in between
+    result = detector.detect(prepared)
+    assert result.frame is frame and result.milliseconds["preprocess"] >= 0
+    assert result.detections.to_dicts() == whole.detections.to_dicts()
+
+
+def test_a_frame_prepared_for_a_model_since_replaced_is_prepared_anew(path, red_frame, tiny_models):
+    detector = make_detector(path)
+    prepared = detector.prepare(make_frame(image=red_frame))
+    assert prepared.prepared.tensor.dtype == np.int8
+    replace(path, tiny_models / "tiny_float.tflite")
+    refresh_twice(detector)
+    assert detector.state().reloads == 1
+    assert detector.detect(prepared).detections.names == ["red", "green"]
+
+
 def model_input(frame):
     from edge_runtime.detector.preprocess import resize
 
