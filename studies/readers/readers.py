@@ -198,7 +198,7 @@ class MediaPipeTwo(MediaPipe):
 class OpenCV(Reader):
     """OpenCV's importer, which runs the net by operators of its own."""
 
-    module = "cv2"
+    module, form = "cv2", "opencv"
 
     def __init__(self, path: Path) -> None:
         self._cv2: Any = importlib.import_module("cv2")
