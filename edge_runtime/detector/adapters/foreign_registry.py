@@ -13,6 +13,7 @@ from edge_runtime.detector.adapters.base import Adapter
 from edge_runtime.detector.adapters.families import Family
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.mediapipe import MediaPipeAdapter
+from edge_runtime.detector.adapters.operator_threads import safe_threads
 from edge_runtime.detector.adapters.post_processed import PostProcessedAdapter
 from edge_runtime.detector.adapters.refusals import check_runnable, refusal
 from edge_runtime.detector.adapters.yolo_end_to_end import YoloEndToEndAdapter
@@ -74,7 +75,8 @@ def open_foreign(
     """
     content = path.read_bytes()
     file = read_foreign(path, content, spec, labels)
-    return _choose(file, family).create(file, Network(path, num_threads, content))
+    network = Network(path, safe_threads(file, num_threads), content)
+    return _choose(file, family).create(file, network)
 
 
 def read_foreign(
