@@ -15,7 +15,7 @@ from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.mediapipe import MediaPipeAdapter
 from edge_runtime.detector.adapters.operator_threads import safe_threads
 from edge_runtime.detector.adapters.post_processed import PostProcessedAdapter
-from edge_runtime.detector.adapters.refusals import check_runnable, refusal
+from edge_runtime.detector.adapters.refusals import check_kind, check_runnable, refusal
 from edge_runtime.detector.adapters.yolo_end_to_end import YoloEndToEndAdapter
 from edge_runtime.detector.adapters.yolo_v5 import YoloV5Adapter
 from edge_runtime.detector.adapters.yolo_v8 import YoloV8Adapter
@@ -105,6 +105,7 @@ def read_foreign(
 
 
 def _choose(file: ForeignFile, family: str | None) -> ForeignFamily:
+    check_kind(file)
     if family is not None and family in _FOREIGN:
         return _FOREIGN[family]
     for row in _FOREIGN.values():
