@@ -39,8 +39,10 @@ class Agreement:
 def compare(one: Found, other: Found) -> Agreement:
     """One picture, both ways: the same class, IoU of LEAST_IOU, scores within MOST_CHANGE.
 
-    A partner may be a little below SCORE, and stands for one detection only.
+    A partner may be a little below SCORE, and stands for one detection only. Boxes without area,
+    which lie beside the picture, are none: some readers hand them out.
     """
+    one, other = _with_area(one), _with_area(other)
     scores, others = one[1], other[1]
     fits = one[2][:, None] == other[2][None, :]
     fits &= np.abs(scores[:, None] - others[None, :]) <= MOST_CHANGE
@@ -53,3 +55,9 @@ def compare(one: Found, other: Found) -> Agreement:
         paired += int(clear[0][row]) + int(clear[1][column])
         overlap[row, :] = overlap[:, column] = 0
     return Agreement(*counts, paired)
+
+
+def _with_area(found: Found) -> Found:
+    boxes, scores, class_ids = found
+    keep = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return boxes[keep], scores[keep], class_ids[keep]

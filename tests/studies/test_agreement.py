@@ -35,6 +35,7 @@ def found(*rows):
         ([], [], Agreement()),
         ([(BOX, 0.31, 1)], [(BOX, 0.295, 1)], Agreement(1, 0, 1)),  # one is below what counts
         ([(BOX, 0.28, 1)], [(BOX, 0.28, 1)], Agreement()),
+        ([(BOX, 0.9, 1), ((0, 1, 0.1, 1), 0.9, 1)], [(BOX, 0.9, 1)], Agreement(1, 1, 2)),
         ([(BOX, 0.9, 1)] * 2, [(BOX, 0.9, 1)], Agreement(2, 1, 2)),  # a partner serves one
     ],
 )
