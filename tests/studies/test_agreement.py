@@ -13,6 +13,7 @@ from convert.export.source import open_source
 from edge_runtime.media.images import read_image
 from studies.agreement.__main__ import main, views
 from studies.agreement.match import Agreement, compare
+from studies.agreement.report import Row, cells
 from tests.conftest import ROOT
 
 BOX = (0.1, 0.1, 0.5, 0.5)
@@ -84,3 +85,15 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MODELS_DIR", str(tmp_path / "missing"))
     assert main(["--out", str(tmp_path)]) == 2
     assert "MODELS_DIR=folder expected" in capsys.readouterr().err
+
+
+def test_the_page_has_the_rows_of_the_report():
+    """Written by `make agreement`."""
+    report = json.loads((ROOT / "studies" / "agreement" / "agreement.json").read_text("utf-8"))
+    page = (ROOT / "docs" / "foreign_detectors.md").read_text("utf-8")
+    rows = [Row(**row) for row in report["rows"]]
+    assert rows and not any(row.error for row in rows)
+    for row in rows:
+        assert f"| {' | '.join(cells(row))} |".replace("  ", " ") in page, row.file
+    assert all(row.agreed >= 0.99 for row in rows if row.agreed is not None)
+    assert report["machine"]["date"][:10] in page

@@ -64,6 +64,8 @@ def refusal(file: ForeignFile) -> SpecError:
     """The error for a file that belongs to no family."""
     kind, cure = _kind(file)
     metadata = file.metadata.name or ("unnamed" if file.metadata.outputs else "none")
+    if file.ultralytics is not None:
+        metadata = f"of Ultralytics with {len(file.ultralytics.names)} class names"
     return SpecError(
         f"{file.path}: a detector of a known family expected, found {kind}: input "
         f"{file.facts.inputs[0]}, outputs {some(file.outputs)}, metadata {metadata}; {cure}"

@@ -285,7 +285,7 @@ def test_names_that_do_not_fit_the_output_are_refused(tmp_path):
 def test_models_for_other_tasks_are_named(task, family, tmp_path):
     members = {"temp_meta.txt": str({"task": task, "names": {0: "person"}})}
     path = write(tmp_path / "m.tflite", v8_table({}, classes=52), members)
-    with pytest.raises(ValueError, match=f"an Ultralytics model for {task}.*task detect"):
+    with pytest.raises(ValueError, match=f"for {task}.* of Ultralytics with 1 class.*detect"):
         Detector(path, family=family)
 
 
