@@ -50,11 +50,11 @@ stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
   $$(test ! -e build/$(1).resume.npz || echo --resume); \
   else echo "build/$(1).keras is there: remove build/$(1)[._]* to train again"; fi
 
-# Each has a target that does its study again: bccd, family, readers, fuzz.
+# Each has a target that does its study again: agreement, bccd, family, readers, fuzz.
 include $(wildcard studies/*/recipe.mk)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data check-data train mine bccd bccd-baseline family readers small-sets bench convert benchmark detect test test-quick test-pi soak fuzz lint clean
+.PHONY: help setup data check-data train mine agreement bccd bccd-baseline family readers small-sets bench convert benchmark detect test test-quick test-pi soak fuzz lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -62,7 +62,9 @@ def build(source: Source, form: Form, thresholds: Thresholds) -> bytes:
         outputs = {"location": location, "score": add_scores(graph, "score")}
     else:
         offsets, scores = add_offsets(graph, "offsets_float"), add_scores(graph, "scores")
-        boxes, classes, found, count = add_postprocess(graph, spec, offsets, scores, thresholds)
+        boxes, classes, found, count = add_postprocess(
+            graph, spec, offsets, scores, thresholds, form.gaps
+        )
         # Frigate and others go by position; pycoral by these names.
         outputs = {"output_3": boxes, "output_2": classes, "output_1": found, "output_0": count}
     graph.replace_outputs(outputs)

@@ -19,24 +19,29 @@ class Form:
         tensors: the outputs by the names that MediaPipe looks for in the metadata, in the order of
             the file's.
         labels: whether its readers want a label map beside it.
+        gaps: whether the operator inside may run on several threads, see
+            `convert.export.skipped_class`.
     """
 
     name: str
     tensors: tuple[str, ...]
     labels: bool
+    gaps: bool = False
 
 
 # The name is Coral's for such files.
 POSTPROCESS = Form(
-    "postprocess", ("location", "category", "score", "number of detections"), labels=True
+    "postprocess", ("location", "category", "score", "number of detections"), True, gaps=True
 )
+OPENCV = Form("opencv", POSTPROCESS.tensors, labels=False)
 MEDIAPIPE = Form("mediapipe", ("location", "score"), labels=False)
 
 READERS = {
     "frigate": (POSTPROCESS,),
     "pycoral": (POSTPROCESS,),
     "mediapipe": (MEDIAPIPE,),
-    "all": (POSTPROCESS, MEDIAPIPE),
+    "opencv": (OPENCV,),
+    "all": (POSTPROCESS, MEDIAPIPE, OPENCV),
 }
 
 

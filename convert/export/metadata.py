@@ -8,7 +8,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from convert.export.forms import MEDIAPIPE, POSTPROCESS, Form
+from convert.export.forms import MEDIAPIPE, Form
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.metadata_slots import (
     DETECTOR_IDENTIFIER,
@@ -181,9 +181,9 @@ def _image(tables: _Tables, spec: DetectorSpec) -> int:
 def _output(tables: _Tables, name: str, form: Form) -> int:
     fields = {TensorMetadata.NAME: (OFFSET, tables.text(name))}
     labels = {
-        ("category", POSTPROCESS): AssociatedFileType.VALUE_LABELS,
-        ("score", MEDIAPIPE): AssociatedFileType.AXIS_LABELS,
-    }.get((name, form))
+        ("category", False): AssociatedFileType.VALUE_LABELS,
+        ("score", True): AssociatedFileType.AXIS_LABELS,
+    }.get((name, form is MEDIAPIPE))
     if name == "location":
         index = tables.numbers(_BOX_INDEX, np.uint32)
         # Coordinates stay out: 0 is RATIO.

@@ -8,6 +8,7 @@ from flatbuffers import flexbuffers
 
 from convert.export.forms import Thresholds
 from convert.export.graph import GraphEditor
+from convert.export.skipped_class import GAPS, add_gaps, close_gaps, needs_gaps
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.spec import DetectorSpec
 
@@ -74,8 +75,11 @@ def add_postprocess(
     offsets: int,
     scores: int,
     thresholds: Thresholds,
+    gaps: bool,
 ) -> tuple[int, int, int, int]:
     """TFLite_Detection_PostProcess: decoding and NMS inside the file.
+
+    gaps: whether no class may be skipped on several threads, see `convert.export.skipped_class`.
 
     Returns: tensors of boxes (1, K, 4) (y_min, x_min, y_max, x_max) in [0, 1] of the input, not
     clipped; class ids (1, K) from 0; scores (1, K), falling; count (1,). All float32.
@@ -92,16 +96,23 @@ def add_postprocess(
             (":3", (1,)),
         )
     )
+    classes_of_operator, num_classes = classes, spec.num_classes
+    gaps = gaps and needs_gaps(spec.num_classes)
+    if gaps:
+        scores, num_classes = add_gaps(graph, scores), spec.num_classes + GAPS
+        classes_of_operator = graph.tensor("classes_with_gaps", (1, count))
     graph.custom_operator(
         POSTPROCESS,
         [offsets, scores, graph.constant("anchors", anchors)],
-        [boxes, classes, found, number],
-        _postprocess_options(spec, thresholds),
+        [boxes, classes_of_operator, found, number],
+        _postprocess_options(spec, num_classes, thresholds),
     )
+    if gaps:
+        close_gaps(graph, classes_of_operator, spec.num_classes, classes)
     return boxes, classes, found, number
 
 
-def _postprocess_options(spec: DetectorSpec, thresholds: Thresholds) -> bytes:
+def _postprocess_options(spec: DetectorSpec, num_classes: int, thresholds: Thresholds) -> bytes:
     """The operator's flexbuffer: every value 4 bytes wide, no bool among them.
 
     OpenCV reads it by position and takes other widths for other numbers.
@@ -112,7 +123,7 @@ def _postprocess_options(spec: DetectorSpec, thresholds: Thresholds) -> bytes:
         for name, number in (
             ("max_detections", thresholds.max_detections),
             ("max_classes_per_detection", 1),
-            ("num_classes", spec.num_classes),
+            ("num_classes", num_classes),
             ("use_regular_nms", 1),  # within each class, as ours
         ):
             builder.Key(name)

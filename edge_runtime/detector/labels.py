@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from edge_runtime.detector.spec import MOST_CLASSES
 from edge_runtime.detector.zip_members import MOST_BYTES
+
+log = logging.getLogger(__name__)
 
 GAPS = frozenset(("", "???", "N/A"))  # stand for a number that no class has
 BACKGROUND = frozenset(("???", "background", "__background__"))  # as a first line
@@ -72,6 +75,13 @@ def read_labels(path: Path, count: int | None) -> Labels:
             f"{path}: {count} class names expected, as many as the model has classes, got "
             f"{len(labels.names)}; a number that no class has is a line ???"
         )
+    first = text.strip().partition("\n")[0].strip()
+    if re.match(r"1\s", first) and first not in labels.names:
+        log.warning(
+            "%s: numbers are taken off, %r names a class %r; where they belong to the names, "
+            "number the lines: 0 %s",
+            *(path, first, first[1:].strip(), first),
+        )
     return labels
 
 
@@ -85,7 +95,7 @@ def parse_labels(text: str, count: int | None) -> Labels:
     """
     items = _ITEM.findall(text)
     lines = [line.strip() for line in text.strip().splitlines()]
-    numbered = _numbered(lines)
+    numbered = _numbered(lines, count)
     if items:
         names = _by_number(_from_items(items), None)
     elif numbered is not None:
@@ -134,11 +144,12 @@ def _from_items(items: Sequence[str]) -> dict[int, str]:
     return numbered
 
 
-def _numbered(lines: Sequence[str]) -> dict[int, str] | None:
+def _numbered(lines: Sequence[str], count: int | None) -> dict[int, str] | None:
     """Number → name of lines "0 name"; None where they are names that begin with a number.
 
-    "1 euro", "2 euro": what is left of such names is not distinct, or their numbers do not rise.
-    Others, as "1 cent", "2 euro", cannot be told from a numbered list.
+    "1 euro", "2 euro": what is left of such names is not distinct, or their numbers do not rise
+    from 0 or 1, or there are as many lines as classes, of other numbers. "1 cent", "2 euro" cannot
+    be told from a numbered list.
     """
     matches = [_INDEXED.fullmatch(line) for line in lines if line]
     found = [(int(match[1]), match[2].strip()) for match in matches if match is not None]
@@ -148,7 +159,8 @@ def _numbered(lines: Sequence[str]) -> dict[int, str] | None:
     names = [name for _, name in found if name not in GAPS]
     if numbers[0] > 1 or sorted(set(numbers)) != numbers or len(set(names)) < len(names):
         return None
-    return dict(found)
+    fits = numbers[-1] + 1 == count or (numbers[0] == 1 and numbers[-1] == count)
+    return None if len(found) == count and not fits else dict(found)
 
 
 def _by_number(numbered: Mapping[int, str], count: int | None) -> list[str]:

@@ -25,12 +25,14 @@ class UltralyticsMetadata:
     Attributes:
         names: of the classes.
         task: "detect", "segment", "pose", "obb", "classify"; "" in files of YOLOv5.
-        end_to_end: whether duplicates are suppressed inside; None where it does not say.
+        end_to_end: True where it says that duplicates are suppressed inside.
+        transformer: whether it is an RT-DETR, whose pictures are stretched.
     """
 
     names: tuple[str, ...]
     task: str = ""
-    end_to_end: bool | None = None
+    end_to_end: bool = False
+    transformer: bool = False
 
 
 def read_ultralytics(texts: Mapping[str, str]) -> UltralyticsMetadata | None:
@@ -46,7 +48,10 @@ def read_ultralytics(texts: Mapping[str, str]) -> UltralyticsMetadata | None:
         if names is not None:
             task = values.get("task")
             return UltralyticsMetadata(
-                names, task if isinstance(task, str) else "", _end_to_end(values)
+                names,
+                task if isinstance(task, str) else "",
+                _end_to_end(values),
+                "detr" in f"{values.get('head')} {values.get('description')}".lower(),
             )
     return None
 
@@ -88,9 +93,6 @@ def _names(value: object) -> tuple[str, ...] | None:
     return tuple(name or f"class {number}" for number, name in enumerate(names))
 
 
-def _end_to_end(values: Mapping[Any, Any]) -> bool | None:
-    flag = values.get("end2end")
+def _end_to_end(values: Mapping[Any, Any]) -> bool:
     args = values.get("args")
-    if isinstance(args, Mapping) and args.get("nms") is True:
-        return True
-    return flag if isinstance(flag, bool) else None
+    return values.get("end2end") is True or (isinstance(args, Mapping) and args.get("nms") is True)

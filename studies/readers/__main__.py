@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from convert.errors import run_conversion
 from convert.export.exporter import export
-from convert.export.forms import MEDIAPIPE, POSTPROCESS
+from convert.export.forms import MEDIAPIPE, OPENCV, POSTPROCESS
 from convert.export.source import Source, open_source
 from convert.report_files import check_writable, write_report
 from edge_runtime.arguments import whole_number
@@ -76,8 +76,10 @@ def measure_readers(
         latency_rounds: in which all readers take turns, so that a busy machine slows them alike;
             0 to leave latency blank.
     """
-    exported = export(source, [POSTPROCESS, MEDIAPIPE], folder)
-    files = {None: source.path, POSTPROCESS.name: exported[0], MEDIAPIPE.name: exported[1]}
+    forms = [POSTPROCESS, MEDIAPIPE, OPENCV]
+    exported = export(source, forms, folder)
+    files = {None: source.path}
+    files.update((form.name, path) for form, path in zip(forms, exported, strict=False))
     images = [str(Path(example.image_path).resolve()) for example in dataset.examples]
     rows, found = [], {}
     for name, reader in tqdm(READERS.items(), "accuracy", leave=False, disable=None):

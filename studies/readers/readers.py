@@ -1,9 +1,10 @@
 """Other tools' readers of exported files, each behind one interface.
 
-MediaPipe's and OpenCV's are the packages themselves. Frigate's (`frigate/detectors/plugins/
-cpu_tfl.py`) and pycoral's (`pycoral/adapters/detect.py`) are done again from what their sources do,
-since neither can be installed as a package of its own: the same positions and names of outputs,
-the same thresholds and roundings, on the same interpreters.
+MediaPipe's, OpenCV's and tflite-support's are the packages themselves. Frigate's
+(`frigate/detectors/plugins/cpu_tfl.py`), pycoral's (`pycoral/adapters/detect.py`) and
+EdjeElectronics' (`TFLite_detection_image.py`) are done again from what their sources do, since none
+of them can be installed as a package of its own: the same positions and names of outputs, the same
+thresholds and roundings, on the same interpreters.
 
 Nothing here needs more than NumPy, Pillow and the reader, so that it runs in an environment of the
 reader's own.
@@ -158,6 +159,56 @@ class PycoralTflite(Pycoral):
     module = "tflite_runtime"
 
 
+class Edje(_Interpreted):
+    """`TFLite_detection_image.py`: outputs by the first one's name; whole pixels of the picture."""
+
+    module = "ai_edge_litert"
+
+    def detect(self, image: np.ndarray) -> Found:
+        self._invoke(image)
+        order = (1, 3, 0) if "StatefulPartitionedCall" in self._outputs[0]["name"] else (0, 1, 2)
+        boxes, class_ids, scores = (self._first(self._outputs[place]["index"]) for place in order)
+        keep = (scores > SCORE_THRESHOLD) & (scores <= 1)
+        height, width = image.shape[:2]
+        whole = np.asarray([width, height] * 2, np.float32)
+        pixels = np.trunc(_xyxy(boxes[keep]) * whole)
+        pixels = np.concatenate(
+            [np.maximum(pixels[:, :2], 1), np.minimum(pixels[:, 2:], whole[2:])], 1
+        )
+        return pixels / whole, scores[keep], class_ids[keep].astype(np.int64)
+
+
+class EdjeTflite(Edje):
+    module = "tflite_runtime"
+
+
+class TfliteSupport(Reader):
+    """The Task Library's ObjectDetector; its boxes are whole pixels of the picture."""
+
+    module = "tflite_support"
+
+    def __init__(self, path: Path) -> None:
+        task = importlib.import_module("tflite_support.task")
+        self._vision: Any = task.vision
+        options = task.vision.ObjectDetectorOptions(
+            task.core.BaseOptions(file_name=str(path), num_threads=1),
+            task.processor.DetectionOptions(
+                max_results=MAX_DETECTIONS, score_threshold=SCORE_THRESHOLD
+            ),
+        )
+        self._detector = task.vision.ObjectDetector.create_from_options(options)
+
+    def detect(self, image: np.ndarray) -> Found:
+        height, width = image.shape[:2]
+        picture = self._vision.TensorImage.create_from_array(image)
+        found = self._detector.detect(picture).detections
+        boxes = np.asarray([_corners(each.bounding_box) for each in found], np.float32)
+        best = [detection.categories[0] for detection in found]
+        scores = np.asarray([category.score for category in best], np.float32)
+        class_ids = np.asarray([category.index for category in best], np.int64)
+        return boxes.reshape(-1, 4) / np.asarray([width, height] * 2, np.float32), scores, class_ids
+
+
 class MediaPipe(Reader):
     """MediaPipe Tasks' ObjectDetector; its boxes are whole pixels of the picture."""
 
@@ -180,11 +231,8 @@ class MediaPipe(Reader):
         package = self._image
         picture = package.Image(image_format=package.ImageFormat.SRGB, data=image)
         found = self._detector.detect(picture).detections
-        boxes = np.empty((len(found), 4), np.float32)
-        for row, detection in enumerate(found):
-            box = detection.bounding_box
-            right, bottom = box.origin_x + box.width, box.origin_y + box.height
-            boxes[row] = box.origin_x / width, box.origin_y / height, right / width, bottom / height
+        boxes = np.asarray([_corners(each.bounding_box) for each in found], np.float32)
+        boxes = boxes.reshape(-1, 4) / np.asarray([width, height] * 2, np.float32)
         best = [detection.categories[0] for detection in found]
         scores = np.asarray([category.score for category in best], np.float32)
         class_ids = [self._names.index(category.category_name) for category in best]
@@ -198,7 +246,7 @@ class MediaPipeTwo(MediaPipe):
 class OpenCV(Reader):
     """OpenCV's importer, which runs the net by operators of its own."""
 
-    module = "cv2"
+    module, form = "cv2", "opencv"
 
     def __init__(self, path: Path) -> None:
         self._cv2: Any = importlib.import_module("cv2")
@@ -224,6 +272,9 @@ READERS: dict[str, type[Reader]] = {
     "Frigate, tflite-runtime": FrigateTflite,
     "pycoral, LiteRT": Pycoral,
     "pycoral, tflite-runtime": PycoralTflite,
+    "EdjeElectronics, LiteRT": Edje,
+    "EdjeElectronics, tflite-runtime": EdjeTflite,
+    "tflite-support": TfliteSupport,
     "MediaPipe": MediaPipe,
     "MediaPipe, two outputs": MediaPipeTwo,
     "OpenCV": OpenCV,
@@ -259,6 +310,12 @@ def _by_signature(interpreter: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray,
         interpreter.get_tensor(places[f"output_{number}"])[0] for number in range(4)
     )
     return boxes, class_ids, scores, int(count)
+
+
+def _corners(box: Any) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a box of MediaPipe or tflite-support."""
+    left, top = box.origin_x, box.origin_y
+    return left, top, left + box.width, top + box.height
 
 
 def _xyxy(boxes: np.ndarray) -> np.ndarray:

@@ -10,6 +10,6 @@ reader = [ -e build/readers/$(1)/ready ] || { $(READERS_PYTHON) -m venv build/re
 
 readers: $(installed) data ## studies/readers again: AP of the exported detector in other tools
 	@$(call reader,mediapipe,mediapipe==1.2.3 pillow)
-	@$(call reader,tflite,tflite-runtime==2.14.0 'numpy<2' pillow)
+	@$(call reader,tflite,tflite-runtime==2.14.0 tflite-support==0.4.4 'numpy<2' pillow)
 	@$(python) -m studies.readers $(DETECTOR) --data $(digits) --out build/readers $(FLAGS) \
 	  $$(ls -d build/readers/*/ready | sed 's|\(.*\)/ready|--python \1/bin/python|')

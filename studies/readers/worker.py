@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_runtime.media.images import read_image
-from studies.readers.readers import READERS, Found
+from studies.readers.readers import Found, Reader
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_INSTALLED = 3  # exit status
@@ -28,12 +28,13 @@ NOT_INSTALLED = 3  # exit status
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is to do: a reader's name in READERS, a file for it, pictures."""
+    """What a worker is to do: a reader's name, a file for it, pictures."""
 
     reader: str
     file: str
     images: list[str]
     answer: str  # path of the .npz
+    registry: str = "studies.readers.readers"  # the module whose READERS has the name
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def _write(path: Path, answer: Answer) -> None:
 
 
 def _work(job: Job) -> Answer:
-    reader = READERS[job.reader](Path(job.file))
+    reader = _reader(job)(Path(job.file))
     found, milliseconds = [], []
     for path in job.images:
         image = read_image(path)
@@ -102,6 +103,11 @@ def _work(job: Job) -> Answer:
         found.append(reader.detect(image))
         milliseconds.append(1e3 * (time.perf_counter() - start))
     return Answer(_version(reader.module), found, milliseconds)
+
+
+def _reader(job: Job) -> type[Reader]:
+    readers: dict[str, type[Reader]] = importlib.import_module(job.registry).READERS
+    return readers[job.reader]
 
 
 def _version(module: str) -> str:
@@ -113,7 +119,7 @@ def _version(module: str) -> str:
 def main() -> int:
     job = Job(**json.load(sys.stdin))
     try:
-        importlib.import_module(READERS[job.reader].module)
+        importlib.import_module(_reader(job).module)
     except ImportError:
         return NOT_INSTALLED
     _write(Path(job.answer), _work(job))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from convert.export.exporter import export
-from convert.export.forms import MEDIAPIPE, POSTPROCESS
+from convert.export.forms import MEDIAPIPE, OPENCV, POSTPROCESS
 from convert.export.labels import label_map
 from convert.export.source import open_source
 from edge_runtime.detector.boxes import iou
@@ -42,8 +42,14 @@ def scenes(make_once):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
-    four, two, _ = export(open_source(SHIPPED), [POSTPROCESS, MEDIAPIPE], folder)
-    return {None: SHIPPED, POSTPROCESS.name: four, MEDIAPIPE.name: two}
+    return {None: SHIPPED, **exported(SHIPPED, folder)}
+
+
+def exported(file, folder):
+    """Form's name → file."""
+    forms = [POSTPROCESS, MEDIAPIPE, OPENCV]
+    paths = export(open_source(file), forms, folder)
+    return {form.name: path for form, path in zip(forms, paths, strict=False)}
 
 
 def read(name, file, images, folder):
@@ -104,13 +110,12 @@ def test_a_reader_finds_what_we_find(name, scenes, files, ours, tmp_path):
 @pytest.mark.parametrize("name", [name for name in OTHERS if READERS[name].form is not None])
 def test_a_tiny_file_of_each_kind(name, kind, tiny_models, tmp_path):
     """A float net takes uint8 pixels as well: a red cell, and a green one at the rim."""
-    source = open_source(tiny_models / f"tiny_{kind}.tflite")
-    four, two, _ = export(source, [POSTPROCESS, MEDIAPIPE], tmp_path)
+    files = exported(tiny_models / f"tiny_{kind}.tflite", tmp_path)
     pixels = np.zeros((32, 48, 3), np.uint8)
     pixels[:16, 32:] = (255, 0, 0)
     pixels[16:, :16] = (0, 200, 0)
     Image.fromarray(pixels).save(tmp_path / "cells.png")
-    file = four if READERS[name].form == POSTPROCESS.name else two
+    file = files[READERS[name].form]
     ((boxes, scores, class_ids),) = read(name, file, [tmp_path / "cells.png"], tmp_path)
     assert class_ids[:2].tolist() == [0, 1]
     assert scores[:2] == pytest.approx([0.98, 0.90], abs=0.02)

@@ -13,8 +13,9 @@ from edge_runtime.detector.adapters.base import Adapter
 from edge_runtime.detector.adapters.families import Family
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.mediapipe import MediaPipeAdapter
+from edge_runtime.detector.adapters.operator_threads import safe_threads
 from edge_runtime.detector.adapters.post_processed import PostProcessedAdapter
-from edge_runtime.detector.adapters.refusals import check_runnable, refusal
+from edge_runtime.detector.adapters.refusals import check_kind, check_runnable, refusal
 from edge_runtime.detector.adapters.yolo_end_to_end import YoloEndToEndAdapter
 from edge_runtime.detector.adapters.yolo_v5 import YoloV5Adapter
 from edge_runtime.detector.adapters.yolo_v8 import YoloV8Adapter
@@ -74,7 +75,7 @@ def open_foreign(
     Raises: as `Detector`.
     """
     foreign = read_foreign(file.path, file.content, spec, labels)
-    network = Network(file.path, num_threads, file.content)
+    network = Network(file.path, safe_threads(foreign, num_threads), file.content)
     return _choose(foreign, family).create(foreign, network)
 
 
@@ -99,6 +100,7 @@ def read_foreign(
 
 
 def _choose(file: ForeignFile, family: str | None) -> ForeignFamily:
+    check_kind(file)
     if family is not None and family in _FOREIGN:
         return _FOREIGN[family]
     for row in _FOREIGN.values():

@@ -13,6 +13,8 @@ from edge_runtime.detector.spec import SpecError
 EDGE_TPU = "edgetpu-custom-op"
 FLEX = "Flex"  # TensorFlow's own operators begin with it
 SHOWN = 6  # tensors or operators in one message
+# Of a YOLO for the poses of persons: a box, a score, and 17 keypoints of three numbers.
+POSE_COLUMNS = 4 + 1 + 17 * 3
 
 
 def check_runnable(path: Path, facts: ModelFacts) -> None:
@@ -49,10 +51,21 @@ def check_runnable(path: Path, facts: ModelFacts) -> None:
         )
 
 
+def check_kind(file: ForeignFile) -> None:
+    """Refuse a file whose metadata say that it is no detector, or one that no family reads.
+
+    Raises: SpecError.
+    """
+    if _other_ultralytics(file) is not None:
+        raise refusal(file)
+
+
 def refusal(file: ForeignFile) -> SpecError:
     """The error for a file that belongs to no family."""
     kind, cure = _kind(file)
     metadata = file.metadata.name or ("unnamed" if file.metadata.outputs else "none")
+    if file.ultralytics is not None:
+        metadata = f"of Ultralytics with {len(file.ultralytics.names)} class names"
     return SpecError(
         f"{file.path}: a detector of a known family expected, found {kind}: input "
         f"{file.facts.inputs[0]}, outputs {some(file.outputs)}, metadata {metadata}; {cure}"
@@ -61,9 +74,10 @@ def refusal(file: ForeignFile) -> SpecError:
 
 def _kind(file: ForeignFile) -> tuple[str, str]:
     """What it looks like, and what to do."""
-    outputs, task = file.outputs, "" if file.ultralytics is None else file.ultralytics.task
-    if task and task != "detect":
-        return f"an Ultralytics model for {task}", "export one that was trained with task detect"
+    other = _other_ultralytics(file)
+    if other is not None:
+        return other
+    outputs = file.outputs
     names = {name for output in outputs for name in (output.name, output.alias)}
     if {"logits", "offsets"} <= names:
         return (
@@ -77,6 +91,11 @@ def _kind(file: ForeignFile) -> tuple[str, str]:
             "are not decoded)",
             "export a detector with its boxes decoded",
         )
+    if len(outputs) == 1 and POSE_COLUMNS in outputs[0].shape[1:]:
+        return (
+            "a YOLO without names that may be one for poses (17 keypoints), or have 52 classes",
+            "--labels FILE with 52 names, or --as yolov8, reads it as a detector",
+        )
     if len(outputs) == 1 and sum(side > 1 for side in outputs[0].shape) <= 1:
         return "one row of scores (a classifier)", "export a model that finds boxes"
     if len(outputs) == 2 and any(output.shape[-1:] == (4,) for output in outputs):
@@ -89,6 +108,24 @@ def _kind(file: ForeignFile) -> tuple[str, str]:
         "another kind of model, or one whose outputs do not say what they are",
         "--as FAMILY reads it as one all the same",
     )
+
+
+def _other_ultralytics(file: ForeignFile) -> tuple[str, str] | None:
+    """What an Ultralytics file is that is not read, and what to do; None for others."""
+    metadata = file.ultralytics
+    if metadata is None:
+        return None
+    if metadata.task not in ("", "detect"):
+        cure = "export one that was trained with task detect"
+        return f"an Ultralytics model for {metadata.task}", cure
+    if metadata.transformer:
+        return "an RT-DETR of Ultralytics", "export a YOLO"
+    if len(file.outputs) == 4:
+        return (
+            "a YOLOv5 with suppression inside by TensorFlow's operators",
+            "export it without --nms and --agnostic-nms",
+        )
+    return None
 
 
 def _is_map(output: TensorFacts) -> bool:

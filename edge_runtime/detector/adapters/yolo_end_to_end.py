@@ -37,8 +37,8 @@ class YoloEndToEndAdapter(YoloAdapter):
         sides = single_output(file)
         if sides is None or sides[1] != 6 or sides[0] > MOST_ROWS:
             return False
-        if file.ultralytics is not None and file.ultralytics.end_to_end is not None:
-            return file.ultralytics.end_to_end
+        if file.ultralytics is not None and file.ultralytics.end_to_end:
+            return True
         return not any(rows_fit(file, sides[0], anchors) for anchors in (1, ANCHORS))
 
     def decode(

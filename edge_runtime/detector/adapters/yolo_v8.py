@@ -9,6 +9,7 @@ from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import raw_threshold, to_float
+from edge_runtime.detector.adapters.refusals import POSE_COLUMNS
 from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
 from edge_runtime.detector.interpreter import Network
 
@@ -41,6 +42,8 @@ class YoloV8Adapter(YoloAdapter):
         channels, rows = sides if _rows_last(file, sides) else sides[::-1]
         if names is not None:
             return channels == 4 + len(names.names)
+        if channels == POSE_COLUMNS and file.labels_path is None:
+            return file.labels_inside(channels - 4) is not None
         return channels < rows and rows_fit(file, rows, 1) and _rows_last(file, sides)
 
     def decode(

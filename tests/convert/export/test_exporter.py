@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import flexbuffers
 
 from convert.export.exporter import build, export
-from convert.export.forms import MEDIAPIPE, POSTPROCESS, Thresholds
+from convert.export.forms import MEDIAPIPE, OPENCV, POSTPROCESS, Thresholds
 from convert.export.graph import ALIGNMENT
 from convert.export.source import open_source
 from convert.runtime_versions import operator_name
@@ -21,11 +21,13 @@ from edge_runtime import Detector, read_spec
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.model_file import read_model_file
 from edge_runtime.detector.postprocess import dequantize, softmax
+from edge_runtime.detector.preprocess import resize
+from edge_runtime.media.images import read_image
 from tests.conftest import HANG, ROOT
 from tests.tiny_model import CELL_BOX
 
 SHIPPED = ROOT / "models" / "digits_int8.tflite"
-FORMS = [POSTPROCESS, MEDIAPIPE]
+FORMS = [POSTPROCESS, MEDIAPIPE, OPENCV]
 # A channel of 255 or 200 is 1.992 or 1.5625 above black, a class 4 times as much, background 4.
 SCORES = [1 / (1 + np.exp(4 - 4 * level / 128)) for level in (255, 200)]
 ONE_PIXEL = 1 / 32
@@ -52,9 +54,9 @@ def shipped(tmp_path_factory):
     return files
 
 
-def run(path, pixels):
+def run(path, pixels, num_threads=1):
     """Outputs in the file's order, for (H, W, 3) uint8 of the input's size."""
-    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter = Interpreter(str(path), num_threads=num_threads)
     interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
     assert entry["dtype"] is np.uint8
@@ -159,7 +161,7 @@ def test_the_file_says_what_its_readers_go_by(shipped):
 
 def test_the_operators_options(shipped, tmp_path):
     source = open_source(SHIPPED)
-    (path, _) = export(source, [POSTPROCESS], tmp_path, Thresholds(iou=0.25, max_detections=7))
+    (path,) = export(source, [OPENCV], tmp_path, Thresholds(iou=0.25, max_detections=7))
     graph = read_model(path).subgraphs[0]
     options = bytes(graph.operators[-1].customOptions)
     assert flexbuffers.Loads(options) == {
@@ -182,6 +184,20 @@ def test_the_operators_options(shipped, tmp_path):
     stored = np.frombuffer(read_model(path).buffers[anchors.buffer].data, np.float32)
     x, y, w, h = make_anchors(source.spec)[1]
     assert stored.reshape(-1, 4)[1].tolist() == [y, x, h, w]
+
+
+@pytest.mark.parametrize("num_threads", [2, 3, 4, 16])
+def test_no_class_is_skipped_on_several_threads(num_threads, shipped):
+    """The operator never finds the class with the number of threads; of ten, all are looked for."""
+    scene = read_image(ROOT / "docs" / "detections.jpg")
+    pixels = resize(np.ascontiguousarray(scene[:, ::-1]), (320, 320))
+    one = run(shipped[0], pixels)
+    assert set(one[1][0, : int(one[3][0])]) > {0, 2, 3, 4}
+    for alone, together in zip(one, run(shipped[0], pixels, num_threads), strict=True):
+        np.testing.assert_allclose(together, alone, atol=1e-5)
+    if num_threads < 10:  # else there is none of that number
+        skipped = run(shipped[2], pixels, num_threads)
+        assert num_threads in one[1] and num_threads not in skipped[1]
 
 
 def test_contents_are_aligned_as_the_schema_asks(shipped):

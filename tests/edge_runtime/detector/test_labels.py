@@ -32,6 +32,8 @@ from edge_runtime.detector.ultralytics_metadata import read_ultralytics
         ("1 euro\n2 euro\n50 cent", None, ("1 euro", "2 euro", "50 cent")),
         ("1 cent\n2 euro", 2, ("cent", "euro")),  # as a numbered list is written
         ("0 1 cent\n1 2 euro", 2, ("1 cent", "2 euro")),
+        ("1 cent\n2 euro\n5 pound", 3, ("1 cent", "2 euro", "5 pound")),  # numbers of no class
+        ("1 cent\n2 euro\n5 pound", 6, ("class 0", "cent", "euro", "class 3", "class 4", "pound")),
         ("2 euro\n50 cent\n1 euro", None, ("2 euro", "50 cent", "1 euro")),
         ("3d printer\ncat", None, ("3d printer", "cat")),
         ("item {\n id: 1\n name: 'cat'\n}\nitem { name: \"dog\" id: 3 }", 3, None),
@@ -41,6 +43,26 @@ from edge_runtime.detector.ultralytics_metadata import read_ultralytics
 def test_forms(text, count, names):
     names = ("cat", "class 1", "dog") if names is None else names
     assert parse_labels(text, count).names == names
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("1 cent\n2 euro", True),
+        ("0 cent\n1 euro", False),
+        ("1 cent\n1 euro", False),
+        ("1: cent\n2: euro", False),
+        ("cent\neuro", False),
+    ],
+)
+def test_numbers_that_might_be_part_of_the_names_are_said(text, warned, tmp_path, caplog):
+    path = tmp_path / "labels.txt"
+    path.write_text(text)
+    read_labels(path, 2)
+    said = (
+        "'1 cent' names a class 'cent'; where they belong to the names, number the lines: 0 1 cent"
+    )
+    assert (said in caplog.text) == warned and bool(caplog.records) == warned
 
 
 def test_names_are_one_short_line():
@@ -93,7 +115,7 @@ def test_ultralytics(member, text):
     found = read_ultralytics({"README.txt": "hello", member: text})
     assert found.names == ("cat", "it's a dog")
     assert found.task == ("" if member == "meta.txt" else "detect")
-    assert found.end_to_end is (True if member == "metadata.json" else None)
+    assert found.end_to_end == (member == "metadata.json")
 
 
 def test_ultralytics_with_suppression_inside_says_so_among_its_arguments():

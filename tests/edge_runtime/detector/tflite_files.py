@@ -190,7 +190,9 @@ class Graph:
         ]
         order = [outputs[place] for place in file.options.get("order", (0, 1, 2, 3))]
         operator = self._operator(custom, tensors, order, file.custom.encode())
-        operator.customOptions = np.frombuffer(post_process_options(scores.shape[1] - 1), np.uint8)
+        regular = file.options.get("regular", False)
+        options = post_process_options(scores.shape[1] - 1, regular)
+        operator.customOptions = np.frombuffer(options, np.uint8)
 
     def _sign(self, file: TinyFile, inputs: list[int], outputs: list[int]) -> None:
         if not any(output.alias for output in file.outputs):
@@ -212,8 +214,11 @@ def _entry(name: str, index: int) -> Any:
     return entry
 
 
-def post_process_options(classes: int) -> bytes:
-    """A flexbuffer map, as the operator reads it."""
+def post_process_options(classes: int, regular: bool = False) -> bytes:
+    """A flexbuffer map, as the operator reads it.
+
+    regular: whether suppression is within each class.
+    """
     builder = flexbuffers.Builder()
     with builder.Map():
         for key, value in {
@@ -223,6 +228,8 @@ def post_process_options(classes: int) -> bytes:
         }.items():
             builder.Key(key)
             builder.Int(value)
+        builder.Key("use_regular_nms")
+        builder.Bool(regular)
         for key, value in {
             **{"nms_score_threshold": 0.01, "nms_iou_threshold": 0.6},
             **{"y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0},

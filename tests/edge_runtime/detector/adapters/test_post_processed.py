@@ -278,3 +278,29 @@ def test_a_file_of_ours_for_other_readers_takes_names_and_pixels_from_its_spec(t
     frame = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
     tensor = detector.preprocess(np.tile(frame, (2, 3, 1)))
     np.testing.assert_array_equal(tensor[0, :16, :16], frame)
+
+
+def four_classes(regular):
+    """A sure object of each of four classes, side by side."""
+    anchors = [[0.5, 0.125 + 0.25 * place, 0.2, 0.2] for place in range(4)]
+    scores = np.hstack([np.zeros((4, 1)), 0.9 * np.eye(4)])
+    shapes = ((1, 10, 4), (1, 10), (1, 10), (1,))
+    return TinyFile(
+        [Output(f"out_{i}", np.zeros(shape, np.float32)) for i, shape in enumerate(shapes)],
+        custom="TFLite_Detection_PostProcess",
+        options={"anchors": anchors, "scores": scores, "regular": regular},
+        members={"labels.txt": "a\nb\nc\nd\n"},
+    )
+
+
+@pytest.mark.parametrize("regular", [False, True])
+@pytest.mark.parametrize("num_threads", [1, 2, 3, 4])
+def test_no_class_is_skipped_on_several_threads(regular, num_threads, tmp_path, caplog):
+    """The operator would never find the class with the number of threads."""
+    path = four_classes(regular).write(tmp_path / "m.tflite")
+    with caplog.at_level(logging.WARNING):
+        detector = Detector(path, num_threads)
+    assert sorted(detector.detect(FRAME).names) == ["a", "b", "c", "d"]
+    lowered = regular and num_threads in (2, 3)  # there is no class 4
+    assert detector.num_threads == (1 if lowered else num_threads)
+    assert (f"on {num_threads}, TFLite_Detection_PostProcess" in caplog.text) == lowered

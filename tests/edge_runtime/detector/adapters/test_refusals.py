@@ -54,6 +54,10 @@ FOUR = test_post_processed.outputs()
             TinyFile([Output("det", zeros(1, 116, 126)), Output("proto", zeros(1, 8, 12, 32))]),
             "a model for segmentation.*boxes decoded",
         ),
+        (
+            TinyFile(FOUR, members={"meta.txt": str({"stride": 32, "names": ["a"]})}),
+            "a YOLOv5 with suppression inside .*without --nms",
+        ),
         (TinyFile([Output("x", zeros(1, 7, 5))]), "do not say what they are.*--as FAMILY"),
         (
             TinyFile([Output("logits", zeros(1, 6, 3)), Output("offsets", zeros(1, 6, 4))]),

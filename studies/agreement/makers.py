@@ -1,0 +1,220 @@
+"""The makers' own readers of the detector files that this project's runtime opens.
+
+Ultralytics' `predict`, the detection of the package `yolov5`, MediaPipe Tasks, and the operator
+TFLite_Detection_PostProcess with nothing behind it. In an environment of its own each, see
+`studies.readers.worker`.
+
+Ultralytics and YOLOv5 shrink pictures without antialiasing, MediaPipe as well; this project's
+runtime does not. Each is here twice: as it is, and given the pixels that our runtime sees, so that
+a difference is one of reading.
+"""
+
+from __future__ import annotations
+
+import importlib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_runtime.detector.preprocess import resize
+from studies.readers.readers import Found, Reader
+
+SCORE_THRESHOLD = 0.25  # of both sides: well below what is compared
+IOU_THRESHOLD = 0.45
+MAX_DETECTIONS = 300
+ENLARGED = 8  # times, for a reader that has boxes in whole pixels only
+
+
+class Ultralytics(Reader):
+    """`YOLO(file).predict`: its letterbox, its dequantization, its suppression."""
+
+    module = "ultralytics"
+
+    def __init__(self, path: Path) -> None:
+        self._model: Any = importlib.import_module("ultralytics").YOLO(str(path), task="detect")
+
+    def detect(self, image: np.ndarray) -> Found:
+        (found,) = self._model.predict(
+            np.ascontiguousarray(image[..., ::-1]),
+            conf=SCORE_THRESHOLD,
+            iou=IOU_THRESHOLD,
+            max_det=MAX_DETECTIONS,
+            verbose=False,
+        )
+        boxes = found.boxes
+        return _of_torch(boxes.xyxy, boxes.conf, boxes.cls, image)
+
+
+class UltralyticsAlike(Ultralytics):
+    """With our resizing in the place of OpenCV's; all else is theirs."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        _resize_as_here("ultralytics.data.augment")
+
+
+class YoloV5(Reader):
+    """What `detect.py` of YOLOv5 does: letterbox, DetectMultiBackend, suppression."""
+
+    module = "yolov5"
+
+    def __init__(self, path: Path) -> None:
+        self._augment: Any = importlib.import_module("yolov5.utils.augmentations")
+        self._general: Any = importlib.import_module("yolov5.utils.general")
+        self._torch: Any = importlib.import_module("torch")
+        common = importlib.import_module("yolov5.models.common")
+        self._model: Any = common.DetectMultiBackend(str(path))
+        _, height, width, _ = self._model.input_details[0]["shape"]
+        self._input_hw = int(height), int(width)
+
+    def detect(self, image: np.ndarray) -> Found:
+        boxed = self._augment.letterbox(image, self._input_hw, auto=False)[0]
+        pixels = np.ascontiguousarray(boxed.transpose(2, 0, 1)[None])
+        raw = self._model(self._torch.from_numpy(pixels).float() / 255)
+        (rows,) = self._general.non_max_suppression(
+            raw, SCORE_THRESHOLD, IOU_THRESHOLD, max_det=MAX_DETECTIONS
+        )
+        boxes = self._general.scale_boxes(self._input_hw, rows[:, :4], image.shape)
+        return _of_torch(boxes, rows[:, 4], rows[:, 5], image)
+
+
+class YoloV5Alike(YoloV5):
+    """With our resizing in the place of OpenCV's; all else is theirs."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        _resize_as_here("yolov5.utils.augmentations")
+
+
+class MediaPipe(Reader):
+    """MediaPipe Tasks' ObjectDetector on the picture; its boxes are whole pixels.
+
+    Class ids are numbers of the labels behind the file, without a background in front.
+    """
+
+    module = "mediapipe"
+
+    def __init__(self, path: Path) -> None:
+        tasks = importlib.import_module("mediapipe.tasks.python")
+        self._package: Any = importlib.import_module("mediapipe")
+        options = tasks.vision.ObjectDetectorOptions(
+            base_options=tasks.BaseOptions(model_asset_path=str(path)),
+            score_threshold=SCORE_THRESHOLD,
+            max_results=MAX_DETECTIONS,
+        )
+        self._detector = tasks.vision.ObjectDetector.create_from_options(options)
+        with zipfile.ZipFile(path) as members:
+            labels = members.read(members.namelist()[0]).decode().split("\n")
+        self._names = labels[labels[0] == "background" :]
+
+    def detect(self, image: np.ndarray) -> Found:
+        package, size = self._package, np.asarray(image.shape[1::-1] * 2, np.float32)
+        picture = package.Image(image_format=package.ImageFormat.SRGB, data=image)
+        found = self._detector.detect(picture).detections
+        boxes = np.empty((len(found), 4), np.float32)
+        for row, detection in enumerate(found):
+            box = detection.bounding_box
+            corner = box.origin_x, box.origin_y
+            boxes[row] = *corner, corner[0] + box.width, corner[1] + box.height
+        best = [detection.categories[0] for detection in found]
+        scores = np.asarray([category.score for category in best], np.float32)
+        class_ids = [self._names.index(category.category_name) for category in best]
+        class_ids = np.asarray(class_ids, np.int64)
+        return np.clip(boxes / size, 0, 1), scores, class_ids
+
+
+class MediaPipeAlike(MediaPipe):
+    """The picture in the input's size, enlarged: it sees our pixels, and whole ones are small."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        interpreter: Any = importlib.import_module("ai_edge_litert.interpreter")
+        (given,) = interpreter.Interpreter(str(path)).get_input_details()
+        self._input_hw = int(given["shape"][1]), int(given["shape"][2])
+
+    def detect(self, image: np.ndarray) -> Found:
+        seen = resize(image, self._input_hw)
+        return super().detect(np.repeat(np.repeat(seen, ENLARGED, axis=0), ENLARGED, axis=1))
+
+
+class Operator(Reader):
+    """The outputs of TFLite_Detection_PostProcess, found by the operator's place in the file.
+
+    uint8 pixels as they are, float ones from -1 to 1.
+    """
+
+    module = "ai_edge_litert"
+
+    def __init__(self, path: Path) -> None:
+        content = path.read_bytes()
+        package: Any = importlib.import_module("ai_edge_litert.interpreter")
+        self._interpreter: Any = package.Interpreter(model_content=content, num_threads=1)
+        self._interpreter.allocate_tensors()
+        (self._input,) = self._interpreter.get_input_details()
+        self._places = _operator_outputs(content)
+
+    def detect(self, image: np.ndarray) -> Found:
+        _, height, width, _ = self._input["shape"]
+        pixels = resize(image, (int(height), int(width)))
+        if self._input["dtype"] == np.float32:
+            pixels = (pixels.astype(np.float32) - 127.5) / 127.5
+        self._interpreter.set_tensor(self._input["index"], pixels[None])
+        self._interpreter.invoke()
+        boxes, class_ids, scores, count = map(self._interpreter.get_tensor, self._places)
+        valid = int(count.item())
+        boxes = np.clip(boxes[0, :valid, [1, 0, 3, 2]].T, 0, 1)
+        return boxes, scores[0, :valid], class_ids[0, :valid].astype(np.int64)
+
+
+READERS: dict[str, type[Reader]] = {
+    "Ultralytics": Ultralytics,
+    "Ultralytics, pixels alike": UltralyticsAlike,
+    "YOLOv5": YoloV5,
+    "YOLOv5, pixels alike": YoloV5Alike,
+    "MediaPipe": MediaPipe,
+    "MediaPipe, pixels alike": MediaPipeAlike,
+    "the operator": Operator,
+}
+
+
+def _of_torch(boxes: Any, scores: Any, class_ids: Any, image: np.ndarray) -> Found:
+    """Tensors with boxes in pixels of the picture → arrays with boxes in [0, 1] of it."""
+    size = np.asarray(image.shape[1::-1] * 2, np.float32)
+    inside = np.clip(boxes.cpu().numpy() / size, 0, 1)
+    return inside, scores.cpu().numpy(), class_ids.cpu().numpy().astype(np.int64)
+
+
+def _resize_as_here(module: str) -> None:
+    """Have a module's `cv2.resize` be ours."""
+    package: Any = importlib.import_module(module)
+
+    class WithOurResize:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(cv2, name)
+
+        @staticmethod
+        def resize(image: np.ndarray, size: tuple[int, int], **_: object) -> np.ndarray:
+            return resize(image, (size[1], size[0]))
+
+    cv2 = package.cv2
+    package.cv2 = WithOurResize()
+
+
+def _operator_outputs(content: bytes) -> list[int]:
+    """Numbers of the tensors with boxes, classes, scores and their count.
+
+    Raises: ValueError without exactly one such operator.
+    """
+    schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    names = [code.customCode for code in model.operatorCodes]
+    found = [
+        list(operator.outputs)
+        for operator in model.subgraphs[0].operators
+        if names[operator.opcodeIndex] == b"TFLite_Detection_PostProcess"
+    ]
+    if len(found) != 1:
+        raise ValueError(f"one TFLite_Detection_PostProcess expected, found {len(found)}")
+    return found[0]
