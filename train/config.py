@@ -168,7 +168,7 @@ def add_initial_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--backbone-weights",
         type=Path,
-        help="ImageNet weights (.weights.h5) of MobileNetV2 without its top; "
+        help="ImageNet weights (.weights.h5) of the preset's backbone without its top; "
         "None: those that Keras downloads",
     )
     add("--from-scratch", action="store_true", help="random weights, for thousands of pictures")

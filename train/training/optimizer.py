@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from train.config import TrainConfig
-from train.model.backbone import backbone_names
+from train.model.backbones import backbone_names
 
 
 def build_optimizer(

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from train.config import TrainConfig
-from train.model.backbone import freeze
 from train.model.presets import PRESETS
+from train.model.pretrained import freeze
 from train.model.ssd import build_ssd
 from train.training.optimizer import build_optimizer
 
@@ -14,8 +14,9 @@ from train.training.optimizer import build_optimizer
 def small_net():
     inputs = keras.Input((2,))
     x = keras.layers.Dense(3, name="block_9_dense")(inputs)  # a name of the backbone's
-    x = keras.layers.BatchNormalization(name="head_bn")(x)
-    return keras.Model(inputs, keras.layers.Dense(1, name="head")(x))
+    x = keras.layers.BatchNormalization(name="logits_bn")(x)
+    outputs = keras.layers.Dense(1, name="logits_head")(x)
+    return keras.Model(inputs, outputs, name="mobilenet_v2_ssd")
 
 
 def steps(gradient, config, count=1, pretrained=True):
@@ -48,11 +49,12 @@ def test_kernels_decay_and_nothing_else():
 
 def test_the_pretrained_backbone_moves_more_slowly():
     config = TrainConfig(**CONSTANT, weight_decay=0.0, backbone_rate=0.25)
+    names = ("logits_head", "block_9_dense")
     after = steps(1.0, config, count=3)
-    head, backbone = (2 - after[f"{name}/kernel"].max() for name in ("head", "block_9_dense"))
+    head, backbone = (2 - after[f"{name}/kernel"].max() for name in names)
     assert backbone == pytest.approx(head / 4, rel=1e-3)
     after = steps(1.0, config, count=3, pretrained=False)
-    head, backbone = (2 - after[f"{name}/kernel"].max() for name in ("head", "block_9_dense"))
+    head, backbone = (2 - after[f"{name}/kernel"].max() for name in names)
     assert backbone == pytest.approx(head, rel=1e-3)
 
 
