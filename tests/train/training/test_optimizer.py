@@ -78,3 +78,26 @@ def test_batch_norm_is_frozen_or_not(batch_norm):
     assert "block_2_expand" not in frozen
     assert ("block_2_expand_BN" in frozen) == batch_norm
     assert not any(name.startswith(("logits", "offsets", "extra")) for name in frozen)
+
+
+def test_the_papers_steps_fall_to_a_tenth_and_a_hundredth():
+    config = TrainConfig(epochs=6, warmup_epochs=1, learning_rate=0.1, schedule="steps")
+    schedule = build_optimizer(small_net(), config, True, steps_per_epoch=10)._learning_rate
+    rates = [float(schedule(step)) for step in (0, 10, 39, 40, 49, 50, 59)]
+    assert rates == pytest.approx([0.001, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_sgd_has_momentum_and_decay_in_the_gradient_as_caffe():
+    """v = 0.9 v + rate (g + decay w), w -= v; biases and batch norm do not decay."""
+    config = TrainConfig(
+        **CONSTANT, optimizer="sgd", weight_decay=0.5, backbone_rate=0.25, schedule="steps"
+    )
+    after = steps(1.0, config, count=3)
+    for path, values in after.items():
+        weight, velocity = 2.0, 0.0
+        factor = 0.25 if "block_9" in path else 1.0
+        for rate in (0.001, 0.1, 0.1):  # the first step of a warm-up of one
+            decay = 0.5 * weight if path.endswith("kernel") else 0.0
+            velocity = 0.9 * velocity + rate * factor * (1.0 + decay)
+            weight -= velocity
+        np.testing.assert_allclose(values, weight, rtol=1e-5)
