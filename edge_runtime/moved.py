@@ -71,7 +71,7 @@ MOVED: dict[str, dict[str, str]] = {
         "anchor_reach": "train.anchors.coverage",
         "anchors": "train.anchors.levels",
         "augment": "train.data.augment",
-        "backbone": "train.model.backbone",
+        "backbone": "train.model.pretrained",
         "batch_norm": "train.model.batch_norm",
         "calibrate": "train.quantization.calibrate",
         "callbacks": "train.training.callbacks",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edge_runtime.arguments import run_command
 from train.captured_output import captured_output
-from train.config import QAT_DEFAULTS, TrainConfig, add_initial_flags
+from train.config import QAT_DEFAULTS, RECIPES, TrainConfig, add_initial_flags
 from train.data.geometry import plain_warnings
 from train.settings import add_setting_flags, setting_values
 
@@ -40,10 +40,26 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         "None: as long as it takes",
     )
     parser.add_argument("--tensorboard", action="store_true", help="curves for TensorBoard, too")
+    parser.add_argument(
+        "--recipe",
+        choices=sorted(RECIPES),
+        default="house",
+        help="ssd: the SSD paper's settings as the defaults of all flags; shown by --recipe ssd "
+        "--help",
+    )
     add_setting_flags(parser, TrainConfig)
+    parser.set_defaults(**RECIPES[_recipe(given)])
     if "--qat" in given:
         parser.set_defaults(**QAT_DEFAULTS)
     return parser
+
+
+def _recipe(given: Sequence[str]) -> str:
+    """The recipe among the flags; of an unknown one the parser itself will complain."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--recipe", default="house")
+    found = early.parse_known_args(given)[0].recipe
+    return found if found in RECIPES else "house"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,6 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, command: str) -> int:
+    if arguments.qat and arguments.recipe != "house":
+        raise ValueError(
+            f"--qat has a recipe of its own, got --recipe {arguments.recipe} as well; leave one out"
+        )
     config = TrainConfig(**setting_values(arguments, TrainConfig))
     if arguments.out.suffix != ".keras":
         raise ValueError(f"--out is a .keras file, got {arguments.out}")

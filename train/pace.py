@@ -12,9 +12,9 @@ import numpy as np
 
 from edge_runtime.detector.spec import DetectorSpec
 from train.config import TrainConfig
-from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
 from train.data.readiness import Splits
+from train.data.ssd_augment import augmentation_of
 from train.from_data import VALIDATIONS, Settled, settle
 from train.setup import build_views, compile_model, model_to_train
 from train.training.callbacks import detect_all
@@ -53,7 +53,7 @@ def probe(config: TrainConfig, spec: DetectorSpec, initial: Initial, splits: Spl
     views = build_views(config, spec, initial, training, SINGLE, fresh=True)
     model = model_to_train(views, config, replicate=False)
     batches = TrainingBatches(
-        training, spec, Augmentation.of(config), config.batch_size, config.seed, range(TIMED + 1)
+        training, spec, augmentation_of(config), config.batch_size, config.seed, range(TIMED + 1)
     )
     compile_model(model, config, initial, batches.steps_per_epoch)
 

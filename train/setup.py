@@ -17,10 +17,10 @@ from train.config import TrainConfig
 from train.data.dataset import DetectionDataset
 from train.data.readiness import Splits
 from train.from_data import fit_anchors
-from train.model.backbone import freeze
 from train.model.batch_norm import with_fused_batch_norm
 from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
 from train.model.presets import PRESETS
+from train.model.pretrained import freeze
 from train.model.ssd import build_ssd
 from train.quantization.qat import make_int8_views, read_float_spec
 from train.training.distributed import Cluster, replicated, share_weights
@@ -84,7 +84,7 @@ def build_net(
     """
     preset = PRESETS[config.preset]
     alpha = config.alpha or preset.alpha
-    model = build_ssd(spec, alpha, preset.top_down_channels)
+    model = build_ssd(spec, alpha, preset.top_down_channels, preset.backbone)
     if fresh:
         share_weights(cluster, model, lambda: initial.apply(model, spec, alpha))
     if initial.pretrained_backbone:

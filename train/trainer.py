@@ -18,10 +18,10 @@ import keras
 from edge_runtime.detector.spec import DetectorSpec
 from train.anchors.coverage import unreachable_classes
 from train.config import TrainConfig
-from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
 from train.data.dataset import DetectionDataset, open_data
 from train.data.readiness import Splits, load_splits
+from train.data.ssd_augment import augmentation_of
 from train.evaluation.causes import Evidence
 from train.evaluation.verdict import Verdict, judge
 from train.from_data import as_begun, check_sizes, settle
@@ -204,7 +204,7 @@ def _make_batches(job: _Job) -> TrainingBatches:
     return TrainingBatches(
         job.splits.training,
         job.spec,
-        Augmentation.of(job.config),
+        augmentation_of(job.config),
         job.config.batch_size,
         job.config.seed,
         range(job.start.epochs, job.config.epochs_trained),

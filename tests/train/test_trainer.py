@@ -231,3 +231,19 @@ def test_the_last_training_needs_no_validation_split(scenes, tmp_path, capsys, t
     assert not out.with_name("model_validation.jpg").exists()
     with out.with_suffix(".csv").open(newline="") as file:
         assert [row["val_ap"] for row in csv.DictReader(file)] == ["", ""]
+
+
+@pytest.mark.slow
+def test_the_recipe_of_the_ssd_paper_trains_and_resumes(
+    scenes, tiny_net, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "ssd.keras"
+    recipe = ("--recipe=ssd", "--epochs=3", "--batch-size=4")
+    with stopped_after_an_epoch(monkeypatch):
+        assert run(scenes, out, *recipe) == 130
+    assert run(scenes, out, *recipe, "--resume") == 0
+    settings = read_training(out)["settings"]
+    assert (settings["optimizer"], settings["augmentation"]) == ("sgd", "ssd")
+    assert len(losses(out)) == 3
+    assert run(scenes, tmp_path / "qat.keras", *recipe, f"--start-from={out}", "--qat") == 2
+    assert "--qat has a recipe of its own, got --recipe ssd" in capsys.readouterr().err

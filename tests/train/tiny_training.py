@@ -30,7 +30,7 @@ from train.model.presets import PRESETS, Preset
 LEVELS = (AnchorLevel(16, (0.2, 0.4), (0.6, 0.6)),)
 
 
-def tiny_ssd(spec, alpha=1.0, top_down_channels=0):
+def tiny_ssd(spec, alpha=1.0, top_down_channels=0, backbone=""):
     images = keras.Input((*spec.input_hw, 3))
     x = images
     for name in ("fine", "coarse"):

@@ -8,7 +8,8 @@ changed in place, though a result may be a view; the same generator state gives 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -66,6 +67,7 @@ def random_crop(
     *,
     min_side: float = 0.3,
     min_visible: float = 0.4,
+    min_ious: Sequence[float] = MIN_IOUS,
 ) -> Sample:
     """Cut out a window that shows at least one object (SSD, Liu et al. 2016, section 2.2).
 
@@ -75,6 +77,7 @@ def random_crop(
 
     `min_side` is a fraction of the image's sides. A box stays if its center lies in the window
     and `min_visible` of its area: the center alone would teach that a quarter of an object is one.
+    Each window's minimum IoU is one of `min_ious`.
     """
     height, width = image.shape[:2]
     scale = np.array([width, height, width, height])
@@ -83,7 +86,7 @@ def random_crop(
     kept = _kept(boxes, fractions, min_visible)  # [K, M]
     good: np.ndarray = np.ones(len(windows), bool)
     if len(boxes):
-        wanted = rng.choice(MIN_IOUS, (len(windows), 1))
+        wanted = rng.choice(min_ious, (len(windows), 1))
         good = np.logical_and(kept, iou(fractions, boxes) >= wanted).max(axis=1)
     if not good.any():
         return image, boxes, class_ids
@@ -171,6 +174,12 @@ def photometric(
 class AugmentationSettings:
     """The augmentation that depends on the data, and that the flags of a training set."""
 
+    augmentation: str = setting(
+        "house",
+        "ssd: the SSD paper's, which expands with --zoom-out and then crops with --crop, each a "
+        "probability of its own, and cuts objects at their center; --recipe ssd sets them",
+        choices=("house", "ssd"),
+    )
     horizontal_flip: float = setting(
         0.5, "probability; 0 where left and right matter, as in text", 0, 1
     )
@@ -201,11 +210,29 @@ class AugmentationSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        if self.crop + self.zoom_out > 1:
+        if self.augmentation == "house" and self.crop + self.zoom_out > 1:
             raise ValueError(
                 f"--crop and --zoom-out are 1 together at most, since a picture gets one of them, "
                 f"got {self.crop} + {self.zoom_out}"
             )
+
+
+def mirror(
+    settings: AugmentationSettings, image: np.ndarray, boxes: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Flip with the probabilities of the settings."""
+    if rng.random() < settings.horizontal_flip:
+        image, boxes = flip(image, boxes)
+    # Asked only where wanted: a draw more would change every later one of older recipes.
+    if settings.vertical_flip and rng.random() < settings.vertical_flip:
+        image, boxes = flip_upside_down(image, boxes)
+    return image, boxes
+
+
+def drop_tiny(image: np.ndarray, boxes: np.ndarray, class_ids: np.ndarray) -> Sample:
+    """Without the boxes that a crop has left next to nothing of."""
+    solid = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_SIDE).all(axis=1)
+    return image, boxes[solid], class_ids[solid]
 
 
 @dataclass(frozen=True)
@@ -227,11 +254,6 @@ class Augmentation(AugmentationSettings):
     hue: float = setting(18, "degrees", 0, 180, flag=False)
     noise: float = setting(6, "levels; what a small camera adds indoors", 0, 255, flag=False)
 
-    @classmethod
-    def of(cls, settings: AugmentationSettings) -> Augmentation:
-        """The augmentation that a training's settings ask for."""
-        return cls(**{f.name: getattr(settings, f.name) for f in fields(AugmentationSettings)})
-
     def geometric(
         self,
         image: np.ndarray,
@@ -244,21 +266,22 @@ class Augmentation(AugmentationSettings):
         boxes = np.asarray(boxes, np.float32)
         chance = rng.random()
         if chance < self.crop:
-            limits = {"min_side": self.min_crop or USUAL_MIN_CROP, "min_visible": self.min_visible}
-            image, boxes, class_ids = random_crop(image, boxes, class_ids, rng, **limits)
+            image, boxes, class_ids = random_crop(
+                image,
+                boxes,
+                class_ids,
+                rng,
+                min_side=self.min_crop or USUAL_MIN_CROP,
+                min_visible=self.min_visible,
+            )
         elif chance < self.crop + self.zoom_out:
             image, boxes = zoom_out(
                 image, boxes, rng, max_zoom=self.max_zoom or USUAL_MAX_ZOOM, canvas_hw=input_hw
             )
         if input_hw is not None:
             image = resize(image, input_hw)
-        if rng.random() < self.horizontal_flip:
-            image, boxes = flip(image, boxes)
-        # Asked only where wanted: a draw more would change every later one of older recipes.
-        if self.vertical_flip and rng.random() < self.vertical_flip:
-            image, boxes = flip_upside_down(image, boxes)
-        solid = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_SIDE).all(axis=1)
-        return image, boxes[solid], class_ids[solid]
+        image, boxes = mirror(self, image, boxes, rng)
+        return drop_tiny(image, boxes, class_ids)
 
     def photometric(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Other light and colors, with probability `color`; cheap on an image resized before."""

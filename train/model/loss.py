@@ -29,6 +29,17 @@ def class_loss(
     Returns: a scalar. A picture without an object counts as if it had one positive, so that it
         teaches what background looks like.
     """
+    losses, positive, negative = weigh_anchors(class_targets, logits, hard_negatives)
+    return ops.sum(losses * (positive + negative)) / ops.maximum(ops.sum(positive), 1)
+
+
+def weigh_anchors(
+    class_targets: KerasTensor, logits: KerasTensor, hard_negatives: bool = True
+) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
+    """What `class_loss` sums: each anchor's loss, its weight as a positive and as a negative.
+
+    Args: as of `class_loss`. Returns: three of (B, N); the weights are 0 where it does not count.
+    """
     class_targets = ops.cast(class_targets, "int32")
     log_scores = ops.log_softmax(logits, axis=-1)
     picked = ops.one_hot(class_targets, logits.shape[-1], dtype=log_scores.dtype)
@@ -37,8 +48,7 @@ def class_loss(
     counts = ops.sum(positive, axis=1, keepdims=True)  # [B, 1]
     wanted = ops.minimum(ops.maximum(counts, 1) * NEGATIVES_PER_POSITIVE, losses.shape[1])
     weigh = _hardest if hard_negatives else _all_alike
-    weights = positive + weigh(losses, 1 - positive, wanted)
-    return ops.sum(losses * weights) / ops.maximum(ops.sum(counts), 1)
+    return losses, positive, weigh(losses, 1 - positive, wanted)
 
 
 def class_loss_of_all_negatives(class_targets: KerasTensor, logits: KerasTensor) -> KerasTensor:

@@ -45,7 +45,8 @@ def calibrate_ranges(
         for name, values in found.items():
             low, high = ranges.get(name, (0.0, NARROWEST_RANGE))
             ranges[name] = min(low, float(values.min())), max(high, float(values.max()))
-    return {INPUT: pixel_range(spec), **ranges}
+    fixed = {op.name: op.fixed_range for op in find_ops(model)[0] if op.fixed_range}
+    return {INPUT: pixel_range(spec), **ranges, **fixed}
 
 
 def observe(

@@ -49,6 +49,36 @@ class FakeQuant(keras.Layer):
         return float(low), float(high)
 
 
+class UnitLength(keras.Layer):
+    """Each cell's vector divided by its length: RMSNormalization as TensorFlow Lite computes it.
+
+    Its L2_NORMALIZATION is the only way in whole numbers, always in steps of 1/128; the converter
+    knows it by this very formula.
+
+    Args:
+        norm: over channels, with a scale of 1/√channels, which makes it the vector of length 1.
+
+    Raises: ValueError for another scale.
+    """
+
+    def __init__(self, norm: keras.layers.RMSNormalization) -> None:
+        super().__init__(name=f"{norm.name}_unit")
+        scale = np.asarray(norm.scale)
+        if not np.allclose(scale * np.sqrt(scale.size), 1, rtol=1e-4):
+            raise ValueError(
+                f"{norm.name}: in int8 a scale of 1/√channels, {scale.size**-0.5:.4g}, expected, "
+                f"got {scale.min():.4g} to {scale.max():.4g}; let a layer behind it scale"
+            )
+        self.epsilon = norm.epsilon * scale.size
+
+    def call(self, x: KerasTensor) -> KerasTensor:
+        total = ops.sum(ops.square(x), axis=-1, keepdims=True)
+        return x * ops.rsqrt(total + self.epsilon)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+
 class FoldedConvolution(keras.Layer):
     """A convolution with the batch norm behind it folded into its weights, as the converter does.
 

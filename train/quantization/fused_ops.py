@@ -27,6 +27,7 @@ MOVING = (
     layers.UpSampling2D,
     layers.ZeroPadding2D,
 )
+UNIT_RANGE = (-1.0, 127 / 128)  # of L2_NORMALIZATION's int8 output, in steps of 1/128
 
 SHOWN = 5  # names in an error message
 
@@ -60,6 +61,11 @@ class FusedOp:
         """The one to fold into the convolution."""
         norms = [layer for layer in self.layers if isinstance(layer, layers.BatchNormalization)]
         return norms[0] if self.convolves and norms else None
+
+    @property
+    def fixed_range(self) -> tuple[float, float] | None:
+        """The range that TensorFlow Lite sets whatever the numbers are; None: what they need."""
+        return UNIT_RANGE if isinstance(self.layers[-1], layers.RMSNormalization) else None
 
     @property
     def rest(self) -> tuple[keras.Layer, ...]:

@@ -85,7 +85,9 @@ def _load(path: Path) -> keras.Model:
     except Exception as error:  # Keras raises what its layers happen to raise
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path}: a Keras model expected, cannot load it ({first})") from error
-    model.trainable = True  # frozen layers could not make up for their own rounding
+    for layer in model.layers:  # frozen layers could not make up for their own rounding
+        # But int8 has no scale of a normalisation of length: the layer behind it has.
+        layer.trainable = not isinstance(layer, keras.layers.RMSNormalization)
     return model
 
 

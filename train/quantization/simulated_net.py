@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from train.quantization.fake_quant import FakeQuant, FoldedConvolution, Range
+from train.quantization.fake_quant import FakeQuant, FoldedConvolution, Range, UnitLength
 from train.quantization.fused_ops import FusedOp, find_ops
 
 INPUT = "input"  # the name of the pixels' range
@@ -67,10 +67,12 @@ def build_int8_net(
     """
     ops, outputs = find_ops(model)
 
+    fixed = {INPUT, *(op.name for op in ops if op.fixed_range)}  # the device's
+
     def rounded(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         if name in keep_float or name not in quantization.ranges:
             return x
-        learn = learn_ranges and name != INPUT  # the pixels' range is the device's
+        learn = learn_ranges and name not in fixed
         return FakeQuant(name, quantization.ranges[name], learn)(x)
 
     picture = keras.Input(model.input_shape[1:], name="image")
@@ -81,7 +83,7 @@ def build_int8_net(
         if op.convolves:
             x = fold(op, quantization, rounds=op.name not in keep_float)(x)
         for layer in op.rest:
-            x = _copy(layer)(x)
+            x = _copy(layer, op.name in keep_float)(x)
         tensors[op.output] = rounded(x, op.name) if op.rounds else x
     found = [tensors[number] for number in outputs]
     outputs = keras.tree.pack_sequence_as(model.output, found)
@@ -98,6 +100,8 @@ def fold(op: FusedOp, quantization: Quantization, rounds: bool) -> FoldedConvolu
     return FoldedConvolution(convolution, op.batch_norm, rounds, bias_delta, weight_delta)
 
 
-def _copy(layer: keras.Layer) -> keras.Layer:
+def _copy(layer: keras.Layer, keep_float: bool = False) -> keras.Layer:
     """Layers with variables are shared; others know the graph they are in, and are made anew."""
+    if isinstance(layer, keras.layers.RMSNormalization) and not keep_float:
+        return UnitLength(layer)
     return layer if layer.weights else type(layer).from_config(layer.get_config())

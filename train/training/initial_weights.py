@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from edge_runtime.detector.spec import DetectorSpec, read_spec
-from train.model.backbone import load_backbone
+from train.model.pretrained import load_backbone
 from train.training.transfer import load_weights
 
 
@@ -24,7 +24,7 @@ class Initial:
     Attributes:
         start_from: a .keras file of the same net, at this or another input size, of the same or
             other classes, see `train.training.transfer`.
-        backbone_weights: a .weights.h5 file of keras.applications.MobileNetV2 without its top.
+        backbone_weights: a .weights.h5 file of the backbone in keras.applications without its top.
         from_scratch: random weights.
         fine_tuning: whether `start_from` has learnt other classes, see `is_fine_tuning`.
     """

@@ -11,13 +11,12 @@ import keras
 import numpy as np
 
 from edge_runtime.detector.spec import DetectorSpec, read_spec
-from train.model.backbone import backbone_names
+from train.model.backbones import OWN_LAYERS, backbone_names, backbone_of
 from train.training.provenance import read_training
 
 # As build_ssd names them.
 CLASS_HEAD = re.compile(r"logits_(\d+_)?conv")
 HEAD = re.compile(r"(logits|offsets)_(\d+_)?conv")
-OF_A_LEVEL = re.compile(r"(extra|lateral|smooth|logits|offsets)_")  # other levels, other layers
 TOP_DOWN = "lateral_32"  # every top-down path has it
 
 Arrays = Sequence[np.ndarray]
@@ -42,6 +41,7 @@ def load_weights(model: keras.Model, spec: DetectorSpec, path: Path, alpha: floa
     names, known = spec.class_names, read_spec(path).class_names
     source = keras.saving.load_model(path, compile=False)
     theirs = {layer.name: layer.get_weights() for layer in _weighted(source)}
+    _check_backbone(model, source, path)
     _check_fit(model, theirs, path, alpha)
     new, rows_taken = [], False
     for layer in _weighted(model):
@@ -109,6 +109,16 @@ def _describe(
     return "; ".join([*parts, f"everything else is taken over{whence}"])
 
 
+def _check_backbone(model: keras.Model, source: keras.Model, path: Path) -> None:
+    """Raises: ValueError for a net on another backbone, whose layers only share their names."""
+    ours, theirs = backbone_of(model), backbone_of(source)
+    if ours and theirs and ours is not theirs:
+        raise ValueError(
+            f"{path}: a detector on {ours.name} expected, got one on {theirs.name}; "
+            f"{_cure(_settings(path))}"
+        )
+
+
 def _check_fit(model: keras.Model, theirs: Mapping[str, Arrays], path: Path, alpha: float) -> None:
     """Raises: ValueError for a net that differs in more than classes, anchors and levels."""
     trained = _settings(path)
@@ -129,7 +139,9 @@ def _check_fit(model: keras.Model, theirs: Mapping[str, Arrays], path: Path, alp
         )
     for name, shape in shapes.items():
         got_shape = _shapes(theirs[name]) if name in theirs else None
-        may_differ = OF_A_LEVEL.match(name) if got_shape is None else HEAD.fullmatch(name)
+        # Other levels have other layers.
+        of_a_level, is_head = name.startswith(OWN_LAYERS), bool(HEAD.fullmatch(name))
+        may_differ = of_a_level if got_shape is None else is_head
         if got_shape != shape and not may_differ:
             raise ValueError(
                 f"{path}: a net with a layer {name} of shape {shape[0]} expected, got "

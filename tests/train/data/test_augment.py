@@ -97,14 +97,13 @@ def test_crops_have_the_wanted_size_and_shape():
 
 
 @pytest.mark.parametrize("least", [0.1, 0.5, 0.7])
-def test_a_crop_overlaps_an_object_as_much_as_asked(monkeypatch, least):
-    monkeypatch.setattr(augment, "MIN_IOUS", (least,))
+def test_a_crop_overlaps_an_object_as_much_as_asked(least):
     y, x = np.mgrid[:200, :300]
     image = np.stack([x % 256, y, x // 256], axis=2).astype(np.uint8)  # a pixel says where it was
     boxes = np.array([[0.1, 0.2, 0.7, 0.8], [0.8, 0.8, 0.9, 0.9]], np.float32)
     found = []
     for seed in range(50):
-        cut, *_ = random_crop(image, boxes, np.array([0, 1]), generator(seed))
+        cut, *_ = random_crop(image, boxes, np.array([0, 1]), generator(seed), min_ious=(least,))
         if cut.shape == image.shape:
             continue
         first, last = cut[0, 0].astype(int), cut[-1, -1].astype(int)

@@ -22,11 +22,15 @@ def test_plain_preset_has_the_size_that_the_paper_reports():
     assert multiply_adds(model) == pytest.approx(0.8e9, rel=0.1)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("input_hw", [(96, 96), (100, 180)])
-def test_every_preset_has_one_row_for_each_anchor(preset, input_hw):
-    spec = PRESETS[preset].spec(("a", "b"), input_hw)
-    model = build_ssd(spec, 0.35, PRESETS[preset].top_down_channels and 16)
+def test_every_preset_has_one_row_for_each_anchor(name, input_hw):
+    preset = PRESETS[name]
+    if preset.least > min(input_hw):
+        input_hw = (preset.least, preset.most)
+    spec = preset.spec(("a", "b"), input_hw)
+    alpha = 0.25 if preset.backbone != "mobilenet_v2" else 0.35  # widths that there are
+    model = build_ssd(spec, alpha, preset.top_down_channels and 16, preset.backbone)
     count = len(make_anchors(spec))
     assert model.output["logits"].shape == (None, count, 3)
     assert model.output["offsets"].shape == (None, count, 4)

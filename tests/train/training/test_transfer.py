@@ -228,6 +228,18 @@ def test_the_real_net_with_other_classes_anchors_and_levels(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_net_on_another_backbone_is_refused(tmp_path):
+    path = tmp_path / "old.keras"
+    spec = DetectorSpec((64, 64), KNOWN, levels(1, 1))
+    settings = {"settings": {"preset": "ssd_mobilenet_v1", "alpha": 0.25}}
+    model = build_ssd(spec, 0.25, backbone="mobilenet_v1")
+    save_detector(model, spec, path, {TRAINING_MEMBER: json.dumps(settings)})
+    message = "on mobilenet_v2 expected, got one on mobilenet_v1; give --preset ssd_mobilenet_v1"
+    with pytest.raises(ValueError, match=message):
+        load_weights(build_ssd(spec, 0.35), spec, path, 0.35)
+
+
+@pytest.mark.slow
 def test_a_fine_tuning_is_trained_and_resumed_as_such(
     trained, scenes, tmp_path, monkeypatch, capsys
 ):

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
-from train.model.backbone import load_backbone
+from train.model.backbones import BACKBONES
+from train.model.backbones.vgg16 import thin_out
+from train.model.presets import PRESETS
+from train.model.pretrained import load_backbone
 from train.model.ssd import build_ssd
 
 pytestmark = pytest.mark.slow
@@ -99,3 +102,72 @@ def test_real_imagenet_weights_fit():
     if not path:
         pytest.skip("BACKBONE_WEIGHTS does not name ImageNet weights of MobileNetV2 1.0")
     assert load_backbone(build_ssd(SPEC, 1.0), 1.0, Path(path)) > 100
+
+
+# No file of VGG16's or MobileNet's real weights is at hand: random ones in the form that Keras
+# saves stand in for them here.
+@pytest.mark.parametrize(
+    ("preset", "alpha", "anew"), [("ssd_mobilenet_v1", 0.25, []), ("ssd300_vgg16", 1, ["fc6"])]
+)
+def test_weights_of_other_backbones_are_taken_over(preset, alpha, anew, tmp_path, capsys):
+    kind = BACKBONES[PRESETS[preset].backbone]
+    width = {"alpha": alpha} if kind.has_alpha else {}
+    build = getattr(keras.applications, kind.application)
+    source = build(input_shape=(64, 64, 3), include_top=False, weights=None, **width)
+    for layer in source.layers:
+        layer.set_weights([w + 0.01 for w in layer.get_weights()])
+    path = tmp_path / "other.weights.h5"
+    source.save_weights(path)
+    spec = PRESETS[preset].spec(("a",))
+    model = build_ssd(spec, alpha, 0, PRESETS[preset].backbone)
+    load_backbone(model, alpha, path)
+    for layer in (layer for layer in source.layers[3:] if layer.weights):
+        for ours, theirs in zip(
+            model.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+    said = capsys.readouterr().out
+    assert all(name in said for name in anew)
+    # The first layers see the device's pixels, and answer as Keras's do to what those stand for.
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3))
+    ours = first_maps(model, source, preset, pixels)
+    np.testing.assert_allclose(ours[0], ours[1], rtol=1e-3, atol=1e-3)
+
+
+def first_maps(model, source, preset, pixels):
+    """Outputs of the first convolution: the detector's and Keras's, their rims left out."""
+    name = {"ssd300_vgg16": "block1_conv1", "ssd_mobilenet_v1": "conv1_relu"}[preset]
+    side = model.input_shape[1]
+    frame = np.full((1, side, side, 3), 128)
+    frame[:, :64, :64] = pixels
+    ours = keras.Model(model.input, model.get_layer(name).output)
+    theirs = keras.Model(source.input, source.get_layer(name).output)
+    preprocess_input = {
+        "ssd300_vgg16": keras.applications.vgg16.preprocess_input,
+        "ssd_mobilenet_v1": lambda x: x / 128 - 1,
+    }[preset]
+    found = ours.predict_on_batch((frame.astype(np.float32) - 128) / 128)
+    wanted = theirs.predict_on_batch(preprocess_input(pixels.astype(np.float32)))
+    return found[:, 1:28, 1:28], wanted[:, 1:28, 1:28]
+
+
+def test_a_top_becomes_the_convolutions_of_ssd():
+    """Every third row and column of fc1's 7x7 cells, every fourth of its outputs."""
+    dense = np.arange(7 * 7 * 2 * 8, dtype=np.float32).reshape(7 * 7 * 2, 8)
+    kernel, bias = thin_out(dense, np.arange(8.0), 7, keras.Variable(np.zeros((3, 3, 2, 3))))
+    cells = dense.reshape(7, 7, 2, 8)
+    np.testing.assert_array_equal(kernel, cells[::3, ::3][:, :, :, [0, 4, 7]])
+    np.testing.assert_array_equal(bias, [0, 4, 7])
+
+
+def test_weights_of_another_architecture_are_refused(trained):
+    path, _ = trained
+    spec = PRESETS["ssd_mobilenet_v1"].spec(("a",), (64, 64))
+    with pytest.raises(ValueError, match=r"weights of MobileNet with.*those of MobileNetV2, VGG16"):
+        load_backbone(build_ssd(spec, 0.25, 0, "mobilenet_v1"), 0.25, path)
+
+
+def test_a_width_that_vgg_has_no_weights_for_is_refused():
+    spec = PRESETS["ssd300_vgg16"].spec(("a",))
+    with pytest.raises(ValueError, match=r"VGG16 are of --alpha 1, got 0\.25"):
+        load_backbone(build_ssd(spec, 0.25, 0, "vgg16"), 0.25)

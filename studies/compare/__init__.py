@@ -1,0 +1,1 @@
+"""Detectors side by side: the presets trained on one data set with one budget."""

@@ -1,0 +1,1 @@
+"""What a preset costs: parameters, multiply-adds, maps, boxes, files and milliseconds."""
