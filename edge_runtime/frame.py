@@ -90,15 +90,15 @@ class Result:
         image = self.frame.image
         if factor >= 1 or image is None:
             return self
-        with self._scaling:
-            if most_wh not in self._scaled:
-                self._scaled[most_wh] = self._scale(image, factor)
-            return self._scaled[most_wh]
-
-    def _scale(self, image: np.ndarray, factor: float) -> Result:
-        height, width = self.frame.hw
         # Even sides, for what makes a video of it.
         new_wh = (max(2, round(width * factor) & ~1), max(2, round(height * factor) & ~1))
+        with self._scaling:
+            if new_wh not in self._scaled:
+                self._scaled[new_wh] = self._scale(image, new_wh)
+            return self._scaled[new_wh]
+
+    def _scale(self, image: np.ndarray, new_wh: tuple[int, int]) -> Result:
+        height, width = self.frame.hw
         small = Image.fromarray(image).resize(
             new_wh, Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP
         )

@@ -47,7 +47,8 @@ class Kind:
         made_by: "module:class" of edge_runtime.sources; imported when a source is made.
         live: whether frames come at their own pace; then it runs in a process of its own, which
             can be killed when it hangs.
-        sizable, watchable: whether --size and --watch apply.
+        watched_by: the same for --watch; empty where it does not apply.
+        sizable: whether --size applies.
         valid: a pattern that a recognized text must match in full.
         expected: for the message where it does not.
     """
@@ -57,13 +58,13 @@ class Kind:
     made_by: str
     live: bool = False
     sizable: bool = False
-    watchable: bool = False
+    watched_by: str = ""
     valid: str = r"(?s).*"
     expected: str = ""
 
     def make(self, text: str, options: SourceOptions) -> Source:
         """The source, in this process and not yet opened. Raises: as `Source`."""
-        module, name = self.made_by.split(":")
+        module, name = (self.watched_by if options.watch else self.made_by).split(":")
         source: Source = getattr(import_module(f"edge_runtime.sources.{module}"), name)(
             text, options
         )
@@ -104,8 +105,8 @@ KINDS = (
     Kind(
         "a picture, a folder of pictures, or a pattern like 'folder/*.jpg' in quotes",
         _is_images,
-        "images:make_images",
-        watchable=True,
+        "images:Images",
+        watched_by="watched:WatchedImages",
     ),
 )
 
@@ -164,7 +165,7 @@ def _check_options(text: str, kind: Kind | None, options: SourceOptions) -> None
         raise ValueError(
             "--watch waits for new pictures, --loop shows old ones again; leave one out"
         )
-    if options.watch and kind is not None and not kind.watchable:
+    if options.watch and kind is not None and not kind.watched_by:
         raise ValueError(
             f"--watch is for a folder to which pictures are written, got {public_source(text)}; "
             "leave it out"

@@ -126,15 +126,6 @@ class Images(Source):
         return images
 
 
-def make_images(text: str, options: SourceOptions) -> Source:
-    """The source of pictures that the options ask for, not yet opened."""
-    if options.watch:
-        from edge_runtime.sources.watched import WatchedImages
-
-        return WatchedImages(text, options)
-    return Images(text, options)
-
-
 def list_images(text: str) -> tuple[list[str], list[str]]:
     """Paths of a file, or of the images of a folder or a pattern by their suffix, in counting
     order; and the names of the others there. Raises: OSError."""

@@ -42,7 +42,8 @@ def test_it_is_computed_once_for_all(monkeypatch):
         Result, "_scale", lambda self, *args: scaled.append(args) or original(self, *args)
     )
     threads = [
-        threading.Thread(target=lambda: found.append(one.fitted((80, 80)))) for _ in range(8)
+        threading.Thread(target=lambda most=(80, 80 + n): found.append(one.fitted(most)))
+        for n in range(8)  # limits differ, the size does not
     ]
     for thread in threads:
         thread.start()

@@ -183,7 +183,8 @@ def decode(data: bytes) -> np.ndarray | None:
                 return None
             turned = image.format in ("JPEG", "MPO")
             orientation = find_orientation(image, Path()) if turned else 1
-            return np.asarray(turn_upright(image.convert("RGB"), orientation))
+            rgb = image if image.mode == "RGB" else image.convert("RGB")
+            return np.asarray(turn_upright(rgb, orientation))
     except MemoryError:
         raise
     except Exception:  # by damaged bytes Pillow can be made to raise nearly anything
