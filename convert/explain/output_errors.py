@@ -8,7 +8,7 @@ import numpy as np
 
 from convert.explain.report import DetectionErrors
 from edge_runtime.detector.anchors import make_anchors
-from edge_runtime.detector.boxes import area, decode
+from edge_runtime.detector.boxes import decode, paired_iou
 from edge_runtime.detector.postprocess import softmax
 from edge_runtime.detector.spec import DetectorSpec
 
@@ -64,7 +64,7 @@ class OutputErrors:
                 )
                 for outputs in (exact, other)
             ]
-            self.boxes.append(float(1 - _paired_iou(*boxes).mean()))
+            self.boxes.append(float(1 - paired_iou(*boxes).mean()))
 
     def mean(self) -> DetectionErrors | None:
         """Over pictures; None where `empty`."""
@@ -86,14 +86,5 @@ def gain(baseline: OutputErrors, returned: OutputErrors) -> tuple[float, float]:
 
 def _scores(logits: np.ndarray) -> np.ndarray:
     """(…, C + 1) → (…, C) scores of the classes, background left out."""
-    flat = logits.reshape(-1, logits.shape[-1]).astype(np.float64)
+    flat = logits.reshape(-1, logits.shape[-1])
     return softmax(flat).reshape(logits.shape)[..., 1:]
-
-
-def _paired_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoU of each box with the one in the same row of the other array."""
-    low = np.maximum(boxes[:, :2], others[:, :2])
-    high = np.minimum(boxes[:, 2:], others[:, 2:])
-    common = area(np.concatenate([low, high], axis=1))
-    union = area(boxes) + area(others) - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)

@@ -11,6 +11,8 @@ import numpy as np
 
 # exp() of more than this makes any anchor larger than any picture; it only guards against overflow.
 MAX_LOG_SCALE = 10.0
+# Above 0 in float32 too, and below any area.
+TINY = 1e-37
 
 
 def cxcywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
@@ -63,7 +65,7 @@ def paired_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 def _over_union(common: np.ndarray, union: np.ndarray) -> np.ndarray:
     """union: of the areas, with what is common in it twice. Works in both arrays."""
     union -= common
-    np.maximum(union, np.finfo(union.dtype).tiny, out=union)
+    np.maximum(union, TINY, out=union)
     common /= union
     return common
 

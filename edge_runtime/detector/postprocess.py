@@ -118,7 +118,7 @@ def _possible_rows(logits: np.ndarray, score_threshold: float, scale: float) -> 
         return np.arange(len(logits))
     margin = math.log(threshold / (1 - threshold)) / scale
     best, background = _best_class(logits), logits[:, 0]
-    if np.issubdtype(logits.dtype, np.integer):
+    if logits.dtype.kind in "iu":
         # A difference of int8 does not fit int8; whole numbers are compared with a whole number.
         wider = np.int16 if logits.itemsize == 1 else np.int32
         return np.flatnonzero(np.subtract(best, background, dtype=wider) >= math.ceil(margin))

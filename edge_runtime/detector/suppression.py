@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge_runtime.detector.boxes import iou, paired_iou
+from edge_runtime.detector.boxes import TINY, iou, paired_iou
 
 # With any from 0.5 to 0.8 two detectors gained 0.01 to 0.018 AP on validation pictures, most with
 # this one, and with squared scores as weights a little more than with scores.
@@ -81,7 +81,7 @@ def nms_and_vote(
     """
     squares = (scores * scores).astype(boxes.dtype, copy=False)
     # Above 0, so that scores of 0 have a mean as well.
-    squares += np.finfo(boxes.dtype).tiny
+    squares += TINY
     rows, voted = [], []
     for kept, overlap in _kept(boxes, class_ids, iou_threshold, max_detections):
         agree = overlap >= VOTE_IOU if iou_threshold < VOTE_IOU else overlap > iou_threshold

@@ -89,4 +89,4 @@ class _AgainstFloat:
         """(pictures, anchors, classes) of the first pictures."""
         frames = calibration_data.load_frames(self.dataset.examples[:SCORED], self.spec)
         logits = [net.predict_on_batch(preprocess(f, self.spec))["logits"][0] for f in frames]
-        return np.stack([softmax(row.astype(np.float64))[:, 1:] for row in logits])
+        return np.stack([softmax(row)[:, 1:] for row in logits])

@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from studies.speed.report import markdown
 from tests.conftest import ROOT
 
 BCCD = ROOT / "studies" / "bccd"
@@ -235,3 +236,20 @@ def test_small_sets_are_those_of_the_json():
         ]
         assert f"| {' | '.join(row)} |" in section
         assert _day(cell["date"]) in section
+
+
+def test_the_page_has_the_speed_of_the_runtime():
+    """Written by `make bench`."""
+    said = _section("results.md", "Speed of the runtime")
+    found = json.loads((ROOT / "studies" / "speed" / "speed.json").read_text(encoding="utf-8"))
+    assert markdown(found["rows"]) in said
+    machine = found["machine"]
+    where = f"{machine['cores']} cores of an {machine['cpu']}, {machine['interpreter']}"
+    assert f"{where}, one thread, {_day(machine['date'])}" in _prose(said)
+    assert found["command"] == "python -m studies.speed --pictures build/data/digits/JPEGImages"
+    assert {point["axis"].split(",")[0] for point in found["growth"]} == {
+        "anchors",
+        "classes",
+        "kept detections",
+        "threads",
+    }
