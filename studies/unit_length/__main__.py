@@ -61,7 +61,8 @@ def measure(
     ranges = calibrate_ranges(model, frames[:half], spec)
     rest = {op.name for op in ops} - divisions
     alone = {name: ranges[name] for name in divisions}
-    ways = ((ranges, set()), (ranges, divisions), (alone, rest))
+    nothing: set[str] = set()
+    ways = ((ranges, nothing), (ranges, divisions), (alone, rest))
     images = np.concatenate([preprocess(frame, spec) for frame in frames[half:]])
     exact = model.predict_on_batch(images)
     found = {}
