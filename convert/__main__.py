@@ -170,7 +170,9 @@ def _convert(args: argparse.Namespace) -> dict[str, Path]:
             args.model, spec, frames, Path(work), record, args.qat, args.keep_float
         )
         source.check()
-        return convert_all(source, variants, args.out)
+        # Of a net with operators that others' quantizers lack, the rest is worth having.
+        others = () if args.variants else [name for name in variants if VARIANTS[name].quantizer]
+        return convert_all(source, variants, args.out, others)
 
 
 def _benchmark(args: argparse.Namespace, paths: Mapping[str, Path], command: str) -> None:

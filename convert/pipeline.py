@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from convert.errors import VerificationError, hidden_output
+from convert.errors import ConversionError, VerificationError, hidden_output
 from convert.export.exporter import export
 from convert.export.forms import POSTPROCESS
 from convert.export.source import open_source
@@ -120,13 +120,25 @@ def find_quantization(
     return Quantization(learnt)
 
 
-def convert_all(source: ConversionInput, variants: Sequence[str], out: Path) -> dict[str, Path]:
+def convert_all(
+    source: ConversionInput, variants: Sequence[str], out: Path, may_fail: Collection[str] = ()
+) -> dict[str, Path]:
     """Write the variants, float32 first, into `out`, or none; an int8 file for other tools, too.
+
+    Args:
+        may_fail: variants that are left out, with a line that says why, where they fail.
 
     Returns: their paths by name of the variant, in the given order, that of the exported file last.
     Raises: VerificationError, ConversionError, ValueError; OSError, as on a full disk.
     """
-    written = {variant: _convert_one(source, variant) for variant in variants}
+    written = {}
+    for variant in variants:
+        try:
+            written[variant] = _convert_one(source, variant)
+        except (VerificationError, ConversionError) as error:
+            if variant not in may_fail:
+                raise
+            print(f"{variant} left out: {error}", flush=True)
     exported = _export(written)
     for path in exported[:1]:
         written[path.stem.removeprefix(f"{source.path.stem}_")] = path

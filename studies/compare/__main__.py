@@ -29,6 +29,7 @@ from studies.compare.runs import (
     run,
     train_command,
 )
+from train.data.geometry import plain_warnings
 from train.model.presets import PRESETS
 
 LITERATURE = ("ssd300_vgg16", "ssd_mobilenet_v1", "ssdlite")
@@ -137,6 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = given.index("--")
         ours, flags = given[:place], given[place + 1 :]
     args = _parser().parse_args(ours)
+    plain_warnings()
     command = shlex.join(["python", "-m", "studies.compare", *given])
     return run_command(
         "error", lambda: _run(args, flags, command), stopped="stopped; the same command goes on"

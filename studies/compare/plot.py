@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # the object interface needs no display
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from edge_runtime.media.atomic import atomic_path
 from studies.compare.report import Row
@@ -26,9 +27,15 @@ def draw_comparison(rows: Sequence[Row], caption: str, path: Path) -> None:
     colors = {name: f"C{number % 10}" for number, name in enumerate(names)}
     figure = Figure(figsize=(15, 4.5), layout="constrained")
     *costs, bars = figure.subplots(1, 4)
+    for axes in costs[1:]:
+        axes.sharey(costs[0])
     for axes, (field, label) in zip(costs, COSTS, strict=True):
         _draw_cost(axes, rows, field, colors)
-        axes.set(xlabel=label, xscale="log")
+        axes.set(xlabel=label)
+        if field != "memory_mb":  # the same interpreter is most of it in all
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
     costs[0].set_ylabel("AP, points")
     _draw_sizes(bars, rows, colors)
     handles = [Line2D([], [], color=colors[n], marker="o", linestyle="", label=n) for n in names]

@@ -13,6 +13,7 @@ from convert import __main__ as command
 from convert import pipeline as conversion
 from convert import variants
 from convert.benchmark import run as benchmark
+from convert.errors import VerificationError
 from convert.pipeline import ConversionInput
 from convert.runtime_versions import operator_name
 from convert.variants import VARIANTS
@@ -26,6 +27,7 @@ from tests.conftest import HANG, ROOT
 from tests.convert.fixtures import (  # noqa: F401
     SPEC,
     dataset_fixture,
+    frames_fixture,
     keras_path_fixture,
     make_model,
     write_dataset,
@@ -302,3 +304,23 @@ def test_help_names_every_default(capsys):
     text = " ".join(capsys.readouterr().out.split())  # argparse breaks lines anywhere
     for default in ("(default: 200)", "(default: train)", "(default: test)", "(default: 0)"):
         assert default in text
+
+
+def test_what_anothers_quantizer_cannot_do_is_left_out_and_said(
+    keras_path, frames, tmp_path, capsys, monkeypatch
+):
+    """As of a VGG, whose division by length TensorFlow's converter leaves in float."""
+    monkeypatch.setattr(
+        conversion, "find_problems", lambda _, variant: ["a flaw"] * (variant != "float32")
+    )
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    out.mkdir()
+    source = ConversionInput(keras_path, SPEC, frames, work)
+    wanted = ["float32", "int8_converter"]
+    written = conversion.convert_all(source, wanted, out, may_fail=["int8_converter"])
+    assert list(written) == ["float32"]
+    assert [path.name for path in out.iterdir()] == ["cells_float32.tflite"]
+    assert "int8_converter left out: cells_int8_converter.tflite" in capsys.readouterr().out
+    with pytest.raises(VerificationError, match="a flaw"):
+        conversion.convert_all(source, wanted, out)

@@ -70,15 +70,15 @@ def _run(args: argparse.Namespace) -> int:
         from train.summary.plot import draw_summary
         from train.summary.report import format_table, to_json
     facts, deployed = _look(names, args)
-    print(format_table(facts, deployed))
-    if deployed:
-        print(f"\n{one_line(describe_machine())}, {args.threads} threads, random weights")
     if args.json:
         with atomic_path(args.json) as temporary:
             text = to_json(facts, deployed, describe_machine(), args.threads)
             temporary.write_text(text, encoding="utf-8")
     if args.picture:
         draw_summary(args.picture, facts, deployed)
+    print(format_table(facts, deployed))
+    if deployed:
+        print(f"\n{one_line(describe_machine())}, {args.threads} threads, random weights")
     return 0
 
 
