@@ -116,6 +116,8 @@ def measure(file: Path, pictures: Sequence[Path], pythons: Sequence[str], folder
         row = replace(row, family=detector.family.name, edges=edges)
         maker, detector.iou_threshold = MAKERS[detector.family]
         ours = [_found(detector, read_image(picture)) for picture in pictures]
+        if detector.family == families.MEDIAPIPE:
+            ours = list(map(makers.begins_inside, ours))
         job = Job(
             maker,
             str(file.resolve()),

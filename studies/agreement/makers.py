@@ -4,9 +4,10 @@ Ultralytics' `predict`, the detection of the package `yolov5`, MediaPipe Tasks, 
 TFLite_Detection_PostProcess with nothing behind it. In an environment of its own each, see
 `studies.readers.worker`.
 
-Ultralytics and YOLOv5 shrink pictures without antialiasing, MediaPipe as well; this project's
-runtime does not. Each is here twice: as it is, and given the pixels that our runtime sees, so that
-a difference is one of reading.
+Ultralytics and YOLOv5 shrink pictures without antialiasing, MediaPipe as well, and where an input
+holds integers Ultralytics and YOLOv5 cut off instead of rounding; this project's runtime
+antialiases and rounds. Each is here twice: as it is, and given the pixels that our runtime sees, so
+that a difference is one of reading.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.model_facts import ModelFacts
+from edge_runtime.detector.preprocess import quantize, resize
 from studies.readers.readers import Found, Reader
 
 SCORE_THRESHOLD = 0.25  # of both sides: well below what is compared
@@ -48,11 +50,12 @@ class Ultralytics(Reader):
 
 
 class UltralyticsAlike(Ultralytics):
-    """With our resizing in the place of OpenCV's; all else is theirs."""
+    """With our resizing in the place of OpenCV's, and a rounded input; all else is theirs."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         _resize_as_here("ultralytics.data.augment")
+        _round_inputs("ai_edge_litert.interpreter")
 
 
 class YoloV5(Reader):
@@ -91,6 +94,8 @@ class YoloV5Alike(YoloV5):
 class MediaPipe(Reader):
     """MediaPipe Tasks' ObjectDetector on the picture; its boxes are whole pixels.
 
+    A box that begins outside of the picture is moved into it, not clipped: left out here.
+
     Class ids are numbers of the labels behind the file, without a background in front.
     """
 
@@ -122,7 +127,7 @@ class MediaPipe(Reader):
         scores = np.asarray([category.score for category in best], np.float32)
         class_ids = [self._names.index(category.category_name) for category in best]
         class_ids = np.asarray(class_ids, np.int64)
-        return np.clip(boxes / size, 0, 1), scores, class_ids
+        return begins_inside((np.clip(boxes / size, 0, 1), scores, class_ids))
 
 
 class MediaPipeAlike(MediaPipe):
@@ -130,9 +135,8 @@ class MediaPipeAlike(MediaPipe):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        interpreter: Any = importlib.import_module("ai_edge_litert.interpreter")
-        (given,) = interpreter.Interpreter(str(path)).get_input_details()
-        self._input_hw = int(given["shape"][1]), int(given["shape"][2])
+        _, height, width, _ = ModelFacts(path.read_bytes()).inputs[0].shape
+        self._input_hw = height, width
 
     def detect(self, image: np.ndarray) -> Found:
         seen = resize(image, self._input_hw)
@@ -179,6 +183,13 @@ READERS: dict[str, type[Reader]] = {
 }
 
 
+def begins_inside(found: Found) -> Found:
+    """Detections whose box does not begin at the picture's left or upper border."""
+    boxes, scores, class_ids = found
+    keep = (boxes[:, :2] > 0).all(axis=1)
+    return boxes[keep], scores[keep], class_ids[keep]
+
+
 def _of_torch(boxes: Any, scores: Any, class_ids: Any, image: np.ndarray) -> Found:
     """Tensors with boxes in pixels of the picture → arrays with boxes in [0, 1] of it."""
     size = np.asarray(image.shape[1::-1] * 2, np.float32)
@@ -200,6 +211,24 @@ def _resize_as_here(module: str) -> None:
 
     cv2 = package.cv2
     package.cv2 = WithOurResize()
+
+
+def _round_inputs(module: str) -> None:
+    """Have a module's `Interpreter` take numbers in [0, 1] for an integer input, and round them."""
+    package: Any = importlib.import_module(module)
+
+    class Rounding(package.Interpreter):  # type: ignore[misc, name-defined]
+        def get_input_details(self) -> Any:
+            self._given = super().get_input_details()
+            return [{**each, "dtype": np.float32} for each in self._given]
+
+        def set_tensor(self, index: int, value: np.ndarray) -> None:
+            (given,) = (each for each in self._given if each["index"] == index)
+            integer = np.issubdtype(given["dtype"], np.integer)
+            quantization = given["quantization"] if integer else None
+            super().set_tensor(index, quantize(value, given["dtype"], quantization))
+
+    package.Interpreter = Rounding
 
 
 def _operator_outputs(content: bytes) -> list[int]:

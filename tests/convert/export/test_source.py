@@ -151,9 +151,13 @@ def model(tiny_models, tmp_path):
         ("frigate", {"mine_int8_postprocess.tflite", "mine_int8_labels.txt"}),
         ("pycoral", {"mine_int8_postprocess.tflite", "mine_int8_labels.txt"}),
         ("mediapipe", {"mine_int8_mediapipe.tflite"}),
+        ("opencv", {"mine_int8_opencv.tflite"}),
         (
             "all",
-            {"mine_int8_postprocess.tflite", "mine_int8_mediapipe.tflite", "mine_int8_labels.txt"},
+            {
+                *("mine_int8_postprocess.tflite", "mine_int8_mediapipe.tflite"),
+                *("mine_int8_opencv.tflite", "mine_int8_labels.txt"),
+            },
         ),
     ],
 )
