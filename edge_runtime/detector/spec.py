@@ -8,7 +8,6 @@ it cannot be separated.
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +16,6 @@ from pathlib import Path
 from edge_runtime.detector.checksums import CHECKSUMS_MEMBER, make_checksums
 from edge_runtime.detector.json_object import is_number, is_whole, read_object, shown
 from edge_runtime.detector.zip_members import MOST_BYTES, DamagedMemberError, find_text
-from edge_runtime.media.atomic import atomic_path
 
 SPEC_VERSION = 1
 SPEC_MEMBER = "detector_spec.json"
@@ -202,6 +200,10 @@ def embed(path: str | Path, spec: DetectorSpec, members: Mapping[str, str] | Non
 
     Raises: ValueError if it already carries a spec, or for a member too long to be read again.
     """
+    import shutil  # not above: only the desktop writes, and what makes temporary files is slow
+
+    from edge_runtime.media.atomic import atomic_path
+
     path = Path(path)
     texts = {
         SPEC_MEMBER: spec.to_json(),
