@@ -20,6 +20,7 @@ from edge_runtime.sinks.base import Context, Sink, whole_image
 from edge_runtime.sinks.disk import missing_bytes
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.system.optional_imports import require
+from edge_runtime.system.paths import c_path
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class VideoSink(Sink):
             raise ValueError(
                 f"--save-video: a name that ends in {', '.join(CODECS)} expected, got {self._path}"
             )
+        c_path(self._path)  # before anything is opened
         require("cv2", "opencv")
         folder = self._path.parent
         folder.mkdir(parents=True, exist_ok=True)

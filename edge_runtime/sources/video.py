@@ -14,6 +14,7 @@ from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.opencv import OpenCvSource, retrieve
 from edge_runtime.sources.pacing import Pace
 from edge_runtime.system.optional_imports import require
+from edge_runtime.system.paths import c_path
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class Video(OpenCvSource):
         return self._dropped + (self._pace.late if self._pace else 0)
 
     def open(self) -> None:
-        """Raises: SourceError, naming the file, where it gives no frame; ImportError."""
+        """Raises: SourceError, naming the file, where it gives no frame; ValueError for a name that
+        OpenCV does not take; ImportError."""
         self._cv2 = require("cv2", "opencv")
         self._capture = self._begin()
         self.fps = None if self.live else self._frame_rate(self._capture)
@@ -64,7 +66,7 @@ class Video(OpenCvSource):
     def _begin(self) -> Any:
         """The file, with its first frame grabbed. Raises: SourceError."""
         # FFmpeg takes what stands before a colon for a protocol, unless a slash comes first.
-        path = str(Path(self.text).absolute())
+        path = c_path(Path(self.text).absolute())
         capture = self._cv2.VideoCapture()
         if not capture.open(path, self._cv2.CAP_FFMPEG) or not capture.grab():
             raise SourceError(
