@@ -25,6 +25,10 @@ MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
 MEMORY_SHARE = 0.5
 BYTES_A_PIXEL = 11  # Pillow's own 4, 4 of the turned copy, 3 of the array
 MOST_JPEG_BYTES = 256 << 20
+# Of a larger picture, the head is only believed where the file is long enough for it: no byte of a
+# JPEG or of deflated pixels stands for more than so many.
+LARGE_PIXELS = 24_000_000
+MOST_UNPACKED = 1032
 # Pillow hands these to another program, or understands only their head.
 _NO_PICTURES = ("EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FITS")
 
@@ -91,7 +95,7 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
         raise FileNotFoundError(f"no picture at {path}; check the path")
     try:
         with _open(path) as image:
-            _check_size(image)
+            _check_size(image, path.stat().st_size)
             _check_depth(image)
             if image.format == "TIFF":
                 # Pillow would turn it while it decodes, by which notes depends on the version.
@@ -126,7 +130,7 @@ def _open(path: Path) -> Image.Image:
         return image
 
 
-def _check_size(image: Image.Image) -> None:
+def _check_size(image: Image.Image, file_bytes: int) -> None:
     """Raises: ValueError for a picture that is none, or more than this machine can decode."""
     if image.format in _NO_PICTURES:
         raise ValueError(f"the format is {image.format}")
@@ -138,6 +142,9 @@ def _check_size(image: Image.Image) -> None:
             f"{most / 1e6:.0f} million pixels at most expected, got {width} x {height}; save it "
             "smaller"
         )
+    pixel_bytes = 1 / 8 if image.mode == "1" else len(image.getbands())
+    if width * height > LARGE_PIXELS and width * height * pixel_bytes > MOST_UNPACKED * file_bytes:
+        raise ValueError(f"{file_bytes} bytes cannot hold {width} x {height} pixels: it is cut off")
 
 
 def _check_depth(image: Image.Image) -> None:

@@ -3,9 +3,10 @@
     python -m studies.fuzz --minutes 10 --out build/fuzz
     python -m studies.fuzz --minutes 2 --target pictures --seed 7
 
-Each input is tried in a process of its own, whose memory and time are bounded. Writes fuzz.json and
-the inputs that failed, prints a table, and ends with 1 where one failed: by a signal, an error that
-nobody foresaw, more than 5 s of the processor or more than 300 MB.
+Each input is tried in a process of its own, whose memory and time are bounded. Writes fuzz.json, in
+which rows of targets that are not tried stay, and the inputs that failed; prints a table, and ends
+with 1 where one failed: by a signal, an error that nobody foresaw, more than 5 s of the processor
+or more than 300 MB.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from edge_runtime.arguments import number_between, run_command, whole_number
 from edge_runtime.media.atomic import atomic_path
-from edge_runtime.system.machine import describe_machine
+from edge_runtime.system.machine import describe_machine, one_line
 from studies.fuzz.registry import all_targets
 
 
@@ -63,24 +64,27 @@ def _run(args: argparse.Namespace) -> int:
         ) from error
     targets = all_targets()
     names = list(dict.fromkeys(args.target or targets))
-    rows = []
+    rows: dict[str, dict] = {}
+    facts = {
+        "command": f"python -m studies.fuzz {' '.join(sys.argv[1:])}".strip(),
+        "date": date.today().isoformat(),
+        "machine": one_line(describe_machine()),
+        "seed": args.seed,
+    }
     for name in names:
         print(f"{name}: {60 * args.minutes / len(names):.0f} s at most", file=sys.stderr)
         seconds = 60 * args.minutes / len(names)
         found = fuzz(targets[name], seconds, args.out, args.seed, args.most)
-        rows.append(found.to_json())
-    args.out.mkdir(parents=True, exist_ok=True)
-    report = {
-        "command": f"python -m studies.fuzz {' '.join(sys.argv[1:])}".strip(),
-        "date": date.today().isoformat(),
-        "machine": describe_machine(),
-        "seed": args.seed,
-        "targets": rows,
-    }
-    with atomic_path(args.out / "fuzz.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(table(rows))
-    return 1 if any(row["failures"] for row in rows) else 0
+        rows[name] = {**found.to_json(), **facts}
+    report = args.out / "fuzz.json"
+    if report.exists():  # of the targets that were not tried this time
+        earlier = json.loads(report.read_text(encoding="utf-8"))["targets"]
+        rows = {row["target"]: row for row in earlier if row["target"] in targets} | rows
+    in_order = [rows[name] for name in targets if name in rows]
+    with atomic_path(report) as temporary:
+        temporary.write_text(json.dumps({"targets": in_order}, indent=1) + "\n", encoding="utf-8")
+    print(table(in_order))
+    return 1 if any(rows[name]["failures"] for name in names) else 0
 
 
 if __name__ == "__main__":

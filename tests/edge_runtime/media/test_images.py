@@ -369,6 +369,28 @@ def test_a_head_that_promises_more_pixels_than_any_picture_has(tmp_path):
         read_image(path)
 
 
+def test_a_head_is_not_believed_where_the_file_is_too_short_for_it(tmp_path):
+    """Decoding would take 300 MB before the end of the file is met."""
+    path = save_png(tmp_path / "a.png")
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">LL", 9_000, 9_000)
+    data[29:33] = struct.pack(">L", zlib.crc32(data[12:29]))
+    path.write_bytes(data)
+    for read in (read_header, read_image, read_upright):
+        with pytest.raises(ValueError, match=r"a\.png .*cannot hold 9000 x 9000 pixels: it is cut"):
+            read(path)
+
+
+def test_a_large_blank_picture_is_believed(tmp_path, monkeypatch):
+    """As small as files of that size can be."""
+    monkeypatch.setattr(images, "LARGE_PIXELS", 1_000_000)
+    blank = Image.new("RGB", (2000, 1000))
+    blank.save(tmp_path / "a.png")
+    blank.save(tmp_path / "a.jpg", progressive=True, optimize=True, quality=1)
+    for name in ("a.png", "a.jpg"):
+        assert read_image(tmp_path / name).shape == (1000, 2000, 3)
+
+
 def test_a_picture_that_another_program_would_draw_is_none(tmp_path):
     path = tmp_path / "a.jpg"
     Image.new("RGB", (8, 8)).save(path, format="EPS")
