@@ -8,7 +8,7 @@ from importlib import import_module
 from studies.fuzz.targets.base import Target
 
 # Modules of `studies.fuzz.targets`, each with a list TARGETS.
-MODULES = ("models", "pictures")
+MODULES = ("models", "pictures", "annotations", "requests", "payloads")
 
 
 def all_targets() -> dict[str, Target]:

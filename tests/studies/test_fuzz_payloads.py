@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from edge_runtime.sinks.mqtt import connection
-from tests.edge_runtime.sinks.mqtt.fuzz_payload import (
+from studies.fuzz.targets.payloads import (
     LET_IN,
     TOPICS,
     _open_sink,

@@ -15,6 +15,7 @@ from edge_runtime.frame import Frame, Result
 from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.web.address import Address
 from edge_runtime.sinks.web.sink import WebSink
+from studies.fuzz.targets.base import Target
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -126,3 +127,6 @@ def inputs() -> SearchStrategy[bytes]:
     bodies = st.sampled_from([b"", b"token=" + b"%41" * 30, b"&" * 5000]) | st.binary(max_size=40)
     whole = st.tuples(line.map(b"".join), heads, st.sampled_from([b"\r\n", b""]), bodies)
     return whole.map(b"".join) | st.binary(max_size=300)
+
+
+TARGETS = (Target("request", "what a client sends to the page", request, inputs),)

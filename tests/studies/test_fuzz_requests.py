@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.edge_runtime.sinks.web import fuzz_request
-from tests.edge_runtime.sinks.web.fuzz_request import TOKEN, inputs, request
+from studies.fuzz.targets import requests
+from studies.fuzz.targets.requests import TOKEN, inputs, request
 
 hypothesis = pytest.importorskip("hypothesis", reason="no hypothesis here: make setup")
 
@@ -37,7 +37,7 @@ def test_what_it_would_see(data, status):
 
 
 def test_a_mistake_would_be_seen(monkeypatch):
-    monkeypatch.setattr(fuzz_request, "ERRORS", type("", (), {"records": ["ZeroDivisionError"]}))
+    monkeypatch.setattr(requests, "ERRORS", type("", (), {"records": ["ZeroDivisionError"]}))
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         request(b"")
     assert len(TOKEN) >= 16

@@ -16,6 +16,7 @@ from edge_runtime.sinks.mqtt.broker import Broker, Login
 from edge_runtime.sinks.mqtt.connection import ConnectionOptions
 from edge_runtime.sinks.mqtt.home_assistant import Topics
 from edge_runtime.sinks.mqtt.sink import MqttSink
+from studies.fuzz.targets.base import NotHereError, Target
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -131,3 +132,13 @@ def inputs() -> SearchStrategy[bytes]:
         messages | others | unfinished | st.binary(max_size=20), min_size=1, max_size=6
     )
     return parts.map(b"".join)
+
+
+def prepare() -> None:
+    try:
+        import paho.mqtt.client  # noqa: F401
+    except ImportError as error:
+        raise NotHereError(f"{error.name} is not installed: the extra `mqtt`") from error
+
+
+TARGETS = (Target("mqtt", "what a broker sends", payload, inputs, prepare),)
