@@ -125,8 +125,8 @@ class MediaPipe(Reader):
             boxes[row] = *corner, corner[0] + box.width, corner[1] + box.height
         best = [detection.categories[0] for detection in found]
         scores = np.asarray([category.score for category in best], np.float32)
-        class_ids = [self._names.index(category.category_name) for category in best]
-        class_ids = np.asarray(class_ids, np.int64)
+        numbers = [self._names.index(category.category_name) for category in best]
+        class_ids = np.asarray(numbers, np.int64)
         return begins_inside((np.clip(boxes / size, 0, 1), scores, class_ids))
 
 
@@ -217,7 +217,7 @@ def _round_inputs(module: str) -> None:
     """Have a module's `Interpreter` take numbers in [0, 1] for an integer input, and round them."""
     package: Any = importlib.import_module(module)
 
-    class Rounding(package.Interpreter):  # type: ignore[misc, name-defined]
+    class Rounding(package.Interpreter):
         def get_input_details(self) -> Any:
             self._given = super().get_input_details()
             return [{**each, "dtype": np.float32} for each in self._given]

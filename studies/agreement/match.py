@@ -48,13 +48,13 @@ def compare(one: Found, other: Found) -> Agreement:
     fits &= np.abs(scores[:, None] - others[None, :]) <= MOST_CHANGE
     overlap = np.where(fits, iou(one[0], other[0]), 0)
     clear = [(scores > SCORE), (others > SCORE)]
-    counts = [int(above.sum()) for above in clear]
+    ours, theirs = (int(above.sum()) for above in clear)
     paired = 0
     while overlap.size and overlap.max() >= LEAST_IOU:  # the best pair first
         row, column = np.unravel_index(overlap.argmax(), overlap.shape)
         paired += int(clear[0][row]) + int(clear[1][column])
         overlap[row, :] = overlap[:, column] = 0
-    return Agreement(*counts, paired)
+    return Agreement(ours, theirs, paired)
 
 
 def _with_area(found: Found) -> Found:

@@ -78,7 +78,7 @@ def measure_readers(
     """
     forms = [POSTPROCESS, MEDIAPIPE, OPENCV]
     exported = export(source, forms, folder)
-    files = {None: source.path}
+    files: dict[str | None, Path] = {None: source.path}
     files.update((form.name, path) for form, path in zip(forms, exported, strict=False))
     images = [str(Path(example.image_path).resolve()) for example in dataset.examples]
     rows, found = [], {}

@@ -231,8 +231,8 @@ class MediaPipe(Reader):
         package = self._image
         picture = package.Image(image_format=package.ImageFormat.SRGB, data=image)
         found = self._detector.detect(picture).detections
-        boxes = np.asarray([_corners(each.bounding_box) for each in found], np.float32)
-        boxes = boxes.reshape(-1, 4) / np.asarray([width, height] * 2, np.float32)
+        corners = np.asarray([_corners(each.bounding_box) for each in found], np.float32)
+        boxes = corners.reshape(-1, 4) / np.asarray([width, height] * 2, np.float32)
         best = [detection.categories[0] for detection in found]
         scores = np.asarray([category.score for category in best], np.float32)
         class_ids = [self._names.index(category.category_name) for category in best]
