@@ -87,7 +87,7 @@ def operator_file(spec: DetectorSpec, thresholds: Thresholds) -> bytes:
         graph.tensor("scores", (1, count, spec.num_classes)),
     ]
     subgraph.inputs = np.asarray(inputs, np.int32)
-    outputs = add_postprocess(graph, spec, inputs[0], inputs[1], thresholds)
+    outputs = add_postprocess(graph, spec, inputs[0], inputs[1], thresholds, gaps=False)
     graph.replace_outputs(dict(zip(("boxes", "classes", "scores", "count"), outputs, strict=True)))
     return graph.to_bytes()
 

@@ -31,7 +31,7 @@ def payload(data: bytes) -> str:
 
     Raises: AssertionError where its thread is gone, or takes no notice.
     """
-    failed: list[BaseException] = []
+    failed: list[BaseException | None] = []
     before, threading.excepthook = threading.excepthook, lambda args: failed.append(args.exc_value)
     try:
         with (

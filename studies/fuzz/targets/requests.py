@@ -47,7 +47,9 @@ def ports() -> tuple[int, int]:
     for token in (TOKEN, None):
         page = WebSink(Address("127.0.0.1", 0), token)
         page.open(Context("m.tflite", ("cat",), "usb:0"))
-        page._server.closing.wait = lambda timeout=None: True  # no pause after a wrong token
+        assert page._server is not None
+        # No pause after a wrong token.
+        vars(page._server.closing)["wait"] = lambda timeout=None: True
         image = np.zeros((40, 60, 3), np.uint8)
         nothing = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), ("cat",))
         page.write(Result(Frame((40, 60), time.monotonic(), time.time(), 0, image), nothing))
