@@ -10,9 +10,10 @@ import math
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from edge_runtime.sources.address import public_text
+from edge_runtime.sources.address import check_local, public_text
 from edge_runtime.standard_streams import OutputError, forget_output, prepare_streams
 
 # What `ArgumentParser.add_subparsers` returns; argparse has no public name for it.
@@ -22,6 +23,8 @@ PROGRAM = "edge-runtime"
 # What a user can cure: a path, a value, a package that is missing.
 CURABLE = (OSError, ValueError, ImportError)
 MOST = 2**31 - 1  # what a C library takes for a number
+# Of seconds, megabytes and rates: beyond, clocks and waits overflow.
+LEAST_POSITIVE, MOST_POSITIVE = 1e-6, 1e9
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
@@ -33,11 +36,30 @@ class PublicParser(argparse.ArgumentParser):
 
 
 def positive_number(text: str) -> float:
-    """An argparse type. Raises: argparse.ArgumentTypeError for 0, less, NaN and infinity."""
+    """An argparse type. Raises: argparse.ArgumentTypeError for 0, less, NaN, and what no clock can
+    count."""
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"a number above 0 expected, got {text}")
+    if not LEAST_POSITIVE <= value <= MOST_POSITIVE:
+        raise argparse.ArgumentTypeError(
+            f"a number from {LEAST_POSITIVE:g} to {MOST_POSITIVE:g} expected, got {text}"
+        )
     return value
+
+
+def local_path(text: str) -> str:
+    """An argparse type: a path as it is. Raises: argparse.ArgumentTypeError for an address."""
+    try:
+        check_local(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def path_of_file(text: str) -> Path:
+    """An argparse type: as `local_path`."""
+    return Path(local_path(text))
 
 
 def number_between(low: float, high: float, expected: str) -> Callable[[str], float]:

@@ -1,4 +1,5 @@
-"""Standard streams: text that every locale can show, and a stdout whose errors nobody misses."""
+"""Standard streams: text that every locale can show, a stdout whose errors nobody misses, and a
+stderr whose errors stop no work."""
 
 from __future__ import annotations
 
@@ -28,6 +29,8 @@ def prepare_streams() -> None:
     _fill_closed()
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = _checked(sys.stdout)
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = _writer(2, _Messages, sys.stderr.encoding, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_LEGIBLE)
@@ -51,8 +54,18 @@ def forget_output() -> None:
         os.close(null)
 
 
+class _Messages(io.FileIO):
+    """The file below stderr: what it cannot take is nobody's, and the work goes on."""
+
+    def write(self, data: object) -> int | None:  # type: ignore[override]
+        try:
+            return super().write(data)  # type: ignore[arg-type]
+        except OSError:
+            return len(memoryview(data).cast("B"))  # type: ignore[arg-type]
+
+
 class _Output(io.FileIO):
-    """The file below stdout, or in place of a closed stderr."""
+    """The file below stdout."""
 
     def write(self, data: object) -> int | None:  # type: ignore[override]
         try:
@@ -74,11 +87,13 @@ def _checked(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     """The same stream with `OutputError` in place of OSError."""
     with suppress(OSError):
         stream.flush()
-    return _writer(stream.fileno(), stream.encoding, stream.line_buffering)
+    return _writer(stream.fileno(), _Output, stream.encoding, stream.line_buffering)
 
 
-def _writer(number: int, encoding: str = "utf-8", line_buffering: bool = False) -> io.TextIOWrapper:
-    file = io.BufferedWriter(_Output(number, "wb", closefd=False))
+def _writer(
+    number: int, kind: type[io.FileIO], encoding: str = "utf-8", line_buffering: bool = False
+) -> io.TextIOWrapper:
+    file = io.BufferedWriter(kind(number, "wb", closefd=False))
     return io.TextIOWrapper(file, encoding, line_buffering=line_buffering)
 
 
@@ -91,9 +106,9 @@ def _fill_closed() -> None:
         except OSError:
             os.open(os.devnull, flag)  # the lowest number that is free
     if sys.stdout is None:
-        sys.stdout = _writer(1)  # open for reading alone: every write fails
+        sys.stdout = _writer(1, _Output)  # open for reading alone: every write fails
     if sys.stderr is None:
-        sys.stderr = _writer(2)
+        sys.stderr = _writer(2, _Messages, line_buffering=True)
 
 
 def _legible(error: UnicodeError) -> tuple[str | bytes, int]:

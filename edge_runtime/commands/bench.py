@@ -18,6 +18,8 @@ import numpy as np
 from edge_runtime.arguments import (
     PROGRAM,
     SubParsers,
+    local_path,
+    path_of_file,
     run_command,
     size_wh,
     whole_number,
@@ -65,7 +67,13 @@ def add_parser(subparsers: SubParsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("models", metavar="MODEL", nargs="+", help=f"{MODEL_HELP}; several are compared")
+    add(
+        "models",
+        metavar="MODEL",
+        type=local_path,
+        nargs="+",
+        help=f"{MODEL_HELP}; several are compared",
+    )
     add(
         "--threads",
         type=whole_numbers(1, MOST_THREADS),
@@ -95,7 +103,7 @@ def add_parser(subparsers: SubParsers) -> None:
         metavar="WxH",
         help="of a frame of noise (default: 1280x720)",
     )
-    image.add_argument("--image", type=Path, metavar="FILE", help="a picture as the frame")
+    image.add_argument("--image", type=path_of_file, metavar="FILE", help="a picture as the frame")
     parser.set_defaults(run=run)
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from edge_runtime.arguments import PROGRAM, SubParsers, run_command
+from edge_runtime.arguments import (
+    PROGRAM,
+    SubParsers,
+    local_path,
+    path_of_file,
+    run_command,
+)
 from edge_runtime.commands.detector_flags import (
     MODEL_HELP,
     add_detector_arguments,
@@ -17,6 +22,7 @@ from edge_runtime.exports.base import Job, Picture
 from edge_runtime.exports.registry import FORMATS, find_writer
 from edge_runtime.media.images import read_image
 from edge_runtime.media.many_pictures import expect_one
+from edge_runtime.sources.address import check_local
 
 DESCRIPTION = """\
 Find objects in pictures. Pictures are turned upright by their EXIF orientation
@@ -49,7 +55,7 @@ def add_parser(subparsers: SubParsers) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("model", metavar="MODEL", type=local_path, help=MODEL_HELP)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, WebP, BMP or TIFF")
     parser.add_argument(
         "--format",
@@ -57,11 +63,13 @@ def add_parser(subparsers: SubParsers) -> None:
         default=next(iter(FORMATS)),
         help="of what is written, see above (default: %(default)s)",
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="write files there, see above")
+    parser.add_argument(
+        "--out", metavar="DIR", type=path_of_file, help="write files there, see above"
+    )
     parser.add_argument(
         "--coco-annotations",
         metavar="FILE",
-        type=Path,
+        type=path_of_file,
         help="with --format coco: take image ids by file name and category ids by class name "
         "from this COCO file",
     )
@@ -84,16 +92,18 @@ def _detect(args: argparse.Namespace) -> int:
     job = Job(args.images, detector.class_names, args.out, args.coco_annotations)
     writer = find_writer(args.format)(job)
     if args.out is not None:
-        args.out.mkdir(parents=True, exist_ok=True)
+        try:
+            args.out.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise ValueError(f"--out: a folder expected, {args.out} is a file") from error
     failed = 0
     for number, path in enumerate(args.images):
         try:
+            check_local(path)
             expect_one(path)
             pixels = read_image(path)
             detections, milliseconds = timed_detect(detector, pixels)
             writer.write(Picture(number, path, pixels, detections, milliseconds))
-        except BrokenPipeError:
-            raise  # nobody reads on: not this picture's fault
         except (OSError, ValueError) as error:
             print(f"{PROGRAM}: {error}", file=sys.stderr)
             failed += 1

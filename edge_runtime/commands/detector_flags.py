@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from edge_runtime.arguments import whole_number
+from edge_runtime.arguments import path_of_file, whole_number
 from edge_runtime.detector.adapters.families import FAMILIES
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.interpreter import MOST_THREADS
@@ -29,7 +29,7 @@ def add_model_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--labels",
-        type=Path,
+        type=path_of_file,
         metavar="FILE",
         help="class names, one a line, '0 name' or '0:name', or a .pbtxt label map, for a file of "
         "another project that has none, or instead of them",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from edge_runtime.arguments import SubParsers
+from edge_runtime.arguments import SubParsers, local_path
 from edge_runtime.commands.detector_flags import add_model_arguments
 from edge_runtime.doctor.check import FAIL, NONE, OK, WARN, Check, look
 
@@ -29,7 +29,9 @@ def add_parser(subparsers: SubParsers) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="a .tflite file to try as well")
+    parser.add_argument(
+        "model", metavar="MODEL", type=local_path, nargs="?", help="a .tflite file to try as well"
+    )
     add_model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="the same for programs")
     parser.set_defaults(run=run)

@@ -10,7 +10,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from edge_runtime.arguments import CURABLE, PROGRAM, SubParsers, run_command
+from edge_runtime.arguments import (
+    CURABLE,
+    PROGRAM,
+    SubParsers,
+    local_path,
+    path_of_file,
+    run_command,
+)
 from edge_runtime.commands.detector_flags import MODEL_HELP
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.service.accounts import Account, find_account, first_unreadable
@@ -60,9 +67,9 @@ def add_parser(subparsers: SubParsers) -> None:
     add("--name", default="edge-runtime", help="of the unit (default: %(default)s)")
     add("--user-name", metavar="USER", help="who runs it; not root (default: who called sudo)")
     add("--user", action="store_true", help="a unit of your own, without sudo and less locked in")
-    add("--out", metavar="FILE", type=Path, help="write the unit there and nothing else")
+    add("--out", metavar="FILE", type=path_of_file, help="write the unit there and nothing else")
     add("--dry-run", action="store_true", help="print the unit and write nothing")
-    add("model", metavar="MODEL", help=MODEL_HELP)
+    add("model", metavar="MODEL", type=local_path, help=MODEL_HELP)
     add("flags", metavar="FLAGS OF run", nargs=argparse.REMAINDER, help="see edge-runtime run -h")
     parser.set_defaults(run=run)
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from edge_runtime.arguments import PROGRAM, SubParsers
+from edge_runtime.arguments import PROGRAM, SubParsers, local_path
 from edge_runtime.commands.detector_flags import (
     MODEL_HELP,
     add_detector_arguments,
@@ -51,7 +51,7 @@ def add_parser(subparsers: SubParsers) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("model", metavar="MODEL", type=local_path, help=MODEL_HELP)
     add_source_arguments(parser.add_argument_group("source"))
     detector = parser.add_argument_group("detector")
     add_detector_arguments(detector)
@@ -72,6 +72,9 @@ def run(args: argparse.Namespace) -> int:
         stream=sys.stderr,
     )
     with ExitStack() as stack:
+        # Until there is a pipeline to stop: an end in good order, so that a service's model file is
+        # not taken for what ended it.
+        signal.signal(signal.SIGTERM, _leave)
         try:
             pipeline = _start(args, stack)
         except (OSError, ValueError, ImportError, SourceError) as error:
@@ -91,6 +94,10 @@ def run(args: argparse.Namespace) -> int:
         logging.shutdown()
         os._exit(status)
     return status
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
 
 
 def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:

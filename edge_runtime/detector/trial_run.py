@@ -101,8 +101,10 @@ def _notes_folder() -> Path:
     Raises: RuntimeError for a user without a home.
     """
     state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    cache = state or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(cache, "edge-runtime", "tried")
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not Path(cache).is_absolute():  # as the specification of base directories wants it
+        cache = ""
+    return Path(state or cache or Path("~/.cache").expanduser(), "edge-runtime", "tried")
 
 
 def _run(path: str | Path, content: bytes) -> Trial:

@@ -12,6 +12,7 @@ from edge_runtime.exports.base import Job, Picture, Writer, check_different
 from edge_runtime.media.atomic import atomic_path
 
 FILE_NAME = "detections.json"
+MOST_BYTES = 1 << 30  # COCO's own largest file has 470 MB
 _SHOWN = 60  # characters of a value in a message
 
 Id: TypeAlias = "int | str"
@@ -69,8 +70,17 @@ class _AnnotationFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if not path.is_file():
+            raise FileNotFoundError(f"no COCO annotations at {path}; check the path")
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"{path}: {MOST_BYTES >> 20} MiB at most expected; check the path")
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
+        except MemoryError as error:
+            raise ValueError(
+                f"{path}: too little memory for its {path.stat().st_size >> 20} MiB; keep the "
+                "images that are looked at, or work on a larger machine"
+            ) from error
         except ValueError as error:
             raise ValueError(
                 f"{path}: expected COCO annotations in JSON, got {error}; check the path"

@@ -25,6 +25,8 @@ _SMALLER_OR_MASK = 1 | 4  # bits of _SUBFILE_TAG: a page that is another view of
 def holds_many(path: str | Path) -> bool:
     """True if a file holds several pictures in a row; False for one, none, and what is damaged."""
     path = Path(path)
+    if not path.is_file():  # of a pipe, opening it would wait for who writes
+        return False
     try:
         with path.open("rb") as file:
             if row_start(file) is not None:

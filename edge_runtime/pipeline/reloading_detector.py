@@ -149,7 +149,7 @@ class ReloadingDetector:
         """
         try:
             return self._loaded(read_model_file(self._path))
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             file = None if self._history is None else self._history.last_good(self._path)
             if file is None:
                 raise

@@ -111,6 +111,8 @@ class Unit:
             "TimeoutStopSec=10",
             "# The camera's process is ended by its parent, which would else start it again.",
             "KillMode=mixed",
+            "# Where memory runs out, the trial of a new model ends, and not the service.",
+            "OOMPolicy=continue",
             "# A card is soon full of what a watchdog's kill leaves behind.",
             "LimitCORE=0",
         ]

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_runtime.arguments import positive_number
+from edge_runtime.arguments import local_path, positive_number
 from edge_runtime.frame import Result
 from edge_runtime.media.atomic import atomic_path
 from edge_runtime.media.draw import draw_detections
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--save-events",
         metavar="DIR",
+        type=local_path,
         help="a picture with boxes, and the same as .json, when something is seen",
     )
     group.add_argument(

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from edge_runtime.arguments import positive_number, whole_number
+from edge_runtime.arguments import local_path, positive_number, whole_number
 from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink, SinkClosedError
 from edge_runtime.sinks.disk import with_cause
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=STDOUT,
         metavar="FILE",
+        type=local_path,
         help="JSON lines, to stdout without FILE",
     )
     group.add_argument(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from edge_runtime.arguments import positive_number, size_wh
+from edge_runtime.arguments import local_path, positive_number, size_wh
 from edge_runtime.frame import Result
 from edge_runtime.media.draw import draw_detections
 from edge_runtime.media.opencv_paths import opencv_path
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--save-video",
         metavar="FILE",
+        type=local_path,
         help="the pictures with boxes, as door.mp4, or door.mkv, which survives a power cut; one "
         "that is there is kept and door-0001.mp4 is next",
     )

@@ -54,6 +54,18 @@ def holds_secret(text: str) -> bool:
     return not _HOST.fullmatch(host) or not all(map(_PLAIN_PART.fullmatch, path))
 
 
+def check_local(path: str) -> None:
+    """Refuse an address where a file is expected; its password would be shown as part of a name.
+
+    Raises: ValueError.
+    """
+    if looks_like_address(path):
+        raise ValueError(
+            f"a path of this machine expected, got the address {public_source(path)} : fetch the "
+            "file first (a camera is for `edge-runtime run MODEL --source`)"
+        )
+
+
 def check_address(text: str) -> None:
     """Refuse an address that no program can read as it was meant. Raises: ValueError."""
     try:

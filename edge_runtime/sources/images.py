@@ -144,6 +144,18 @@ def read_pictures(path: str, options: SourceOptions) -> Iterator[np.ndarray]:
 
     Raises: OSError, ValueError, naming the file.
     """
+    pictures = _pictures(path, options)
+    while True:
+        try:
+            image = next(pictures, None)
+        except MemoryError as error:
+            raise ValueError(f"{path}: too little memory for it; save it smaller") from error
+        if image is None:
+            return
+        yield image
+
+
+def _pictures(path: str, options: SourceOptions) -> Iterator[np.ndarray]:
     if not holds_many(path):
         yield turn(read_image(path), options.rotate, options.mirror)
         return

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
 from edge_runtime.arguments import (
+    local_path,
     number_between,
+    path_of_file,
     positive_number,
     run_command,
     size_wh,
@@ -22,6 +25,8 @@ MEGABYTES = number_between(0.1, 1e6, "0.1 to 1000000 megabytes")
     ("kind", "text", "value"),
     [
         (positive_number, "0.001", 0.001),
+        (local_path, "a/12:30.jpg", "a/12:30.jpg"),
+        (path_of_file, "a/b.jpg", Path("a/b.jpg")),
         (MEGABYTES, "0.1", 0.1),  # both ends belong to it
         (MEGABYTES, "1e6", 1e6),
         (whole_number(0), "0", 0),
@@ -42,6 +47,11 @@ def test_what_is_taken(kind, text, value):
         (positive_number, "0", "a number above 0 expected, got 0"),
         (positive_number, "inf", "above 0"),
         (positive_number, "nan", "above 0"),
+        (positive_number, "1e-300", "a number from 1e-06 to 1e"),  # its inverse is no time
+        (positive_number, "1e300", "a number from 1e-06 to 1e"),
+        (local_path, "http://u:secret@cam/x.jpg", r"^a path of .* the address http://cam :"),
+        (local_path, "http:/u:secret@cam/x.jpg", "the address … :"),
+        (path_of_file, "admin:secret@cam/x.jpg", "the address … :"),
         (MEGABYTES, "0.09", "0.1 to 1000000 megabytes expected, got 0.09"),
         (MEGABYTES, "nan", "megabytes"),
         (number_between(0, float("inf"), "0 or more seconds"), "inf", "0 or more seconds"),

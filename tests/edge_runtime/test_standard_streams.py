@@ -123,3 +123,19 @@ def test_errors_do_not_go_to_stdout_where_stderr_is_closed(command):
     words = [*command("detect")[:-1], "nowhere.png"]
     done = call(["bash", "-c", '"$@" 2>&-', "bash", *words])
     assert done.returncode == 1 and done.stdout == b""
+
+
+@pytest.mark.slow
+def test_a_stderr_that_takes_nothing_keeps_no_picture_from_being_looked_at(command):
+    *words, picture = command("detect")
+    with Path("/dev/full").open("w") as full:
+        environment = dict(os.environ)
+        done = subprocess.run(
+            [*words, "nowhere.png", picture],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            cwd=ROOT,
+            env=environment,
+            timeout=HANG,
+        )
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_runtime.arguments import number_between
+from edge_runtime.arguments import local_path, number_between, path_of_file
 from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.sinks.mqtt.broker import PASSWORD, USER, make_tls, parse_broker, read_login
@@ -28,15 +27,26 @@ def add_broker_arguments(group: argparse._ArgumentGroup) -> None:
         f"environment's {USER} and {PASSWORD}, or from --mqtt-password-file",
     )
     group.add_argument(
-        "--mqtt-password-file", metavar="FILE", help="with the line user:password, chmod 600"
+        "--mqtt-password-file",
+        metavar="FILE",
+        type=local_path,
+        help="with the line user:password, chmod 600",
     )
     group.add_argument(
-        "--mqtt-ca", metavar="FILE", help="authorities to believe (default: the system's)"
+        "--mqtt-ca",
+        metavar="FILE",
+        type=local_path,
+        help="authorities to believe (default: the system's)",
     )
     group.add_argument(
-        "--mqtt-cert", metavar="FILE", help="our own certificate, where the broker asks for one"
+        "--mqtt-cert",
+        metavar="FILE",
+        type=local_path,
+        help="our own certificate, where the broker asks for one",
     )
-    group.add_argument("--mqtt-key", metavar="FILE", help="its key, if that is another file")
+    group.add_argument(
+        "--mqtt-key", metavar="FILE", type=local_path, help="its key, if that is another file"
+    )
     group.add_argument(
         "--mqtt-discovery",
         default=PREFIX,
@@ -56,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--mqtt-interval",
-        type=number_between(0, math.inf, "0 or more seconds"),
+        type=number_between(0, 1e9, "0 to 1000000000 seconds"),
         default=1.0,
         metavar="S",
         help="seconds between detections while nothing changes; 0: every frame that has some "
@@ -72,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--state-dir",
         metavar="DIR",
-        type=Path,
+        type=path_of_file,
         help="where they wait (default: $STATE_DIRECTORY, else ~/.local/state/edge-runtime)",
     )
 

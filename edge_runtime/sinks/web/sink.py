@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edge_runtime.arguments import positive_number
+from edge_runtime.arguments import local_path, positive_number
 from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink
 from edge_runtime.sinks.flags import SinkFlags
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--web-token-file",
         metavar="FILE",
+        type=local_path,
         help="whoever wants to see the page must know what stands in it (or in the environment's "
         "EDGE_RUNTIME_WEB_TOKEN)",
     )

@@ -183,3 +183,22 @@ def test_an_interpreter_that_fails_on_the_way_is_one_line_and_status_1(
     assert main(["run", model, "--source", str(pictures)]) == 1
     errors = capfd.readouterr().err
     assert errors.endswith("tiny_int8.tflite: it cannot run it\n") and "Traceback" not in errors
+
+
+def test_a_stop_while_it_starts_is_no_crash_of_the_model_file(monkeypatch, tiny_models, tmp_path):
+    """`systemctl restart` twice in a row, while a new file is opened for the first time."""
+
+    def load(args, file):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(run_command, "load_detector", load)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as end:
+            main(["run", str(tiny_models / "tiny_int8.tflite")])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert end.value.code == 0
+    notes = json.loads((tmp_path / "model/history.json").read_text())
+    assert notes["opening"] == ""

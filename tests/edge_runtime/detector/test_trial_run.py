@@ -152,3 +152,10 @@ def test_a_cache_that_cannot_be_written_costs_a_trial_each_time(tiny_models, tmp
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     assert Detector(tiny_models / "tiny_int8.tflite", 1).class_names == ("red", "green")
+
+
+def test_a_cache_folder_that_is_not_absolute_is_none(tmp_path, monkeypatch):
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # it would litter whatever folder it is
+    assert trial_run._notes_folder() == tmp_path / ".cache/edge-runtime/tried"

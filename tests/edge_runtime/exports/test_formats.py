@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -240,3 +241,13 @@ def test_a_failed_write_leaves_no_half_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         export("voc", tmp_path)
     assert names_in(tmp_path) == []
+
+
+def test_coco_annotations_that_are_no_file_or_too_large(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.json")  # to be read without an end, or never
+    with pytest.raises(FileNotFoundError, match=r"no COCO annotations at .*pipe\.json"):
+        export("coco", None, coco_annotations=tmp_path / "pipe.json")
+    (tmp_path / "large.json").write_text("[]" * 10)
+    monkeypatch.setattr("edge_runtime.exports.coco.MOST_BYTES", 19)
+    with pytest.raises(ValueError, match="MiB at most expected"):
+        export("coco", None, coco_annotations=tmp_path / "large.json")

@@ -1,6 +1,7 @@
 """Files of many pictures, and photographs that only look like them."""
 
 import io
+import os
 from contextlib import closing
 
 import numpy as np
@@ -197,3 +198,9 @@ def test_frames_are_those_that_pillow_shows(tmp_path):
     with Image.open(path) as image, closing(PictureRow(path)) as row:
         for frame in ImageSequence.Iterator(image):
             assert row.grab() and (row.image() == np.asarray(frame.convert("RGB"))).all()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    expect_one(tmp_path / "pipe.jpg")
+    assert not holds_many(tmp_path / "pipe.jpg")

@@ -97,6 +97,13 @@ def test_a_good_file_in_its_place_is_used_again(path, folder, tried, tiny_models
     assert (folder / COPY).read_bytes() == path.read_bytes()
 
 
+def test_the_last_good_one_takes_the_place_of_one_that_is_gone(path, folder, tried, caplog):
+    start(path, folder)
+    path.unlink()
+    assert "no model file at" in start(path, folder).state().reload_error
+    assert "the last model file that worked is used" in caplog.text
+
+
 def test_without_a_good_one_it_is_an_error_that_names_the_file(path, folder, tried):
     make_bad(path)
     for message in ("SIGSEGV", "is not tried again: .*SIGSEGV.*put another file in its place"):

@@ -153,6 +153,7 @@ def test_what_the_unit_says(account, tmp_path, monkeypatch, capsys):
     assert values["User"] == ["daemon"]
     assert values["SupplementaryGroups"] == ["video"]
     assert values["WatchdogSec"] == ["600"]  # six times a frame of 100 seconds
+    assert values["OOMPolicy"] == ["continue"]
     assert "PrivateTmp" not in values  # it would hide the model, which lies there
     assert "network-online.target" not in str(values["After"])
     assert list(tmp_path.iterdir()) == [tmp_path / "m.tflite"]

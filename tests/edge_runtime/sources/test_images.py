@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_runtime.media.images import read_image
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.factory import open_source
 from edge_runtime.sources.images import Images
@@ -239,3 +240,17 @@ def test_a_folder_that_may_not_be_read(folder):
             open_source(str(folder), OPTIONS).open()
     finally:
         folder.chmod(0o700)
+
+
+def test_a_picture_that_memory_is_too_small_for_is_one_that_cannot_be_read(
+    folder, caplog, monkeypatch
+):
+    def read(path):
+        if path.endswith("10.png"):
+            raise MemoryError
+        return read_image(path)
+
+    monkeypatch.setattr("edge_runtime.sources.images.read_image", read)
+    seen = names(str(folder))
+    assert seen and "10.png" not in seen
+    assert "10.png: too little memory" in caplog.text

@@ -92,6 +92,15 @@ def test_a_stalled_stream_is_said(browser):
         assert browser.value("document.getElementById('view').className") == "stale"
 
 
+def test_a_watched_folder_without_news_is_no_fault(browser):
+    with opened(browser) as run:
+        run.write()
+        run.stats._clock = lambda: time.monotonic() + 600
+        run.stats._source.state = "watching"
+        browser.wait(f"/^No new picture for 10 min.*; waiting for one/.test({NOTICE})")
+        assert browser.value("document.getElementById('status').className") == ""
+
+
 def test_the_page_finds_a_service_that_is_back(browser):
     with opened(browser) as run:
         run.write()
