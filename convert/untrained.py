@@ -2,9 +2,9 @@
 
     python -m convert.untrained FILE.keras
 
-writes FILE_untrained_float32.tflite and FILE_untrained_int8.tflite beside it. Ranges come from noise,
-and nothing is corrected for rounding: what the files find means nothing. `python -m train.summary`
-calls it.
+writes FILE_untrained_float32.tflite and FILE_untrained_int8.tflite beside it. Ranges come from
+noise, and nothing is corrected for rounding: what the files find means nothing. `python -m
+train.summary` calls it.
 """
 
 from __future__ import annotations
