@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +14,3 @@ def write_report(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write the JSON, whole or not at all. Raises: OSError."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
-
-
-def check_writable(path: str | Path) -> None:
-    """Raises: OSError, before the long work, if a report could not be written to `path`."""
-    with contextlib.suppress(_Untouched), atomic_path(path):
-        raise _Untouched
-
-
-class _Untouched(Exception):  # noqa: N818 - no error: it makes `atomic_path` keep the old file
-    pass

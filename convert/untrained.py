@@ -2,8 +2,9 @@
 
     python -m convert.untrained FILE.keras
 
-writes FILE_float32.tflite and FILE_int8.tflite beside it. Ranges come from noise, and nothing is
-corrected for rounding: what the files find means nothing. `python -m train.summary` calls it.
+writes FILE_untrained_float32.tflite and FILE_untrained_int8.tflite beside it. Ranges come from
+noise, and nothing is corrected for rounding: what the files find means nothing. `python -m
+train.summary` calls it.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ def _write(path: Path) -> None:
     net = build_int8_net(model, Quantization(calibrate_ranges(model, frames, spec)))
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
         for kind, source, write in (("float32", model, convert), ("int8", net, convert_int8)):
-            target = path.with_name(f"{path.stem}_{kind}.tflite")
-            write(export(source, spec, Path(work) / kind), target)
-            embed(target, spec)
+            # Never the name of a converted detector, which would be replaced by one of noise.
+            name = f"{path.stem}_untrained_{kind}.tflite"
+            made = Path(work) / name
+            write(export(source, spec, Path(work) / kind), made)
+            embed(made, spec)
+            made.replace(path.with_name(name))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

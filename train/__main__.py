@@ -23,7 +23,7 @@ from train.settings import add_setting_flags, setting_values
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m train",
-        description="Train a MobileNetV2-SSD on a folder of labelled pictures.",
+        description="Train an SSD detector on a folder of labelled pictures.",
         allow_abbrev=False,  # --qa would not find the defaults of --qat
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -95,7 +95,7 @@ class LearningSettings:
     )
     learning_rate: float = setting(
         1e-3,
-        "Adam's peak; from scratch rather 2e-3, higher shakes the statistics",
+        "highest one; Adam's from scratch rather 2e-3, higher shakes the statistics",
         1e-9,
         1,
     )
@@ -121,7 +121,8 @@ class LearningSettings:
     )
     weight_decay: float = setting(
         1e-4,
-        "share of a weight lost a step at learning rate 1 (AdamW); spares biases, batch norm",
+        "share of a weight lost a step at learning rate 1, decoupled (AdamW) or, with sgd, in the "
+        "gradient; spares biases, batch norm",
         0,
         0.99,
     )

@@ -18,11 +18,12 @@ from pathlib import Path
 
 from convert.arguments import LATENCY_RUNS
 from convert.errors import run_conversion
-from convert.report_files import check_writable, write_report
+from convert.report_files import write_report
 from edge_runtime.arguments import whole_number
 from edge_runtime.commands.bench import MOST_RUNS
 from edge_runtime.commands.detector_flags import add_model_arguments
 from edge_runtime.detector.interpreter import MOST_THREADS
+from edge_runtime.media.atomic import check_writable
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -27,11 +27,12 @@ from convert.explain.diagnosis import diagnose, flat_frames
 from convert.explain.report import Calibration, DataSummary, Explanation
 from convert.explain.tables import draw_explanation, format_explanation
 from convert.quantize import calibration_data
-from convert.report_files import check_writable, write_report
+from convert.report_files import write_report
 from convert.variants import VARIANT_MEMBER, VARIANTS
 from edge_runtime.arguments import whole_number
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
+from edge_runtime.media.atomic import check_writable
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import DetectionDataset, open_data, plain_warnings
 from train.data.decoding import drop_undecodable

@@ -6,7 +6,7 @@ import glob
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -44,6 +44,16 @@ def atomic_path(path: str | Path, is_secret: bool = False) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class _Untouched(Exception):  # noqa: N818 - no error: it makes `atomic_path` keep the old file
+    pass
+
+
+def check_writable(path: str | Path) -> None:
+    """Raises: OSError, before the long work, if a file could not be written to `path`."""
+    with suppress(_Untouched), atomic_path(path):
+        raise _Untouched
 
 
 def remove_leftovers(path: str | Path) -> None:

@@ -26,11 +26,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from convert.errors import run_conversion
-from convert.report_files import check_writable, write_report
+from convert.report_files import write_report
 from edge_runtime import Detector
 from edge_runtime.arguments import whole_number
 from edge_runtime.detector.adapters import families
 from edge_runtime.detector.model_facts import ModelFacts
+from edge_runtime.media.atomic import check_writable
 from edge_runtime.media.images import read_image
 from edge_runtime.system.machine import describe_machine
 from studies.agreement import makers

@@ -21,9 +21,10 @@ import numpy as np
 from convert.arguments import add_calibration_draw, add_model_and_data
 from convert.errors import quiet_imports, run_conversion
 from convert.quantize import calibration_data
-from convert.report_files import check_writable, write_report
+from convert.report_files import write_report
 from edge_runtime.arguments import whole_number
 from edge_runtime.detector.spec import DetectorSpec, read_spec
+from edge_runtime.media.atomic import check_writable
 from edge_runtime.system.machine import describe_machine
 from studies.calibration.report import COUNTS, USUAL, StudyReport, draw_study, format_study
 from train.data.dataset import DetectionDataset, open_data, plain_warnings

@@ -15,20 +15,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from convert.benchmark.results_file import match_results, read_annotations, read_results
 from convert.errors import quiet_imports
 from convert.report_files import write_report
-from edge_runtime.arguments import run_command, whole_number
+from edge_runtime.arguments import positive_number, run_command, whole_number
 from edge_runtime.system.machine import one_line
 from studies.compare.plot import draw_comparison
 from studies.compare.report import Row, Size, format_rows, make_rows, read_rows, to_json
 from studies.compare.runs import (
     Recipe,
+    check_flags,
     check_recipe,
     convert_command,
     files_of,
     run,
     train_command,
 )
+from train.data.dataset import load_dataset
 from train.data.geometry import plain_warnings
 from train.model.presets import PRESETS
 
@@ -46,7 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, help="folder of labeled pictures")
     add("--out", type=Path, required=True, help="folder for everything that is made")
     add("--presets", nargs="+", default=LITERATURE, choices=sorted(PRESETS), metavar="PRESET")
-    add("--budget", type=float, metavar="MINUTES", help="of each training; None: any time")
+    add(
+        "--budget",
+        type=positive_number,
+        metavar="MINUTES",
+        help="of each training; None: any time",
+    )
     add(
         "--backbone-weights",
         nargs="+",
@@ -75,18 +83,28 @@ def _weights(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def _check_data(args: argparse.Namespace) -> None:
+    """Raises: ValueError, before hours of training, for a split or results that do not fit."""
+    missing = [path for path in args.results if not path.is_file()]
+    if missing:
+        raise ValueError(f"--results: no file at {missing[0]}")
+    ids = read_annotations(args.results_annotations) if args.results_annotations else None
+    dataset = load_dataset(args.data, args.split)
+    for path in args.results:
+        match_results(read_results(path), dataset.examples, dataset.class_names, ids)
+
+
 def _run(args: argparse.Namespace, flags: Sequence[str], command: str) -> int:
     if args.draw:
         _show(read_rows(args.draw), args.draw.name, args.out)
         return 0
     if args.data is None:
         raise ValueError("--data expected, a folder of labeled pictures, got none")
-    missing = [path for path in args.results if not path.is_file()]
-    if missing:
-        raise ValueError(f"--results: no file at {missing[0]}")
+    check_flags(flags)
     recipe = Recipe(
         str(args.data), args.split, args.budget, tuple(flags), _weights(args.backbone_weights)
     )
+    _check_data(args)
     check_recipe(recipe, args.out)
     for preset in args.presets:
         for make in (train_command, convert_command):

@@ -13,6 +13,11 @@ from pathlib import Path
 from convert.report_files import write_report
 
 RECORD = "compare_recipe.json"  # in the folder: what all of it was made with
+# Flags of `python -m train` that a comparison sets, or that would undo one.
+OWN_FLAGS = (
+    *("--data", "--out", "--preset", "--budget", "--backbone-weights"),
+    *("--resume", "--overwrite", "--qat"),
+)
 
 
 @dataclass(frozen=True)
@@ -32,14 +37,25 @@ class Recipe:
     weights: Mapping[str, str]
 
 
+def check_flags(flags: Sequence[str]) -> None:
+    """Raises: ValueError for a flag behind `--` that is the comparison's own."""
+    for flag in flags:
+        if flag.partition("=")[0] in OWN_FLAGS:
+            raise ValueError(
+                f"behind -- flags for all trainings alike expected, got {flag}, which the "
+                "comparison sets itself; leave it out, or give it before the --"
+            )
+
+
 def check_recipe(recipe: Recipe, folder: Path) -> None:
-    """Note the recipe, or compare it with that of an earlier run.
+    """Note the recipe, or compare it with that of the detectors that the folder holds.
 
     Raises: ValueError where the folder holds detectors of another one: they would stand side by
         side as if they were alike.
     """
     path, now = folder / RECORD, json.loads(json.dumps(asdict(recipe)))
-    if not path.is_file():
+    begun = [*folder.glob("*.keras"), *folder.glob("*.resume.npz")]
+    if not path.is_file() or not begun:  # of a run that made nothing, a mistake can be mended
         folder.mkdir(parents=True, exist_ok=True)
         write_report(path, now)
         return

@@ -26,8 +26,9 @@ from convert.errors import run_conversion
 from convert.export.exporter import export
 from convert.export.forms import MEDIAPIPE, OPENCV, POSTPROCESS
 from convert.export.source import Source, open_source
-from convert.report_files import check_writable, write_report
+from convert.report_files import write_report
 from edge_runtime.arguments import whole_number
+from edge_runtime.media.atomic import check_writable
 from edge_runtime.system.machine import describe_machine
 from studies.readers.readers import READERS
 from studies.readers.report import ReadersReport, Row, format_readers

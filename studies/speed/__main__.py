@@ -19,10 +19,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from convert.errors import run_conversion
-from convert.report_files import check_writable, write_report
+from convert.report_files import write_report
 from edge_runtime.arguments import positive_number
 from edge_runtime.detector.detector import Detector
-from edge_runtime.media.atomic import atomic_path
+from edge_runtime.media.atomic import atomic_path, check_writable
 from edge_runtime.media.images import read_image
 from edge_runtime.system.machine import describe_machine, one_line
 from studies.speed import decoding, growth, pictures, running, starts

@@ -15,8 +15,11 @@ pytestmark = pytest.mark.slow
 def test_both_files_are_sound_and_can_be_timed(keras_path, tmp_path):
     source = tmp_path / "net.keras"
     shutil.copyfile(keras_path, source)
+    converted = tmp_path / "net_int8.tflite"
+    converted.write_bytes(b"a detector that was calibrated")
     assert main([str(source)]) == 0
-    paths = [tmp_path / f"net_{kind}.tflite" for kind in ("float32", "int8")]
+    assert converted.read_bytes() == b"a detector that was calibrated"
+    paths = [tmp_path / f"net_untrained_{kind}.tflite" for kind in ("float32", "int8")]
     for path, kind in zip(paths, ("float32", "int8"), strict=True):
         assert find_problems(path, kind) == []
     [found] = measure_files([paths], threads=1, runs=2)

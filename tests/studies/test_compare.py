@@ -10,6 +10,7 @@ from convert.benchmark.report import ACCURACY_KEYS, ModelRow, Percentiles
 from studies.compare.__main__ import main
 from studies.compare.report import OTHER, Size, _row, format_rows, read_rows
 from studies.compare.runs import Recipe, check_recipe, convert_command, train_command
+from tests.convert.fixtures import write_dataset
 from train.evaluation.coco import Accuracy
 
 RECIPE = Recipe("data", "test", 20.0, ("--alpha", "0.5"), {"ssdlite": "w.h5"})
@@ -37,7 +38,9 @@ def test_commands_begin_go_on_and_end(tmp_path):
 
 def test_detectors_of_another_recipe_are_not_mixed(tmp_path):
     folder = tmp_path / "out"
-    check_recipe(RECIPE, folder)
+    check_recipe(replace(RECIPE, budget=10.0), folder)
+    check_recipe(RECIPE, folder)  # nothing was made with the other
+    (folder / "ssdlite.resume.npz").touch()
     check_recipe(RECIPE, folder)
     check_recipe(replace(RECIPE, weights={**RECIPE.weights, "fpnlite": "x.h5"}), folder)
     with pytest.raises(ValueError, match=r"holds a comparison with budget 20\.0, got 30\.0"):
@@ -99,9 +102,28 @@ def test_the_table_has_a_row_for_each_file_and_for_other_detectors(tmp_path):
         (["--data", "d", "--backbone-weights", "resnet=x.h5"], "is PRESET=FILE, got resnet=x.h5"),
         (["--data", "d", "--backbone-weights", "ssdlite=none.h5"], "no file at none.h5"),
         (["--data", "d", "--results", "none.json"], "--results: no file at none.json"),
+        (["--data", "d"], "d: "),
+        (["--data", "d", "--", "--preset", "digits"], "got --preset, which the comparison sets"),
+        (["--data", "d", "--", "--budget=3"], "got --budget=3, which the comparison sets"),
     ],
 )
 def test_bad_input_is_named_before_anything_runs(flags, message, tmp_path, capsys):
     assert main(["--out", str(tmp_path), *flags]) == 2
     assert message in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
+
+
+def test_splits_and_results_are_checked_before_the_trainings(tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "out"
+    write_dataset(data, {"train": 2, "test": 1})
+    common = ["--out", str(out), "--data", str(data)]
+    assert main([*common, "--split", "tset"]) == 2
+    assert "tset" in capsys.readouterr().err
+    results = tmp_path / "other.json"
+    results.write_text('{"detections": 3}')
+    assert main([*common, "--split", "train", "--results", str(results)]) == 2
+    assert "a list of COCO results expected" in capsys.readouterr().err
+    assert not out.exists()
+    with pytest.raises(SystemExit):
+        main([*common, "--budget", "nan"])
+    assert "a number above 0 expected" in capsys.readouterr().err

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_runtime.arguments import run_command, whole_number
+from edge_runtime.arguments import number_between, run_command, whole_number
 from edge_runtime.detector.interpreter import available_cores
-from edge_runtime.media.atomic import atomic_path
+from edge_runtime.media.atomic import atomic_path, check_writable
 from edge_runtime.system.machine import describe_machine, one_line
 from train.captured_output import captured_output
 from train.model.presets import PRESETS
@@ -38,7 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     add("presets", nargs="+", metavar="PRESET", choices=sorted(PRESETS), help=f"{sorted(PRESETS)}")
     add("--classes", type=whole_number(1), default=COCO_CLASSES, help="without background")
     add("--input-size", type=whole_number(0), default=0, help="side in pixels; 0: each preset's")
-    add("--alpha", type=float, default=0.0, help="width of the backbones; 0: each preset's")
+    add(
+        "--alpha",
+        type=_width,
+        default=0.0,
+        help="width of the backbones, 0.1 to 2; 0: each preset's",
+    )
     add(
         "--latency",
         action=argparse.BooleanOptionalAction,
@@ -50,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE", help="write all of it as JSON")
     add("--picture", type=Path, metavar="FILE", help=f"draw it; {', '.join(PICTURES)}")
     return parser
+
+
+def _width(text: str) -> float:
+    return float(text) and number_between(0.1, 2, "0.1 to 2, or 0 for each preset's,")(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +78,8 @@ def _run(args: argparse.Namespace) -> int:
     with captured_output():
         from train.summary.plot import draw_summary
         from train.summary.report import format_table, to_json
+    for path in filter(None, (args.json, args.picture)):
+        check_writable(path)
     facts, deployed = _look(names, args)
     if args.json:
         with atomic_path(args.json) as temporary:

@@ -37,7 +37,7 @@ class Deployed:
 
 
 def convert_untrained(model: keras.Model, spec: DetectorSpec, folder: Path) -> list[Path]:
-    """Write model_float32.tflite and model_int8.tflite into a folder.
+    """Write a float32 and an int8 file into a folder. Returns: their paths, as in FILES.
 
     Raises: RuntimeError with the converter's last words where it fails.
     """
@@ -49,7 +49,7 @@ def convert_untrained(model: keras.Model, spec: DetectorSpec, folder: Path) -> l
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     if done.returncode:
         raise RuntimeError(f"converting {model.name} failed: {done.stderr.strip()[-500:]}")
-    return [folder / f"model_{kind}.tflite" for kind in FILES]
+    return [folder / f"model_untrained_{kind}.tflite" for kind in FILES]
 
 
 def measure_files(files: Sequence[Sequence[Path]], threads: int, runs: int) -> list[list[Deployed]]:

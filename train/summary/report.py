@@ -31,9 +31,9 @@ def format_table(facts: Sequence[Facts], deployed: Sequence[Sequence[Deployed]])
         ("input", ["x".join(map(str, item.input_hw[::-1])) for item in facts]),
         ("classes", [str(item.classes) for item in facts]),
         ("parameters, M", [f"{item.parameters / 1e6:.2f}" for item in facts]),
-        ("  published", [_published(item, 0) for item in facts]),
+        ("  published, width 1", [_published(item, 0) for item in facts]),
         ("multiply-adds, G", [f"{item.multiply_adds / 1e9:.2f}" for item in facts]),
-        ("  published", [_published(item, 1) for item in facts]),
+        ("  published, width 1", [_published(item, 1) for item in facts]),
         ("anchors", [str(item.anchors) for item in facts]),
     ]
     for number, kind in enumerate(["float32", "int8"] if deployed else []):

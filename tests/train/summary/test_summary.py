@@ -67,11 +67,19 @@ def test_table_json_and_picture(tmp_path, capsys):
     [
         (["ssd300_vgg16", "--input-size", "512"], "--input-size 257 to 320 .* got 512x512"),
         (["ssdlite", "--picture", "a.txt"], r"--picture is one of \.png"),
+        (["ssdlite", "--json", "/dev/null/a.json"], "cannot write into /dev/null"),
     ],
 )
 def test_bad_input_is_named_before_anything_is_built(arguments, message, capsys):
     assert main(arguments) == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("width", ["-1", "nan", "3"])
+def test_a_width_that_is_none_is_named(width, capsys):
+    with pytest.raises(SystemExit):
+        main(["ssdlite", "--alpha", width])
+    assert "0.1 to 2" in capsys.readouterr().err
 
 
 def test_an_unknown_preset_is_named(capsys):
