@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from edge_runtime.detector import trial_run
 from studies.fuzz import child
 from studies.fuzz.__main__ import main, table
 from studies.fuzz.child import fork_for, run_in_child
@@ -120,16 +121,17 @@ def test_each_folder_of_the_corpus_is_a_targets_and_small():
 
 
 @pytest.mark.slow
-def test_a_short_run_of_every_target(tmp_path, capsys):
+def test_a_short_run_of_every_target(tmp_path, capsys, monkeypatch):
     """`make fuzz`, but for its length."""
+    monkeypatch.setattr(trial_run, "_run", trial_run._run)  # back again: a target replaces it
     pytest.importorskip("hypothesis", reason="hypothesis is not installed: make setup")
-    status = main(["--most", "25", "--minutes", "30", "--seed", "1", "--out", str(tmp_path)])
+    status = main(["--most", "8", "--minutes", "30", "--seed", "1", "--out", str(tmp_path)])
     report = json.loads((tmp_path / "fuzz.json").read_text())
     assert status == 0, [row["failures"] for row in report["targets"]]
     assert [row["target"] for row in report["targets"]] == list(TARGETS)
     for row in report["targets"]:
         corpus = len(list((CORPUS / row["target"]).glob("*")))
-        assert row["missing"] or row["tried"] >= 20 + corpus, row
+        assert row["missing"] or row["tried"] >= 6 + corpus, row
         assert sum(row["outcomes"].values()) == row["tried"]
     assert capsys.readouterr().out.count("\n") == 2 + len(TARGETS)
 

@@ -140,8 +140,8 @@ class FakeDetector:
         self.calls.append(self.name)
         return tensor
 
-    def postprocess(self, raw, frame_hw):
-        assert frame_hw == (4, 6)
+    def postprocess(self, raw, frame_hw, picture_hw):
+        assert frame_hw == picture_hw == (4, 6)
 
 
 def test_models_take_turns_and_warm_up_does_not_count():
