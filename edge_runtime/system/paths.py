@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+MOST_SECRET_BYTES = 1 << 16
 
 
 def printable_path(path: str | os.PathLike[str]) -> str:
     """A path in UTF-8; bytes of it that are none are written \\xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def read_secret(path: str | os.PathLike[str]) -> str:
+    """Text of a small file or pipe, of which an error shows nothing.
+
+    Raises: OSError; ValueError for more than a token or a password can be, and for no UTF-8.
+    """
+    with Path(path).open("rb") as file:
+        data = file.read(MOST_SECRET_BYTES + 1)
+    if len(data) > MOST_SECRET_BYTES:
+        raise ValueError(f"{printable_path(path)}: one line expected, got a large file")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{printable_path(path)}: text in UTF-8 expected") from None

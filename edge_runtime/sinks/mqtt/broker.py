@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_runtime.sinks.mqtt.tls_errors import NO_TLS
+from edge_runtime.system.paths import read_secret
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 USER = "EDGE_RUNTIME_MQTT_USER"
@@ -85,7 +86,7 @@ def read_login(file: str | Path | None, environment: Mapping[str, str] = os.envi
     path = Path(file)
     if os.name == "posix" and path.stat().st_mode & 0o007:
         raise ValueError(f"{path} is open to every user of this machine: chmod 600 {path}")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_secret(path).splitlines()
     user, colon, password = lines[0].partition(":") if len(lines) == 1 else ("", "", "")
     if not user or not colon:
         raise ValueError(f"{path}: one line user:password expected, got something else")

@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from edge_runtime.system.paths import read_secret
+
 log = logging.getLogger(__name__)
 
 ENVIRONMENT = "EDGE_RUNTIME_WEB_TOKEN"
@@ -68,7 +70,7 @@ def read_token(path: str | None, environment: Mapping[str, str] = os.environ) ->
             return None
     else:
         try:
-            token, where = Path(path).read_text(encoding="utf-8", errors="replace").strip(), path
+            token, where = read_secret(path).strip(), path
         except OSError as error:
             raise OSError(
                 error.errno, f"--web-token-file {path}: {error.strerror}; {MAKE_TOKEN}"
