@@ -90,6 +90,7 @@ def _hot(content: bytes) -> list[tuple[int, int]]:
 
 def prepare(base: Callable[[], bytes]) -> None:
     find_runtime()
+    base()  # here, not in the fork: what is missing is said
     _picture()
     trial_run._run = _forked_trial
     text, _ = fork_for(lambda: json.dumps(_detections(base())), trial_run.TRIAL_SECONDS)
