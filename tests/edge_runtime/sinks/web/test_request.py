@@ -1,6 +1,7 @@
 """The head of an HTTP request: what is taken, what is refused, and what it costs."""
 
 import io
+import gc
 import sys
 
 import pytest
@@ -69,11 +70,13 @@ def calls_of(work):
         nonlocal counted
         counted += 1
 
+    gc.disable()  # what other tests left behind may have callbacks, which would be counted
     sys.setprofile(count)
     try:
         work()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return counted
 
 
