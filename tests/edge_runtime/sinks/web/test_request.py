@@ -1,7 +1,7 @@
 """The head of an HTTP request: what is taken, what is refused, and what it costs."""
 
-import io
 import gc
+import io
 import sys
 
 import pytest
