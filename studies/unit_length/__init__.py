@@ -1,1 +1,1 @@
-"""What int8 costs where VGG's vectors are divided by their length."""
+"""Vector length in int8: what it costs where VGG's vectors are divided by it."""

@@ -1,1 +1,1 @@
-"""What a preset costs: parameters, multiply-adds, maps, boxes, files and milliseconds."""
+"""Summary of presets: parameters, multiply-adds, maps, boxes, files and milliseconds."""

@@ -1,4 +1,4 @@
-"""What of a source is shown, and which sources hold a secret."""
+"""Source addresses: the part that is shown, and those that hold a secret."""
 
 import pytest
 
