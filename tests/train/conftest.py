@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from edge_runtime.detector.spec import AnchorLevel
+from tests.train.forks import Fork, Nursery
 from tests.train.runs import STILL, run
 from tests.train.tiny_training import tiny_ssd
 from train import setup
@@ -55,3 +57,17 @@ def trained(make_once, scenes, tiny_net) -> Path:
         assert run(scenes, folder / "float.keras", "--epochs=6", *STILL) == 0
 
     return make_once("trained", train) / "float.keras"
+
+
+@pytest.fixture(scope="session")
+def _tensorflow_nursery() -> Iterator[Nursery]:
+    nursery = Nursery({**os.environ, "KERAS_BACKEND": "tensorflow"})
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture
+def tensorflow_forks(_tensorflow_nursery) -> Iterator[Callable[..., Fork]]:
+    """Nursery.start on TensorFlow; none of its trainings outlives the test."""
+    yield _tensorflow_nursery.start
+    _tensorflow_nursery.clear()

@@ -1,16 +1,13 @@
 """Trainings in processes of their own that are killed, or run out of room, for real."""
 
 import csv
-import os
 import signal
-import subprocess
-import sys
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 
-from tests.conftest import HANG, ROOT
 from train.digits.__main__ import write_digits
 from train.training.checkpoint import read_progress
 
@@ -21,7 +18,6 @@ RECIPE = (
     f"--preset digits --from-scratch --batch-size 4 --epochs {EPOCHS} "
     "--horizontal-flip 0 --validate-every 1"
 ).split()
-PROGRAM = "import sys; from tests.train.tiny_training import run; sys.exit(run())"
 
 
 @pytest.fixture(scope="module")
@@ -34,36 +30,15 @@ def scenes(tmp_path_factory):
 class Training:
     """`python -m train` with the net of tests/train/tiny_training.py and its environment."""
 
-    def __init__(self, scenes, out, *flags, **environment):
-        command = [sys.executable, "-c", PROGRAM, "--data", scenes, "--out", out, *RECIPE, *flags]
+    def __init__(self, start, scenes, out, *flags, **environment):
         self.state, self.out = out.with_suffix(".resume.npz"), out
-        self.process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "KERAS_BACKEND": "tensorflow", **environment},
-        )
-
-    def end(self):
-        output, _ = self.process.communicate(timeout=HANG)
-        return self.process.returncode, output
+        self.end = start(["--data", scenes, "--out", out, *RECIPE, *flags], environment).end
 
 
 @pytest.fixture
-def training(request):
-    """Starts trainings, and ends those that a failing test leaves behind."""
-    started = []
-
-    def start(*arguments, **environment):
-        started.append(Training(*arguments, **environment))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.process.kill()
-        each.process.communicate()
+def training(tensorflow_forks):
+    """Starts trainings; those that a failing test leaves behind are ended."""
+    return partial(Training, tensorflow_forks)
 
 
 def rows(out):

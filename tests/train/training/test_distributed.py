@@ -4,8 +4,6 @@ import csv
 import os
 import signal
 import socket
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.spec import DetectorSpec, read_spec
-from tests.conftest import HANG, ROOT
+from tests.train.forks import Fork, Nursery
 from tests.train.tiny_training import LEVELS, tiny_ssd
 from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
@@ -44,12 +42,6 @@ CACHED = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
-PROGRAM = """
-import sys
-sys.modules["tensorflow"] = None  # as on a machine without it
-from tests.train.tiny_training import run
-sys.exit(run())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -63,34 +55,24 @@ def begun(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def processes():
-    """The processes that tests start; whatever happens, none outlives them."""
+def nursery(tmp_path_factory):
+    """Trainings on JAX, without TensorFlow; whatever happens, none outlives the tests."""
     if find_spec("jax") is None:
         pytest.skip("JAX is not installed: pip install jax")
-    started: list[subprocess.Popen] = []
-    yield started
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def start(processes, scenes, out, *flags, **environment):
-    """`python -m train` on JAX in a process of its own; see tests/train/tiny_training.py."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("KERAS_", "JAX_", "XLA_"))}
-    settings = {**kept, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": HASTY}
-    settings |= {"JAX_COMPILATION_CACHE_DIR": str(scenes.parent / "compiled"), **CACHED}
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, f"--data={scenes}", f"--out={out}", *RECIPE, *flags],
-        env={**settings, "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    processes.append(process)
-    return process
+    compiled = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")), **CACHED}
+    settings = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": HASTY}
+    nursery = Nursery({**kept, **settings, **compiled})
+    yield nursery
+    nursery.close()
 
 
-def start_two(processes, scenes, begun, folder, *flags, dying=()):
+def start(nursery, scenes, out, *flags, **environment):
+    """`python -m train` in a process of its own; see tests/train/tiny_training.py."""
+    return nursery.start([f"--data={scenes}", f"--out={out}", *RECIPE, *flags], environment)
+
+
+def start_two(nursery, scenes, begun, folder, *flags, dying=()):
     """Both hosts, each with a disk of its own, FOLDER/0 and FOLDER/1; the first has `begun`.
 
     dying: environment of the second.
@@ -106,14 +88,8 @@ def start_two(processes, scenes, begun, folder, *flags, dying=()):
         out = folder / str(index) / "model.keras"
         out.parent.mkdir(parents=True, exist_ok=True)
         first = f"--start-from={out.parent / begun.name if index else begun}"
-        pair.append(start(processes, scenes, out, first, *flags, **environment))
+        pair.append(start(nursery, scenes, out, first, *flags, **environment))
     return pair
-
-
-def end(process, timeout=HANG):
-    """Exit status and output of a process that ends by itself."""
-    output, _ = process.communicate(timeout=timeout)
-    return process.returncode, output
 
 
 def losses(out: Path):
@@ -122,7 +98,7 @@ def losses(out: Path):
 
 
 @pytest.fixture(scope="module")
-def alone(scenes, begun, tmp_path_factory, processes):
+def alone(scenes, begun, tmp_path_factory, nursery):
     """Output files of single processes, by name; they run side by side to save time."""
     tiny = f"--start-from={begun}"
     still = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0.001")
@@ -137,11 +113,11 @@ def alone(scenes, begun, tmp_path_factory, processes):
     }
     outs = {name: tmp_path_factory.mktemp("alone") / "model.keras" for name in runs}
     started = {
-        name: start(processes, scenes, outs[name], *flags, **environment)
+        name: start(nursery, scenes, outs[name], *flags, **environment)
         for name, (flags, environment) in runs.items()
     }
     for name, process in started.items():
-        status, output = end(process)
+        status, output = process.end()
         assert status == 0, f"{name}: {output}"
     return outs
 
@@ -172,18 +148,18 @@ def test_one_process_spreads_over_its_devices(alone, expected):
 
 
 def test_two_hosts_learn_what_one_learns_though_one_is_killed(
-    scenes, begun, expected, tmp_path, processes
+    scenes, begun, expected, tmp_path, nursery
 ):
     # In the middle of the second epoch, of two batches: the first ends, and both resume.
-    pair = start_two(processes, scenes, begun, tmp_path, dying={"DIE_AT": "3"}.items())
-    (status, output), (other, _) = map(end, pair)
+    pair = start_two(nursery, scenes, begun, tmp_path, dying={"DIE_AT": "3"}.items())
+    (status, output), (other, _) = map(Fork.end, pair)
     assert other == -signal.SIGKILL
     assert status == 2 and "start all of them again with --resume" in output, output
     out = tmp_path / "0" / "model.keras"
     assert read_progress(out.with_suffix(".resume.npz")).epochs == 1
     np.testing.assert_allclose(losses(out), expected[:1], rtol=1e-3)
     (status, output), (other, silence) = map(
-        end, start_two(processes, scenes, begun, tmp_path, "--resume")
+        Fork.end, start_two(nursery, scenes, begun, tmp_path, "--resume")
     )
     assert (status, other) == (0, 0), output + silence
     np.testing.assert_allclose(losses(out), expected, rtol=1e-3)
@@ -194,10 +170,10 @@ def test_two_hosts_learn_what_one_learns_though_one_is_killed(
     assert "epoch" not in silence.lower() and "best" not in silence
 
 
-def test_a_host_that_gives_up_stops_all(scenes, begun, tmp_path, processes):
+def test_a_host_that_gives_up_stops_all(scenes, begun, tmp_path, nursery):
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "model.keras").write_bytes(b"precious")
-    (status, output), (other, reason) = map(end, start_two(processes, scenes, begun, tmp_path))
+    (status, output), (other, reason) = map(Fork.end, start_two(nursery, scenes, begun, tmp_path))
     assert (status, other) == (2, 2), output + reason
     assert "--overwrite" in output
     assert "all 2 hosts are needed, host 0 gave up" in reason
