@@ -42,6 +42,8 @@ pip_progress := \
   /^ *(Downloading|Using cached) .*\.(whl|tar\.gz) \(/ { sub(/^ */, "  "); print; fflush() } \
   /^Installing collected/ { print "  installing, a minute or two"; fflush() } \
   /^pip failed$$/ { exit 1 }
+# Tests start hundreds of processes; none is to compile the project's sources again.
+unexport PYTHONDONTWRITEBYTECODE
 # A file's tests share what they train and convert, so they stay with one worker.
 parallel := -n auto --dist loadfile --no-loadscope-reorder
 # $(call stage,NAME,FLAGS): goes on where it was interrupted, and is skipped where it has ended.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import subprocess
@@ -24,6 +25,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the processor: no p
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first: none of them is begun when the other workers have nothing left to do."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # stable
+
+
+def pytest_collection_finish() -> None:
+    """What imports made stays: no later garbage collection goes through all of TensorFlow again."""
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: many tests wait for a process, a socket or a disk."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session", autouse=True)

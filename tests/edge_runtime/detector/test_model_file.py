@@ -201,6 +201,7 @@ def test_an_earlier_file_is_tried_first_which_is_said_once(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edge_runtime.detector.trial_run.try_file", lambda *file: tried.append(file))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        patch.setattr("edge_runtime.detector.adapters.registry._told", set())  # by no other test
         names = [Detector(path, 1).detect(red_frame).names for _ in range(2)]
         sealed = tiny_models / "tiny_int8.tflite"
         for _ in range(2):
