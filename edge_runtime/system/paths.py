@@ -13,6 +13,17 @@ def printable_path(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """True if there is something of that name, or may be, in a folder that must not be entered;
+    False also for a text that is too long for a name, which Python's own `exists` repeats."""
+    try:
+        return Path(path).exists()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+
+
 def read_secret(path: str | os.PathLike[str]) -> str:
     """Text of a small file or pipe, of which an error shows nothing.
 
