@@ -117,7 +117,8 @@ class Handler(BaseHTTPRequestHandler):
         if not place.is_spare or self.path.partition("?")[0] == "/healthz":
             return True
         # Not by the token: who guesses is made to wait, and for that there is no room.
-        if self.server.site.auth.knows(self.headers) and self.server.admit(self.connection):
+        auth = self.server.site.auth
+        if auth.knows(self.headers) and self.server.admit(self.connection, auth.needs_token):
             return True
         self._unavailable("too many connections")
         return False
