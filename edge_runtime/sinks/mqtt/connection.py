@@ -37,6 +37,9 @@ EVENTS_IN_FLIGHT = 16
 STATES_IN_FLIGHT = 8
 GOODBYE_SECONDS = 0.2
 SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
+# Let in for so long, pauses are short again, whatever they have grown to: weak Wi-Fi breaks off
+# every few seconds.
+ENOUGH_SECONDS = 5.0
 STEADY_SECONDS = 300.0  # above the longest pause of another client of our name
 CONNECT_SECONDS = 5.0
 MOST_HEARD = 16_000_000  # bytes of one message; Home Assistant's have a few
@@ -170,8 +173,7 @@ class Connection:
             try:
                 self._session()
             except Exception as error:  # whatever a broker sends, the thread must live
-                # Two clients of one name throw each other out: not at once again.
-                if self.connected and time.monotonic() - self._connected_at >= delay:
+                if self._has_helped(delay):
                     delay = FIRST_DELAY
                 if not self.connected or time.monotonic() - self._connected_at > STEADY_SECONDS:
                     self._thrown_out = 0  # the broker was away, or all went well for long
@@ -181,6 +183,12 @@ class Connection:
             self._outbox.rewind()
             self._closing.wait(delay)
             delay = min(2 * delay, LAST_DELAY)
+
+    def _has_helped(self, delay: float) -> bool:
+        """True if the connection, made after this delay, lasted. Two clients of one name throw each
+        other out: not at once again."""
+        lasted = time.monotonic() - self._connected_at
+        return self.connected and lasted >= min(delay, ENOUGH_SECONDS)
 
     def _session(self) -> None:
         """One connection, from its beginning to its end.

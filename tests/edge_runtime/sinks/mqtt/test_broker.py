@@ -316,6 +316,18 @@ def test_to_be_thrown_out_twice_after_a_while_is_suspicious_too(publisher):
     assert ours._suspicion() == ""  # it never let us in
 
 
+def test_a_connection_that_breaks_off_every_few_seconds_is_taken_up_soon(publisher):
+    sink = publisher()
+    wait_for(lambda: sink.state().counters["connected"], "it is in")
+    sink.close()
+    ours = sink._connection
+    for lasted, delay, soon in ((0.5, 1, False), (2, 1, True), (2, 16, False), (20, 60, True)):
+        ours.connected, ours._connected_at = True, time.monotonic() - lasted
+        assert ours._has_helped(delay) == soon, lasted
+    ours.connected = False
+    assert not ours._has_helped(1)  # it did not let us in this time
+
+
 @pytest.fixture
 def guarded(tmp_path):
     (tmp_path / "guarded").mkdir()
