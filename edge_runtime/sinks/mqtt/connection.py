@@ -44,7 +44,7 @@ STEADY_SECONDS = 300.0  # above the longest pause of another client of our name
 CONNECT_SECONDS = 5.0
 MOST_HEARD = 16_000_000  # bytes of one message; Home Assistant's have a few
 RECEIVE_BUFFER = 65536  # bytes; paho takes a hundred of them before we can look at what comes
-WANTS_TLS = "does that port want TLS, mqtts://?"
+WANTS_TLS = "does that port want TLS, mqtts://? Is it a broker's, mostly 1883, or 8883 with TLS?"
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,21 @@ def require_paho() -> ModuleType:
     if not hasattr(paho, "CallbackAPIVersion"):
         raise ImportError(f"paho-mqtt 2 expected, an older one is installed; {cure('mqtt')}")
     return paho
+
+
+def why_closed(was_in: bool, is_tls: bool) -> str:
+    """Words for the broker's end of a connection. was_in: it had let us in."""
+    if was_in:
+        return "the connection was closed"
+    return f"the connection was closed before it began; {OURS if is_tls else WANTS_TLS}"
+
+
+def why_refused(reason: object) -> str:
+    """Words for a broker that does not let us in. reason: its own."""
+    return (
+        f"it refuses us: {reason}; check {USER} and {PASSWORD}, or --mqtt-password-file, and what "
+        "the broker allows"
+    )
 
 
 def make_client(options: ConnectionOptions, in_flight: int) -> Client:
@@ -223,9 +238,7 @@ class Connection:
         """Wait for the network or `wake`, read and write. Raises: OSError where it has ended."""
         connection = client.socket()
         if connection is None:
-            reason = self._refusal or "the connection was closed"
-            if not (self.connected or self._refusal):
-                reason += f" before it began; {OURS if self._options.tls else WANTS_TLS}"
+            reason = self._refusal or why_closed(self.connected, self._options.tls is not None)
             raise ConnectionError(reason + self._suspicion())
         # What TLS has decrypted already is not seen by select.
         pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
@@ -282,10 +295,7 @@ class Connection:
         properties: Properties | None,
     ) -> None:
         if reason_code.is_failure:
-            self._refusal = (
-                f"it refuses us: {reason_code}; check {USER} and {PASSWORD}, or "
-                "--mqtt-password-file, and what the broker allows"
-            )
+            self._refusal = why_refused(reason_code)
             return
         for topic in self._options.topics:
             client.subscribe(topic)

@@ -7,7 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from edge_runtime.sinks.mqtt.connection import ConnectionOptions, make_client
+from edge_runtime.sinks.mqtt.connection import (
+    ConnectionOptions,
+    make_client,
+    why_closed,
+    why_refused,
+)
 from edge_runtime.sinks.mqtt.leftovers import Leftovers
 from edge_runtime.sinks.mqtt.tls_errors import explain
 
@@ -49,8 +54,10 @@ class Visit:
         except (OSError, ValueError) as error:
             raise self._error(str(error)) from error
         self._work(lambda: self._answer is not None, ANSWER_SECONDS)
-        if self._answer is None or self._answer.is_failure:
-            raise self._error(f"it refuses us: {self._answer or 'no answer'}")
+        if self._answer is None:
+            raise self._error("it says nothing; is that port a broker's?")
+        if self._answer.is_failure:
+            raise self._error(why_refused(self._answer))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +82,8 @@ class Visit:
         deadline = time.monotonic() + seconds
         while not done() and time.monotonic() < deadline:
             if self._client.loop(POLL_SECONDS) and not done():
-                raise self._error("the connection was closed")
+                was_in = self._answer is not None
+                raise self._error(why_closed(was_in, self._options.tls is not None))
 
     def _error(self, why: str) -> ConnectionError:
         return ConnectionError(f"{self._options.broker}: {why}")

@@ -1,6 +1,8 @@
 """Cameras that were renamed: what stays at a real broker, who removes it, and who does not."""
 
 import json
+import socket
+import threading
 from argparse import ArgumentParser
 
 import pytest
@@ -129,6 +131,12 @@ def test_forget_without_a_broker(capsys):
     assert main(["mqtt-forget", "door"]) == 2
     assert main(["mqtt-forget", "--mqtt", "mqtt://127.0.0.1:1", "door"]) == 2
     assert "127.0.0.1:1: [Errno 111] Connection refused" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        closes = threading.Thread(target=lambda: other.accept()[0].close())
+        closes.start()
+        assert main(["mqtt-forget", "--mqtt", f"mqtt://127.0.0.1:{other.getsockname()[1]}"]) == 2
+        closes.join()
+    assert "closed before it began; does that port want TLS" in capsys.readouterr().err
 
 
 def test_a_device_of_an_earlier_version_goes_by_the_name_that_it_says():
