@@ -182,8 +182,11 @@ def test_names_of_devices(name, expected):
 
 def test_no_two_names_are_one_device():
     names = ["Küche", "Kuche", "Kúche", "Kuche!", "a/b", "a_b", "a+b", "a  b", "1", "дверь 1",
-             "зверь 1", "дверь", "зверь", "Tür", "Tur", "tur", "!!", "??", "_a", "a"]  # fmt: skip
-    assert len({device_slug(name) for name in names}) == len(names)
+             "зверь 1", "дверь", "зверь", "Tür", "Tur", "tur", "!!", "??", "_a", "a",
+             "x" * 300, "x" * 301, "я" * 300]  # fmt: skip
+    slugs = {device_slug(name) for name in names}
+    assert len(slugs) == len(names)
+    assert max(map(len, slugs)) <= 100 and slugs == set(map(device_slug, slugs))
 
 
 def test_a_name_of_nothing():
