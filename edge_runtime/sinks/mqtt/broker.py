@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from edge_runtime.sinks.mqtt.tls_errors import NO_TLS
 from edge_runtime.sources.address import AROUND, public_source
-from edge_runtime.system.paths import read_secret
+from edge_runtime.system.paths import read_secret, told_of_pipe
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 USER = "EDGE_RUNTIME_MQTT_USER"
@@ -115,7 +115,8 @@ def make_tls(
     if key and not certificate:
         raise ValueError("--mqtt-key belongs to a certificate: name it with --mqtt-cert")
     for file in filter(None, (ca, certificate, key)):
-        Path(file).open("rb").close()  # ssl's own error does not say which
+        with told_of_pipe(file):
+            Path(file).open("rb").close()  # ssl's own error does not say which
     try:
         context = ssl.create_default_context(cafile=ca)
     except ssl.SSLError as error:
