@@ -61,13 +61,15 @@ def public_source(text: str) -> str:
 
 
 def public_text(text: str) -> str:
-    """A message of others, without what stands in addresses in it."""
-    return re.sub(r"\S+", lambda match: _public_word(match[0]), text)
+    """A message of others in one line, without what stands in addresses in it, and without what a
+    terminal takes for a command."""
+    return " ".join(map(_public_word, text.split()))
 
 
 def _public_word(word: str) -> str:
     if len(word) > MOST_WORD:
         return HIDDEN
+    word = "".join(filter(str.isprintable, word))
     scheme = _SCHEME.search(word)
     if scheme is not None:
         return public_source(word[: scheme.start()]) + public_source(word[scheme.start() :])

@@ -107,6 +107,7 @@ def test_a_file_is_a_file_whatever_its_name(tmp_path):
         ("what is --sorce=cam/x?u=a&p=b", "what is --sorce=…"),
         ("a:b@rtsp://cam/x", "…rtsp://cam"),
         ("it says " + 100_000 * ":", "it says …"),
+        ("it answers 500 \x1b[31mred\x1b]0;title\x07\r\n", "it answers 500 [31mred]0;title"),
         ("12:30, a/b: no such file", "12:30, a/b: no such file"),
     ],
     ids=lambda text: text[:20],
