@@ -103,7 +103,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Sec-Fetch-Site") == "cross-site":
             self._text(HTTPStatus.FORBIDDEN, "log in on the page itself")
         elif auth.accepts(form.get("token", [""])[0].strip()):
-            is_encrypted = self.headers.get("X-Forwarded-Proto").lower() == "https"
+            # Of several proxies, the browser speaks to the first.
+            scheme = self.headers.get("X-Forwarded-Proto").partition(",")[0]
+            is_encrypted = scheme.strip().lower() == "https"
             self._redirect("./", ("Set-Cookie", auth.new_cookie(is_encrypted)))
         else:
             self._penalty()

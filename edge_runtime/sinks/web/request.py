@@ -118,7 +118,6 @@ def _add(values: dict[str, str], line: str) -> None:
     if name in values:
         if name in _SINGLE:
             raise BadRequestError(HTTPStatus.BAD_REQUEST, f"one header {name} was expected")
-        if name != "cookie":  # what a proxy has split
-            return
-        value = f"{values[name]}; {value}"
+        # Split by a proxy, or by two of them: a list, in their order (RFC 9110, section 5.3).
+        value = f"{values[name]}{'; ' if name == 'cookie' else ', '}{value}"
     values[name] = value
