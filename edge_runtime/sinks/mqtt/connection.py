@@ -137,6 +137,7 @@ class Connection:
         self._states_out: dict[int, str] = {}  # … → its topic
         self._refusal: str | None = None
         self._log_limit = LogLimit()
+        self._said = False  # that it is not connected
         self._connected_at = float("-inf")
         self._thrown_out = 0  # times in a row, each soon after we came back at the first attempt
         self._closing = threading.Event()
@@ -301,13 +302,7 @@ class Connection:
             client.subscribe(topic)
         self.connected, self._connected_at = True, time.monotonic()
         self.repeat()
-        if self.error is not None:
-            waiting = self._outbox.waiting
-            log.warning(
-                "mqtt: connected to %s again, %d events wait", self._options.broker, waiting
-            )
-            self.error = None
-            self._log_limit.reset()
+        self._say_connected()
 
     def _on_publish(
         self,
@@ -341,6 +336,15 @@ class Connection:
         self.connected = False
         client.disconnect()
 
+    def _say_connected(self) -> None:
+        self.error = None
+        if self._said:
+            self._said = False
+            waiting = self._outbox.waiting
+            log.warning(
+                "mqtt: connected to %s again, %d events wait", self._options.broker, waiting
+            )
+
     def _say(self, error: Exception) -> None:
         """Each trouble once a minute."""
         words = str(error)
@@ -348,6 +352,7 @@ class Connection:
             words = explain(error, self._options.broker.host, self._options.ca)
         text = f"{self._options.broker}: {words}"
         if self._log_limit.is_due(text):
+            self._said = True
             log.error("mqtt: %s; events wait, and it is tried again", text)
         self.error = text
 

@@ -328,6 +328,20 @@ def test_a_connection_that_breaks_off_every_few_seconds_is_taken_up_soon(publish
     assert not ours._has_helped(1)  # it did not let us in this time
 
 
+def test_the_same_trouble_after_a_moment_of_connection_is_not_said_again(publisher, caplog):
+    """Weak Wi-Fi that breaks off every few seconds would fill the journal."""
+    sink = publisher()
+    wait_for(lambda: sink.state().counters["connected"], "it is in")
+    sink.close()
+    ours = sink._connection
+    for _ in range(3):
+        ours._say(ConnectionError("the connection was closed"))
+        assert "was closed" in sink.state().error
+        ours._say_connected()
+        assert sink.state().error is None
+    assert caplog.text.count("is tried again") == caplog.text.count("again, 0 events wait") == 1
+
+
 @pytest.fixture
 def guarded(tmp_path):
     (tmp_path / "guarded").mkdir()
