@@ -9,11 +9,16 @@ import argparse
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
-from edge_runtime.sources.address import check_local, public_text
+from edge_runtime.sources.address import (
+    check_local,
+    looks_like_address,
+    public_source,
+    public_text,
+)
 from edge_runtime.standard_streams import OutputError, forget_output, prepare_streams
 
 # What `ArgumentParser.add_subparsers` returns; argparse has no public name for it.
@@ -31,7 +36,17 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 class PublicParser(argparse.ArgumentParser):
     """A parser whose errors, and its sub-parsers', repeat no address: it may hold a password."""
 
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
+        for word in self._given:  # whole, as nobody knows where one ends that has blanks in it
+            value = word.partition("=")[2] if word.startswith("--") else word
+            if looks_like_address(value):
+                message = message.replace(value, public_source(value))
         super().error(public_text(message))
 
 

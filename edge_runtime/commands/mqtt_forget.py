@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import argparse
 import secrets
+from pathlib import Path
 
 from edge_runtime.arguments import CURABLE, PROGRAM, SubParsers, run_command
-from edge_runtime.sinks.mqtt.flags import add_broker_arguments, discovery_prefix, make_options
+from edge_runtime.sinks.mqtt.flags import (
+    add_broker_arguments,
+    add_state_argument,
+    discovery_prefix,
+    make_options,
+    outbox_folder,
+)
 from edge_runtime.sinks.mqtt.forget import Visit
 from edge_runtime.sinks.mqtt.home_assistant import device_slug, slug
+from edge_runtime.sinks.mqtt.inheritance import forget_waiting
 from edge_runtime.sinks.mqtt.leftovers import Device, Leftovers
 
 DESCRIPTION = """\
 Remove what a camera of that --mqtt-name has left at the broker, after it was renamed
 or given away: else Home Assistant keeps a device that is dead. Without NAME: list the
-cameras that the broker knows. One that is online is left alone.
+cameras that the broker knows. One that is online is left alone. Events that wait for it
+in this user's state folder are deleted.
 Exit status: 0; 1 if a NAME was not there or is online; 2 if the broker is out of reach.
 """
 
@@ -29,6 +38,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="as it was given to --mqtt-name")
     add_broker_arguments(parser.add_argument_group("broker"))
+    add_state_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -47,7 +57,8 @@ def _visit(args: argparse.Namespace) -> int:
         visit.look()
         if not args.names:
             return _list(leftovers)
-        return max([_forget(visit, leftovers, name) for name in args.names])
+        folder = outbox_folder(args)
+        return max([_forget(visit, leftovers, folder, name) for name in args.names])
 
 
 def _list(leftovers: Leftovers) -> int:
@@ -59,17 +70,21 @@ def _list(leftovers: Leftovers) -> int:
     return 0
 
 
-def _forget(visit: Visit, leftovers: Leftovers, name: str) -> int:
+def _forget(visit: Visit, leftovers: Leftovers, folder: Path, name: str) -> int:
     found = _find(leftovers, name)
-    if found is None or not found.topics:
-        print(f"{name}: the broker keeps nothing of it; without NAME, all are listed")
-        return 1
-    if found.is_online:
+    topics = [] if found is None else sorted(found.topics)
+    if found is not None and topics and found.is_online and visit.is_alive(found.slug):
         print(f"{name} is online: end that run first, it would tell all of it again")
         return 1
-    topics = sorted(found.topics)
     visit.remove(topics)
-    print(f"{name}: {len(topics)} topics are removed")
+    if topics:
+        print(f"{name}: {len(topics)} topics are removed")
+    waiting = forget_waiting(folder / device_slug(name))
+    if waiting is not None:
+        print(f"{name}: {waiting} events that waited here for the broker are deleted")
+    if not topics and waiting is None:
+        print(f"{name}: the broker keeps nothing of it; without NAME, all are listed")
+        return 1
     return 0
 
 

@@ -84,7 +84,7 @@ def _is_jpeg_row(file: BinaryIO) -> bool:
                 return True
             kept = max(scan, len(data) - _MOST_PADDING - len(_JPEG_END) - len(JPEG_START))
             data = data[:scan] + data[kept:]
-        if not chunk or len(data) > _MOST_BYTES:
+        if not chunk or file.tell() > _MOST_BYTES:  # the first picture has long ended
             return False
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge_runtime.arguments import PROGRAM, PublicParser
 from edge_runtime.commands import run
+from edge_runtime.service.secrets_file import SOURCE
 from edge_runtime.sinks.registry import SINKS
 from edge_runtime.sources.address import holds_secret, public_text
 
@@ -41,6 +43,8 @@ def public_flags(flags: Sequence[str], source: str) -> tuple[list[str], str | No
     """
     kept: list[str] = []
     secret = None
+    if os.environ.get(SOURCE) and not any(_names_source(flag.partition("=")[0]) for flag in flags):
+        flags = [*flags, "--source", source]  # a service has another environment
     for flag in flags:
         name, equals, value = flag.partition("=")
         if kept and _names_source(kept[-1]) and holds_secret(flag):

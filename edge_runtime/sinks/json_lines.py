@@ -17,6 +17,7 @@ from edge_runtime.frame import Result
 from edge_runtime.sinks.base import Context, Sink, SinkClosedError
 from edge_runtime.sinks.disk import with_cause
 from edge_runtime.sinks.flags import STDOUT, SinkFlags
+from edge_runtime.system.paths import told_of_pipe
 
 SYNC_SECONDS = 60.0  # what a power cut may cost; to sync each line wears a card out
 
@@ -206,7 +207,8 @@ class RotatingFile:
 
     def _open(self) -> LineWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        with told_of_pipe(self._path):
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         status = os.fstat(descriptor)
         regular = stat.S_ISREG(status.st_mode)
         self._identity = (status.st_dev, status.st_ino) if regular else None

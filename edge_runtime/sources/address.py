@@ -8,50 +8,93 @@ the host, not even that.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from urllib.parse import urlsplit
+
+from edge_runtime.system.paths import is_there
 
 HIDDEN = "…"
 # https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
 ESCAPES = "in a user or password, # ? / @ are written %23 %3F %2F %40"
 
+# What copying, an env-file and quotes leave around an address.
+AROUND = " \t\r\n\v\f\xa0\u200b\ufeff\"'"
+
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
-_WITHIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://\S+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_CAMERA = re.compile(r"(?:picamera2|usb)(?::\S*)?", re.IGNORECASE)
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?\])(?::[0-9]{1,5})?")
-# A part of a path that may be shown to everybody: a word, a number, or several with - or _.
+# A part of a path that may be shown to everybody: a word, a number, or several with - or _; and
+# the words beside which a password is one, too.
 _PLAIN_PART = re.compile(r"[A-Za-z]{0,20}[0-9]{0,4}(?:[._-][A-Za-z]{0,20}[0-9]{0,4})*")
-# host/stream?u=admin&p=…, admin:…@host/stream: an address whose scheme was forgotten
-_WITHOUT_SCHEME = re.compile(r"[^/]*:[^@]*@|[^?]*\?.*=|[A-Za-z]{2,}:/+\S", re.DOTALL)
+_TELLING = re.compile(r"user|usr|login|admin|pass|pwd|psw|token|auth|key|secret", re.IGNORECASE)
+_WITHOUT_SCHEME = re.compile(
+    r"[^/]*:[^@]*@"  # admin:…@host
+    r"|[^/]*//[^/]*:[^@]*@"  # //admin:…@host, rtsp//admin:…@host
+    r"|[^?]*\?.*="  # host/stream?u=admin&p=…
+    r"|.*(?:[Pp]ass|[Pp]wd|[Pp]sw|[Tt]oken|[Ss]ecret)[a-z]*="  # host/user=admin&password=…
+    r"|[A-Za-z]{2,}:/+\S"  # rtsp:/host/…
+    r"|[^/]{2,}://\S",  # ffmpeg:rtsp://host/…
+    re.DOTALL,
+)
+MOST_WORD = 1000  # characters of a message's word that are looked at
+
+
+def tidied_source(text: str) -> str:
+    """A source as it was meant: an address or a camera without blanks and quotes around it, its
+    scheme in small letters; any other, and what names a file, as it is."""
+    if is_there(text):
+        return text
+    bare = text.strip(AROUND)
+    if _CAMERA.fullmatch(bare):
+        return bare.lower()
+    match = _ADDRESS.fullmatch(bare)
+    return text if match is None else f"{match['scheme'].lower()}://{match['rest']}"
 
 
 def public_source(text: str) -> str:
     """A source fit for messages, pages and journals: scheme, host and port of an address, and any
     other as it is."""
-    match = _ADDRESS.fullmatch(text)
+    match = _ADDRESS.fullmatch(text.strip(AROUND))
     if match is not None:
         return f"{match['scheme']}://{_host(match['rest']) or HIDDEN}"
     return HIDDEN if looks_like_address(text) else text
 
 
 def public_text(text: str) -> str:
-    """A message of others, without what stands in addresses in it."""
-    return _WITHIN_TEXT.sub(lambda match: public_source(match[0]), text)
+    """A message of others in one line, without what stands in addresses in it, and without what a
+    terminal takes for a command."""
+    return " ".join(map(_public_word, text.split()))
+
+
+def _public_word(word: str) -> str:
+    if len(word) > MOST_WORD:
+        return HIDDEN
+    word = "".join(filter(str.isprintable, word))
+    scheme = _SCHEME.search(word)
+    if scheme is not None:
+        return public_source(word[: scheme.start()]) + public_source(word[scheme.start() :])
+    flag, equals, value = word.partition("=")
+    if equals and flag.startswith("--"):
+        return f"{flag}={public_source(value)}"
+    return public_source(word)
 
 
 def looks_like_address(text: str) -> bool:
     """True for an address, also for one whose scheme is missing or misspelt; no file's name."""
-    if _ADDRESS.fullmatch(text):
+    if _ADDRESS.fullmatch(text.strip(AROUND)):
         return True
-    return _WITHOUT_SCHEME.match(text) is not None and not Path(text).exists()
+    return _WITHOUT_SCHEME.match(text) is not None and not is_there(text)
 
 
 def holds_secret(text: str) -> bool:
-    """True for an address with anything that may be one: a user, a query, a path beyond words."""
-    match = _ADDRESS.fullmatch(text)
+    """True for an address with anything that may be one: a user, a query, a path beyond words or
+    with one that tells of a login."""
+    match = _ADDRESS.fullmatch(text.strip(AROUND))
     if match is None:
         return looks_like_address(text)
     host, *path = match["rest"].split("/")
-    return not _HOST.fullmatch(host) or not all(map(_PLAIN_PART.fullmatch, path))
+    plain = _HOST.fullmatch(host) and all(map(_PLAIN_PART.fullmatch, path))
+    return not plain or any(map(_TELLING.search, path))
 
 
 def check_local(path: str) -> None:
@@ -68,6 +111,11 @@ def check_local(path: str) -> None:
 
 def check_address(text: str) -> None:
     """Refuse an address that no program can read as it was meant. Raises: ValueError."""
+    if not text.isprintable():  # what is no UTF-8 is not printable either
+        raise ValueError(
+            "an address of visible characters in UTF-8 expected, in which others are written %XX, "
+            f"got {public_source(text)}"
+        )
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port

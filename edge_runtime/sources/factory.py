@@ -17,24 +17,26 @@ from edge_runtime.sources.address import (
     check_address,
     looks_like_address,
     public_source,
+    tidied_source,
 )
 from edge_runtime.sources.base import Source, SourceOptions
 from edge_runtime.sources.images import is_image
 from edge_runtime.sources.turning import ROTATIONS
+from edge_runtime.system.paths import is_there
 
 
 def _like(pattern: str) -> Callable[[str], bool]:
-    return lambda text: re.fullmatch(pattern, text) is not None
+    return lambda text: re.fullmatch(pattern, text, re.DOTALL) is not None
 
 
 def _is_video_file(text: str) -> bool:
     path = Path(text)
-    return path.is_file() and not is_image(path)
+    return is_there(path) and path.is_file() and not is_image(path)
 
 
 def _is_images(text: str) -> bool:
     # An address of another kind is full of a pattern's letters.
-    return Path(text).exists() or (glob.has_magic(text) and not looks_like_address(text))
+    return is_there(text) or (glob.has_magic(text) and not looks_like_address(text))
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def open_source(text: str, options: SourceOptions) -> Source:
     """
     if text.startswith("~/"):  # in quotes no shell has done it
         text = str(Path(text).expanduser())
+    text = tidied_source(text)
     kind = kind_of(text)
     _check_options(text, kind, options)
     if kind is None:
@@ -149,6 +152,7 @@ def kind_of(text: str) -> Kind | None:
 
     Raises: ValueError for a camera's number that is none, and for an address that is none.
     """
+    text = tidied_source(text)
     kind = next((kind for kind in KINDS if kind.recognizes(text)), None)
     if kind is not None and not re.fullmatch(kind.valid, text):
         raise ValueError(f"{kind.expected}, got {public_source(text)!r}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_runtime.frame import Frame
 from edge_runtime.media.opencv_paths import opencv_path
-from edge_runtime.sources.address import public_source
+from edge_runtime.sources.address import check_address, public_source
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.diagnosis import RTSP_VARIABLE, why_no_device, why_no_stream
 from edge_runtime.sources.pacing import next_wanted
@@ -85,7 +85,7 @@ class OpenCvCamera(OpenCvSource):
 
     def __init__(self, text: str, options: SourceOptions) -> None:
         super().__init__(text, options)
-        opencv_path(text)
+        (check_address if "://" in text else opencv_path)(text)
         self._name = public_source(text)
 
     def open(self) -> None:

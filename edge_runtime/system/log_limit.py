@@ -34,8 +34,3 @@ class LogLimit:
                 return False
             self._logged_at = now
             return True
-
-    def reset(self) -> None:
-        """Forget what was logged: the next message is due."""
-        with self._lock:
-            self._logged_at, self._text = float("-inf"), None

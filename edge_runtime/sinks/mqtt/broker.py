@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_runtime.sinks.mqtt.tls_errors import NO_TLS
-from edge_runtime.system.paths import read_secret
+from edge_runtime.sources.address import AROUND, public_source
+from edge_runtime.system.paths import read_secret, told_of_pipe
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 USER = "EDGE_RUNTIME_MQTT_USER"
@@ -47,17 +48,19 @@ def parse_broker(text: str) -> Broker:
     """
     if "@" in text:
         raise ValueError(f"--mqtt takes no user or password: {_SECRETS}")
+    text = text.strip(AROUND)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
         (host or "").encode("idna")
     except ValueError as error:
-        raise ValueError(f"--mqtt: mqtt://HOST[:PORT] expected, got {text!r} ({error})") from error
+        shown = public_source(text)
+        raise ValueError(f"--mqtt: mqtt://HOST[:PORT] expected, got {shown!r}") from error
     rest = parts.path.strip("/") or parts.query or parts.fragment
     if parts.scheme not in PORTS or not host or port == 0 or rest:
         raise ValueError(
-            f"--mqtt: mqtt://HOST[:PORT] expected, or mqtts:// for TLS, got {text!r}; topics are "
-            "named with --mqtt-name"
+            "--mqtt: mqtt://HOST[:PORT] expected, or mqtts:// for TLS, got "
+            f"{public_source(text)!r}; topics are named with --mqtt-name"
         )
     return Broker(host, port or PORTS[parts.scheme], parts.scheme == "mqtts")
 
@@ -112,7 +115,8 @@ def make_tls(
     if key and not certificate:
         raise ValueError("--mqtt-key belongs to a certificate: name it with --mqtt-cert")
     for file in filter(None, (ca, certificate, key)):
-        Path(file).open("rb").close()  # ssl's own error does not say which
+        with told_of_pipe(file):
+            Path(file).open("rb").close()  # ssl's own error does not say which
     try:
         context = ssl.create_default_context(cafile=ca)
     except ssl.SSLError as error:

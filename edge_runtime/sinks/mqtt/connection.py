@@ -37,11 +37,14 @@ EVENTS_IN_FLIGHT = 16
 STATES_IN_FLIGHT = 8
 GOODBYE_SECONDS = 0.2
 SUSPICIOUS_SECONDS = 3.0  # thrown out so soon
+# Let in for so long, pauses are short again, whatever they have grown to: weak Wi-Fi breaks off
+# every few seconds.
+ENOUGH_SECONDS = 5.0
 STEADY_SECONDS = 300.0  # above the longest pause of another client of our name
 CONNECT_SECONDS = 5.0
 MOST_HEARD = 16_000_000  # bytes of one message; Home Assistant's have a few
 RECEIVE_BUFFER = 65536  # bytes; paho takes a hundred of them before we can look at what comes
-WANTS_TLS = "does that port want TLS, mqtts://?"
+WANTS_TLS = "does that port want TLS, mqtts://? Is it a broker's, mostly 1883, or 8883 with TLS?"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,21 @@ def require_paho() -> ModuleType:
     if not hasattr(paho, "CallbackAPIVersion"):
         raise ImportError(f"paho-mqtt 2 expected, an older one is installed; {cure('mqtt')}")
     return paho
+
+
+def why_closed(was_in: bool, is_tls: bool) -> str:
+    """Words for the broker's end of a connection. was_in: it had let us in."""
+    if was_in:
+        return "the connection was closed"
+    return f"the connection was closed before it began; {OURS if is_tls else WANTS_TLS}"
+
+
+def why_refused(reason: object) -> str:
+    """Words for a broker that does not let us in. reason: its own."""
+    return (
+        f"it refuses us: {reason}; check {USER} and {PASSWORD}, or --mqtt-password-file, and what "
+        "the broker allows"
+    )
 
 
 def make_client(options: ConnectionOptions, in_flight: int) -> Client:
@@ -119,6 +137,7 @@ class Connection:
         self._states_out: dict[int, str] = {}  # … → its topic
         self._refusal: str | None = None
         self._log_limit = LogLimit()
+        self._said = False  # that it is not connected
         self._connected_at = float("-inf")
         self._thrown_out = 0  # times in a row, each soon after we came back at the first attempt
         self._closing = threading.Event()
@@ -170,8 +189,7 @@ class Connection:
             try:
                 self._session()
             except Exception as error:  # whatever a broker sends, the thread must live
-                # Two clients of one name throw each other out: not at once again.
-                if self.connected and time.monotonic() - self._connected_at >= delay:
+                if self._has_helped(delay):
                     delay = FIRST_DELAY
                 if not self.connected or time.monotonic() - self._connected_at > STEADY_SECONDS:
                     self._thrown_out = 0  # the broker was away, or all went well for long
@@ -181,6 +199,12 @@ class Connection:
             self._outbox.rewind()
             self._closing.wait(delay)
             delay = min(2 * delay, LAST_DELAY)
+
+    def _has_helped(self, delay: float) -> bool:
+        """True if the connection, made after this delay, lasted. Two clients of one name throw each
+        other out: not at once again."""
+        lasted = time.monotonic() - self._connected_at
+        return self.connected and lasted >= min(delay, ENOUGH_SECONDS)
 
     def _session(self) -> None:
         """One connection, from its beginning to its end.
@@ -215,9 +239,7 @@ class Connection:
         """Wait for the network or `wake`, read and write. Raises: OSError where it has ended."""
         connection = client.socket()
         if connection is None:
-            reason = self._refusal or "the connection was closed"
-            if not (self.connected or self._refusal):
-                reason += f" before it began; {OURS if self._options.tls else WANTS_TLS}"
+            reason = self._refusal or why_closed(self.connected, self._options.tls is not None)
             raise ConnectionError(reason + self._suspicion())
         # What TLS has decrypted already is not seen by select.
         pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
@@ -274,22 +296,13 @@ class Connection:
         properties: Properties | None,
     ) -> None:
         if reason_code.is_failure:
-            self._refusal = (
-                f"it refuses us: {reason_code}; check {USER} and {PASSWORD}, or "
-                "--mqtt-password-file, and what the broker allows"
-            )
+            self._refusal = why_refused(reason_code)
             return
         for topic in self._options.topics:
             client.subscribe(topic)
         self.connected, self._connected_at = True, time.monotonic()
         self.repeat()
-        if self.error is not None:
-            waiting = self._outbox.waiting
-            log.warning(
-                "mqtt: connected to %s again, %d events wait", self._options.broker, waiting
-            )
-            self.error = None
-            self._log_limit.reset()
+        self._say_connected()
 
     def _on_publish(
         self,
@@ -323,6 +336,15 @@ class Connection:
         self.connected = False
         client.disconnect()
 
+    def _say_connected(self) -> None:
+        self.error = None
+        if self._said:
+            self._said = False
+            waiting = self._outbox.waiting
+            log.warning(
+                "mqtt: connected to %s again, %d events wait", self._options.broker, waiting
+            )
+
     def _say(self, error: Exception) -> None:
         """Each trouble once a minute."""
         words = str(error)
@@ -330,6 +352,7 @@ class Connection:
             words = explain(error, self._options.broker.host, self._options.ca)
         text = f"{self._options.broker}: {words}"
         if self._log_limit.is_due(text):
+            self._said = True
             log.error("mqtt: %s; events wait, and it is tried again", text)
         self.error = text
 

@@ -79,12 +79,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="of disk for events while the broker is away (default: %(default)s)",
     )
+    add_state_argument(group)
+
+
+def add_state_argument(group: argparse._ActionsContainer) -> None:
+    """Add the flag that says where events wait."""
     group.add_argument(
         "--state-dir",
         metavar="DIR",
         type=path_of_file,
-        help="where they wait (default: $STATE_DIRECTORY, else ~/.local/state/edge-runtime)",
+        help="where events wait (default: $STATE_DIRECTORY, else ~/.local/state/edge-runtime)",
     )
+
+
+def outbox_folder(args: argparse.Namespace) -> Path:
+    """Folder of the outboxes, one a camera's name, of `add_state_argument`."""
+    state: Path = args.state_dir or state_folder()
+    return state / "mqtt"
 
 
 def make_options(
@@ -116,7 +127,7 @@ def create(args: argparse.Namespace) -> Sink:
         raise ValueError("--mqtt-name: a name of this camera expected, got none")
     topics = Topics(name)
     prefix = discovery_prefix(args)
-    folder = (args.state_dir or state_folder()) / "mqtt"
+    folder = outbox_folder(args)
     earlier = earlier_slugs(folder, topics.slug) if is_services_own(args.state_dir) else []
     listen = [f"{topics.seen}/+", *Leftovers(prefix, earlier).filters]
     if prefix:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from edge_runtime.sinks.mqtt.connection import ConnectionOptions, make_client
+from edge_runtime.sinks.mqtt.connection import (
+    ConnectionOptions,
+    make_client,
+    why_closed,
+    why_refused,
+)
+from edge_runtime.sinks.mqtt.home_assistant import Topics
 from edge_runtime.sinks.mqtt.leftovers import Leftovers
 from edge_runtime.sinks.mqtt.tls_errors import explain
 
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 1.5  # without a message, after which the broker has told all that it keeps
 LONGEST_SECONDS = 15.0  # where it is never quiet
+PROBE_SECONDS = 10.0  # for a camera to answer; one that has just lost its Wi-Fi is back by then
 ANSWER_SECONDS = 10.0  # for the connection, and for acknowledgements
 POLL_SECONDS = 0.1
 
@@ -35,6 +43,7 @@ class Visit:
         self._answer: ReasonCode | None = None
         self._heard_at = time.monotonic()
         self._unacknowledged: set[int] = set()
+        self._probe, self._is_answered = "", False
         self._client = make_client(options, in_flight=20)
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
@@ -49,8 +58,10 @@ class Visit:
         except (OSError, ValueError) as error:
             raise self._error(str(error)) from error
         self._work(lambda: self._answer is not None, ANSWER_SECONDS)
-        if self._answer is None or self._answer.is_failure:
-            raise self._error(f"it refuses us: {self._answer or 'no answer'}")
+        if self._answer is None:
+            raise self._error("it says nothing; is that port a broker's?")
+        if self._answer.is_failure:
+            raise self._error(why_refused(self._answer))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,6 +73,17 @@ class Visit:
             self._client.subscribe(topic, 1)
         self._heard_at = time.monotonic()
         self._work(lambda: time.monotonic() - self._heard_at > QUIET_SECONDS, LONGEST_SECONDS)
+
+    def is_alive(self, short: str) -> bool:
+        """True if a camera that is said to be online answers. short: its slug.
+
+        It takes back at once what it hears of a class that it has not (`MqttSink._heard`).
+        """
+        self._is_answered = False
+        self._probe = f"{Topics(short).seen}/probe_{secrets.token_hex(4)}"
+        self._client.publish(self._probe, "?", 1)
+        self._work(lambda: self._is_answered, PROBE_SECONDS)
+        return self._is_answered
 
     def remove(self, topics: Sequence[str]) -> None:
         """Remove what is retained there."""
@@ -75,7 +97,8 @@ class Visit:
         deadline = time.monotonic() + seconds
         while not done() and time.monotonic() < deadline:
             if self._client.loop(POLL_SECONDS) and not done():
-                raise self._error("the connection was closed")
+                was_in = self._answer is not None
+                raise self._error(why_closed(was_in, self._options.tls is not None))
 
     def _error(self, why: str) -> ConnectionError:
         return ConnectionError(f"{self._options.broker}: {why}")
@@ -92,6 +115,9 @@ class Visit:
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         self._heard_at = time.monotonic()
+        if message.topic == self._probe:
+            self._is_answered |= not message.payload
+            return
         self._leftovers.hear(message.topic, message.payload.decode(errors="replace"))
 
     def _on_publish(

@@ -121,6 +121,7 @@ def _diagnostics(topics: Topics) -> dict[tuple[str, str], dict]:
 
 ROOT = "edge_runtime"
 HASH_DIGITS = 6  # one in 16 million for two names of one home
+MOST_LETTERS = 100  # of a slug: it is a folder's name, too
 
 
 def slug(text: str) -> str:
@@ -142,10 +143,16 @@ def device_slug(name: str) -> str:
     and "Kuche" are two devices. A blank is not lost, it is an underscore."""
     name = unicodedata.normalize("NFC", name.strip())
     short = slug(name)
+    if len(short) > MOST_LETTERS:
+        return f"{short[: MOST_LETTERS - HASH_DIGITS - 1]}_{_hash(name)}"
     if short == name.replace(" ", "_") or not re.search("[A-Za-z0-9-]", _without_accents(name)):
         return short  # of letters that Latin has not, all numbers are there
+    return f"{short}_{_hash(name)}"
+
+
+def _hash(name: str) -> str:
     digest = hashlib.sha256(name.encode(errors="backslashreplace")).hexdigest()
-    return f"{short}_{digest[:HASH_DIGITS]}"
+    return digest[:HASH_DIGITS]
 
 
 def class_slugs(class_names: Iterable[str]) -> dict[str, str]:

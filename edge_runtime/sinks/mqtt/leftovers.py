@@ -22,14 +22,18 @@ class Device:
     """What the broker keeps of one camera.
 
     Attributes:
+        slug: of its name.
         topics: retained, with something in them.
         state: "online", "offline", or None for a camera that tells nothing of itself.
         names: as people read them, of its configurations.
+        is_heard: it has told how it does, which no broker keeps.
     """
 
+    slug: str = ""
     topics: set[str] = field(default_factory=set)
     state: str | None = None
     names: set[str] = field(default_factory=set)
+    is_heard: bool = False
 
     @property
     def is_online(self) -> bool:
@@ -74,6 +78,10 @@ class Leftovers:
         if is_config and self._slugs is None and _origin(payload) != "edge-runtime":
             return False  # of another program, whose node only begins as ours do
         device = self.devices[short]
+        device.slug = short
+        if topic == Topics(short).status:
+            device.is_heard = True
+            return True
         if topic == f"{ROOT}/{short}/state":
             device.state = payload or None
         if is_config:
@@ -81,11 +89,15 @@ class Leftovers:
         (device.topics.add if payload else device.topics.discard)(topic)
         return True
 
-    def removable(self) -> list[str]:
-        """Topics of cameras that are not online. They count as removed."""
+    def removable(self, was_silent: bool = False) -> list[str]:
+        """Topics of cameras that are not online. They count as removed.
+
+        was_silent: all had the time to tell how they do. One that has not is gone, though it be
+        "online": its broker died with it, and never said its last will.
+        """
         found: list[str] = []
         for device in self.devices.values():
-            if not device.is_online:
+            if not device.is_online or (was_silent and not device.is_heard):
                 found += sorted(device.topics)
                 device.topics.clear()
         return found
@@ -119,7 +131,7 @@ def earlier_slugs(folder: Path, own: str) -> list[str]:
 
 def _own_filters(short: str) -> list[str]:
     base = f"{ROOT}/{short}"
-    return [f"{base}/{name}" for name in ("state", "camera", "motion", "seen/+")]
+    return [f"{base}/{name}" for name in ("state", "camera", "motion", "status", "seen/+")]
 
 
 def _origin(payload: str) -> str | None:

@@ -23,6 +23,7 @@ from edge_runtime.sinks.mqtt.home_assistant import (
     config_filter,
     discovery,
 )
+from edge_runtime.sinks.mqtt.inheritance import inherit
 from edge_runtime.sinks.mqtt.leftovers import Leftovers, is_plain
 from edge_runtime.sinks.mqtt.outbox import Outbox
 from edge_runtime.system.log_limit import LogLimit
@@ -36,6 +37,7 @@ STATUS_SECONDS = 30.0
 FIRST_STATUS_SECONDS = 5.0  # the rate of frames is a mean over as many
 CLOSING_SECONDS = 0.5
 LEFTOVER_SECONDS = 2.0
+SILENCE_SECONDS = STATUS_SECONDS + 15.0  # of a camera that says it is online, and tells nothing
 
 
 class MqttSink(Sink):
@@ -85,12 +87,14 @@ class MqttSink(Sink):
         self._result_at = float("-inf")
         self._status_due = clock() + FIRST_STATUS_SECONDS
         self._lost, self._lost_log = 0, LogLimit(clock=clock)
+        self._earlier = earlier
         self._leftovers = Leftovers(prefix, earlier)
-        self._leftovers_due = float("inf")
+        self._leftovers_due = self._silence_due = float("inf")
 
     def open(self, context: Context) -> None:
         self._context = context
         self._outbox = Outbox(self._folder, self._limit, self._clock)
+        inherit([self._folder.parent / name for name in self._earlier], self._outbox)
         try:
             self._connection = Connection(self._options, self._outbox, self._heard)
         except ImportError:
@@ -208,10 +212,13 @@ class MqttSink(Sink):
         return discovery(self._prefix, self._device, self._topics, self._seen, model)
 
     def _remove_leftovers(self, now: float) -> None:
-        if now < self._leftovers_due:
+        if now < min(self._leftovers_due, self._silence_due):
             return
+        was_silent = now >= self._silence_due
         self._leftovers_due = float("inf")
-        for topic in self._leftovers.removable():
+        if was_silent:
+            self._silence_due = float("inf")
+        for topic in self._leftovers.removable(was_silent):
             log.info("mqtt: removed %s, which an earlier name has left", topic)
             self._connection.set(topic, "")
 
@@ -219,6 +226,7 @@ class MqttSink(Sink):
         if self._leftovers.hear(topic, payload):
             # Not before it is known whether a camera elsewhere has that name now.
             self._leftovers_due = self._clock() + LEFTOVER_SECONDS
+            self._silence_due = min(self._silence_due, self._clock() + SILENCE_SECONDS)
         elif self._prefix and topic == birth_topic(self._prefix):
             if payload == "online":
                 self._connection.repeat()

@@ -17,6 +17,12 @@ WRONG_USE = {26, 32, 37, 39, 79, *range(80, 95)}
 TOO_WEAK = {66, 67, 68}
 NO_TLS = "does that port speak TLS? mqtts:// is for the broker's TLS port, mostly 8883"
 OURS = "does the broker ask for a certificate of ours? --mqtt-cert and --mqtt-key"
+OLD = (
+    "the broker's TLS is too old: 1.2 or 1.3 is expected, with ciphers of today (tls_version and "
+    "ciphers in mosquitto.conf)"
+)
+# As the two ends call it that have no version in common.
+OLD_REASONS = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION", "VERSION_TOO_LOW")
 # Nobody's clock was right before this program was written.
 FIRST_YEAR = 2026
 
@@ -30,8 +36,10 @@ def explain(error: ssl.SSLError, host: str, ca: str | None) -> str:
         return (
             f"{error}; that port speaks no TLS: mqtts:// is for the broker's TLS port, mostly 8883"
         )
+    if any(old in reason for old in OLD_REASONS):
+        return f"{error}; {OLD}"
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return f"{error}; {OURS}"
+        return f"{error}; {OURS}; or {OLD}" if "FAILURE" in reason else f"{error}; {OURS}"
     if "ALERT" in reason and ("UNKNOWN_CA" in reason or "CERTIFICATE" in reason):
         return f"{error}; the broker does not accept our certificate: see --mqtt-cert"
     return str(error)

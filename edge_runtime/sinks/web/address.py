@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_ADDRESS = 60  # characters of an address in numbers
+_FORWARDED = re.compile(r"(?P<v4>[0-9.]+)(?::[0-9]+)?|\[?(?P<v6>[0-9A-Fa-f:.]+)(?:\](?::[0-9]+)?)?")
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,12 @@ def forwarded_client(peer: str, forwarded: str) -> str | None:
     forwarded: X-Forwarded-For, whose last entry is the proxy's own; those before it came from the
     client. Of another computer it is not believed.
     """
-    last = forwarded[-MAX_ADDRESS:].rpartition(",")[2].strip(" []")
+    last = forwarded[-MAX_ADDRESS:].rpartition(",")[2].strip(' "')
+    match = _FORWARDED.fullmatch(last)
+    if match is None or not is_loopback(peer):
+        return None
     try:
-        return str(ipaddress.ip_address(last)) if last and is_loopback(peer) else None
+        return str(ipaddress.ip_address(match["v4"] or match["v6"]))
     except ValueError:
         return None
 

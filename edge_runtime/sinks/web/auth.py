@@ -17,7 +17,6 @@ import base64
 import enum
 import hashlib
 import hmac
-import ipaddress
 import logging
 import os
 import re
@@ -28,12 +27,12 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from edge_runtime.sinks.web.address import is_loopback
 from edge_runtime.system.paths import read_secret
 
 log = logging.getLogger(__name__)
 
 ENVIRONMENT = "EDGE_RUNTIME_WEB_TOKEN"
-_COOKIE = re.compile(r"([0-9]{1,12})\.([0-9a-f]{64})")
 MAX_NAME = 260  # characters of a host's name and port
 MIN_TOKEN = 16  # characters; with fewer, guessing is no longer hopeless
 COOKIE_SECONDS = 180 * 24 * 3600  # a tablet on the wall should not ask every week
@@ -94,6 +93,10 @@ class Auth:
         self._token = token
         self._host = host.lower()
         self._cookie = f"edge_runtime_{port}"
+        # Looked for, not parsed: those of others are as they are, and commas may be between them.
+        self._cookies = re.compile(
+            rf'(?:^|[;,\s])(?:__Secure-)?{self._cookie}="?([0-9]{{1,12}})\.([0-9a-f]{{64}})(?![^;,\s"])'
+        )
         self._is_framed = is_framed
 
     @property
@@ -106,10 +109,13 @@ class Auth:
         if self._token is None:
             known = self._is_this_computer(headers.get("Host", ""))
             return Access.ALLOWED if known else Access.FOREIGN
+        # First: a proxy with passwords of its own passes them on, and they are not ours.
+        if self._has_cookie(headers):
+            return Access.ALLOWED
         shown = _shown_token(headers.get("Authorization", ""))
-        if shown is not None:
-            return Access.ALLOWED if self.accepts(shown) else Access.WRONG
-        return Access.ALLOWED if self._has_cookie(headers) else Access.MISSING
+        if shown is None:
+            return Access.MISSING
+        return Access.ALLOWED if self.accepts(shown) else Access.WRONG
 
     def knows(self, headers: Headers) -> bool:
         """True for a request that `check` allows by its cookie or, without a token, by its name:
@@ -143,18 +149,12 @@ class Auth:
         return hmac.new((self._token or "").encode(), message, hashlib.sha256).hexdigest()
 
     def _has_cookie(self, headers: Headers) -> bool:
-        """True if one of the cookies is ours and good; those of others are not even parsed."""
-        for cookie in headers.get("Cookie", "").split(";"):
-            name, _, value = cookie.strip(" \t").partition("=")
-            if name in (self._cookie, f"__Secure-{self._cookie}") and self._is_good(value):
-                return True
-        return False
+        """True if one of the cookies is ours and good."""
+        found = self._cookies.finditer(headers.get("Cookie", ""))
+        return any(self._is_good(cookie[1], cookie[2]) for cookie in found)
 
-    def _is_good(self, cookie: str) -> bool:
-        match = _COOKIE.fullmatch(cookie)
-        if match is None or not hmac.compare_digest(match[2], self._sign(match[1])):
-            return False
-        return int(match[1]) > time.time()
+    def _is_good(self, expires: str, signature: str) -> bool:
+        return hmac.compare_digest(signature, self._sign(expires)) and int(expires) > time.time()
 
     def _is_this_computer(self, host: str) -> bool:
         # urlsplit would take what stands before an @ for a user's name.
@@ -167,21 +167,24 @@ class Auth:
         if name == self._host or name == "localhost" or name.endswith(".localhost"):
             return bool(name)
         try:
-            return ipaddress.ip_address(name).is_loopback
+            return is_loopback(name)
         except ValueError:
             return False
 
 
 def _shown_token(authorization: str) -> str | None:
     """Token of an Authorization header; None without one, "" for a kind that is not known."""
-    kind, _, value = authorization.strip().partition(" ")
+    kind, _, value = authorization.replace("\t", " ").strip().partition(" ")
+    value = value.strip()
     if not kind:
         return None
     if kind.lower() == "bearer":
-        return value.strip()
+        return value
     if kind.lower() == "basic":
         try:
-            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+            pair = base64.b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4))
         except ValueError:
             return ""
+        # Browsers write a user's accents in one encoding or another; the token has none.
+        return pair.decode("latin-1").partition(":")[2]
     return ""

@@ -23,7 +23,7 @@ from edge_runtime.sinks.web.address import forwarded_client
 from edge_runtime.sinks.web.auth import Access
 from edge_runtime.sinks.web.mjpeg import MjpegStream, TooManyViewersError
 from edge_runtime.sinks.web.prometheus import CONTENT_TYPE, metrics_text
-from edge_runtime.sinks.web.request import BadRequestError, Headers, read_head
+from edge_runtime.sinks.web.request import MAX_LINE, BadRequestError, Headers, read_head
 from edge_runtime.sinks.web.server import WebServer
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ class Handler(BaseHTTPRequestHandler):
         self.request_version = self.protocol_version  # or the answer would have no headers
         self.command = self.path = self.requestline = ""
         try:
+            if not self.raw_requestline.strip(b"\r\n"):  # what an earlier request may leave behind
+                self.raw_requestline = self.rfile.readline(MAX_LINE)
             head = read_head(self.raw_requestline, self.rfile)
         except BadRequestError as error:
             self._text(error.status, str(error))
@@ -101,7 +103,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Sec-Fetch-Site") == "cross-site":
             self._text(HTTPStatus.FORBIDDEN, "log in on the page itself")
         elif auth.accepts(form.get("token", [""])[0].strip()):
-            is_encrypted = self.headers.get("X-Forwarded-Proto").lower() == "https"
+            # Of several proxies, the browser speaks to the first.
+            scheme = self.headers.get("X-Forwarded-Proto").partition(",")[0]
+            is_encrypted = scheme.strip().lower() == "https"
             self._redirect("./", ("Set-Cookie", auth.new_cookie(is_encrypted)))
         else:
             self._penalty()
@@ -115,7 +119,8 @@ class Handler(BaseHTTPRequestHandler):
         if not place.is_spare or self.path.partition("?")[0] == "/healthz":
             return True
         # Not by the token: who guesses is made to wait, and for that there is no room.
-        if self.server.site.auth.knows(self.headers) and self.server.admit(self.connection):
+        auth = self.server.site.auth
+        if auth.knows(self.headers) and self.server.admit(self.connection, auth.needs_token):
             return True
         self._unavailable("too many connections")
         return False
@@ -134,12 +139,12 @@ class Handler(BaseHTTPRequestHandler):
             return False
         if access is Access.WRONG:
             self._penalty()
-        if path == "/" and access is Access.MISSING:
+        if path == "/":
             self._redirect("./login")
             return False
         # Basic lets players and cameras ask their user. Within the page, which has a form for
         # that, the browser's own box must not pop up.
-        own = "X-Requested-With" in self.headers
+        own = self.headers.get("X-Requested-With") == "page"  # apps name themselves there
         # Each in a header of its own, and what players know first: FFmpeg reads no further.
         schemes = ("Bearer",) if own else ("Basic", "Bearer")
         challenges = [("WWW-Authenticate", f'{scheme} realm="edge-runtime"') for scheme in schemes]

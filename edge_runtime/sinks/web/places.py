@@ -1,14 +1,17 @@
 """Connection places: how many may be held, by whom, and for how long.
 
 Whoever has shown the token is a guest; all others are strangers. Strangers of one address have few
-places, and who is slow to say what he wants makes room for who comes. Where no place is left there
-are spare ones, in which /healthz is answered, which a watchdog reads, and who has logged in.
+places, and who is slow to say what he wants makes room for who comes; where many addresses hold all
+places, those that hold more make room for those that hold fewer, and any stranger who has not said
+what he wants for a guest. Where no place is left there are spare ones, in which /healthz is
+answered, which a watchdog reads, and who has logged in.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
@@ -65,7 +68,7 @@ class Places:
             loses = self._slowest(crowd, now)
             spare = loses is None
         elif self._held() >= MAX_CONNECTIONS:
-            loses = self._slowest(self._strangers(), now)
+            loses = self._slowest(self._strangers(), now) or self._greediest(len(crowd))
             spare = loses is None
         else:
             spare = False
@@ -76,10 +79,7 @@ class Places:
             loses = spares[0] if len(spares) >= SPARE else None
         seconds = SPARE_SECONDS if spare else REQUEST_SECONDS
         self._places[connection] = Place(client, now, now + seconds, is_spare=spare)
-        if loses is None:
-            return None
-        self._places[loses].is_ended = True
-        return loses, self._places[loses]
+        return None if loses is None else self._end(loses)
 
     def asked(self, connection: Hashable, client: str | None = None) -> Place | None:
         """The request is whole. Returns: its place; None where its time was over.
@@ -104,6 +104,11 @@ class Places:
             return False
         place.is_stranger = place.is_spare = False
         return True
+
+    def make_room(self) -> tuple[Hashable, Place] | None:
+        """A place for a guest. Returns: the stranger who has to go for it, or None."""
+        asking = [key for key in self._strangers() if self._places[key].is_asking]
+        return self._end(asking[0]) if asking else None
 
     def stay(self, connection: Hashable) -> None:
         """A stream may last."""
@@ -139,6 +144,19 @@ class Places:
             for key, place in self._places.items()
             if place.is_stranger and not place.is_spare and not place.is_ended
         ]
+
+    def _end(self, connection: Hashable) -> tuple[Hashable, Place]:
+        place = self._places[connection]
+        place.is_ended = True
+        return connection, place
+
+    def _greediest(self, own: int) -> Hashable | None:
+        """The oldest that is asking, of the network that has most strangers, at least two more than
+        `own`."""
+        asking = [key for key in self._strangers() if self._places[key].is_asking]
+        held = Counter(self._places[key].client for key in self._strangers())
+        most = max(asking, key=lambda key: held[self._places[key].client], default=None)
+        return most if most is not None and held[self._places[most].client] >= own + 2 else None
 
     def _slowest(self, connections: list[Hashable], now: float) -> Hashable | None:
         for key in connections:

@@ -17,9 +17,11 @@ MAX_HEADERS = 100
 
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _TARGET = re.compile(r"[!-~]+")
+_ABSOLUTE = re.compile(r"https?://(?P<host>[^/?#]*)(?P<path>.*)", re.IGNORECASE)
 _VERSION = re.compile(r"HTTP/([0-9])\.[0-9]")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+# Section 5.5 of RFC 9110 lets other control characters pass: they are in cookies of other programs.
+_VALUE = re.compile(r"[^\x00\r\n]*")
 # Two of them, and it depends on the reader which one counts.
 _SINGLE = frozenset({"host", "authorization", "content-length"})
 
@@ -57,7 +59,8 @@ class Head(NamedTuple):
     """A request without its body.
 
     Attributes:
-        target: path and query as they came, of visible ASCII.
+        target: path and query as they came, of visible ASCII. A client that takes us for a proxy
+            names the host there, too (section 3.2.2): that then counts as the header Host.
     """
 
     method: str
@@ -78,10 +81,16 @@ def read_head(first: bytes, file: Lines) -> Head:
         raise BadRequestError(HTTPStatus.BAD_REQUEST, "METHOD PATH HTTP/1.1 was expected")
     if version[1] != "1":
         raise BadRequestError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "this is HTTP/1")
-    return Head(words[0], words[1], _read_headers(file, MAX_HEAD - len(first)))
+    values = _read_headers(file, MAX_HEAD - len(first))
+    target = words[1]
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is not None:
+        values["host"] = absolute["host"]
+        target = absolute["path"] if absolute["path"].startswith("/") else f"/{absolute['path']}"
+    return Head(words[0], target, Headers(values))
 
 
-def _read_headers(file: Lines, room: int) -> Headers:
+def _read_headers(file: Lines, room: int) -> dict[str, str]:
     values: dict[str, str] = {}
     for _ in range(MAX_HEADERS + 1):
         line = file.readline(min(room, MAX_LINE) + 1)
@@ -92,7 +101,7 @@ def _read_headers(file: Lines, room: int) -> Headers:
             raise BadRequestError(HTTPStatus.BAD_REQUEST, "the request ends within its headers")
         text = line.decode("latin-1").rstrip("\r\n")
         if not text:
-            return Headers(values)
+            return values
         _add(values, text)
     raise BadRequestError(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -109,7 +118,6 @@ def _add(values: dict[str, str], line: str) -> None:
     if name in values:
         if name in _SINGLE:
             raise BadRequestError(HTTPStatus.BAD_REQUEST, f"one header {name} was expected")
-        if name != "cookie":  # what a proxy has split
-            return
-        value = f"{values[name]}; {value}"
+        # Split by a proxy, or by two of them: a list, in their order (RFC 9110, section 5.3).
+        value = f"{values[name]}{'; ' if name == 'cookie' else ', '}{value}"
     values[name] = value

@@ -19,7 +19,8 @@ def parse_origin(text: str) -> str:
     if match is None or not 0 < int(match["port"] or 80) <= 65535:
         raise ValueError(
             "the origin of the page around it expected, http://HOST[:PORT] or https://HOST[:PORT] "
-            "without a path (IPv6 addresses need a name; no * is taken), such as "
+            "without a path (browsers take no IPv6 address and no _ there, an umlaut as xn--…; we "
+            "take no *), such as "
             f"http://homeassistant.local:8123, got {text!r}"
         )
     return origin

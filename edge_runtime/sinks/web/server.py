@@ -121,10 +121,15 @@ class WebServer(ThreadingHTTPServer):
         with self._lock:
             return self._places.asked(connection, client)
 
-    def admit(self, connection: socket.socket) -> bool:
+    def admit(self, connection: socket.socket, makes_room: bool = False) -> bool:
         """Who has shown the token takes no place away from strangers. Returns: whether there is
-        room."""
+        room. makes_room: if need be by ending a stranger who has not said what he wants."""
         with self._lock:
+            loses = None
+            if not self._places.admit(connection) and makes_room:
+                loses = self._places.make_room()
+            if loses is not None:
+                _hang_up(loses[0], BUSY)
             return self._places.admit(connection)
 
     def take_your_time(self, connection: socket.socket) -> None:

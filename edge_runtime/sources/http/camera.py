@@ -17,7 +17,7 @@ from PIL import Image
 from edge_runtime.frame import Frame
 from edge_runtime.media.orientation import find_orientation, turn_upright
 from edge_runtime.media.picture_rows import JPEG_START
-from edge_runtime.sources.address import public_source
+from edge_runtime.sources.address import public_source, public_text
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.diagnosis import why_no_stream
 from edge_runtime.sources.http.client import CameraClient
@@ -159,7 +159,7 @@ class HttpCamera(Source):
                 due = time.monotonic() + pause - interval
                 if due + interval - last > PATIENCE * (patience + interval):
                     raise SourceError(self._why(error)) from error
-                log.info("%s: %s", self._name, error)
+                log.info("%s: %s", self._name, public_text(str(error)))
                 pause *= 2
                 continue
             pause, last = FIRST_PAUSE, time.monotonic()
@@ -171,7 +171,8 @@ class HttpCamera(Source):
         if isinstance(error, ssl.SSLError):
             return f"it does not speak TLS as we do ({error}); http:// may do"
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-            return why_no_stream(self.text, ASK_SECONDS)
+            asked = self.text if self._client is None else self._client.asked
+            return why_no_stream(asked, ASK_SECONDS)
         return f"it gives no picture: {str(error) or type(error).__name__}"
 
 
@@ -216,14 +217,15 @@ def _kind(answer: HTTPResponse) -> str:
 def _read_picture(answer: HTTPResponse) -> np.ndarray:
     """Raises: ValueError for too many bytes, or no picture; OSError, HTTPException."""
     length = answer.headers.get("Content-Length", "")
-    if length.isdigit() and (len(length) > 10 or int(length) > MOST_BYTES):
+    has_length = length.isascii() and length.isdigit()
+    if has_length and (len(length) > 10 or int(length) > MOST_BYTES):
         raise ValueError(f"a picture of at most {MOST_BYTES >> 20} MB expected, got {length} bytes")
     data = bytearray()
     while chunk := answer.read1(CHUNK_BYTES):
         data += chunk
         if len(data) > MOST_BYTES:
             raise ValueError(f"a picture of at most {MOST_BYTES >> 20} MB expected, got more")
-    if length.isdigit() and len(data) < int(length):
+    if has_length and len(data) < int(length):
         raise ValueError(f"{length} bytes of a picture expected, got {len(data)}")
     image = decode(bytes(data))
     if image is None:

@@ -22,11 +22,12 @@ class CameraClient:
 
     Attributes:
         seconds: to wait at most for each answer of the network.
+        asked: the address that was asked last, after redirects.
     """
 
     def __init__(self, url: str, seconds: float) -> None:
         """Raises: SourceError for what is no address."""
-        self._url = url
+        self._url = self.asked = url
         self.seconds = seconds
         self._connection: http.client.HTTPConnection | None = None
         self._response: http.client.HTTPResponse | None = None
@@ -50,7 +51,7 @@ class CameraClient:
             response = self._send(url)
             status = response.status
             if status in REDIRECTS and (location := response.headers.get("Location")):
-                url = urljoin(url, location)
+                url = _redirected(url, location)
             elif status == 401 and not asked and self._may_log_in(url, response):
                 asked = True
             elif status == 200:
@@ -77,6 +78,7 @@ class CameraClient:
 
     def _send(self, url: str) -> http.client.HTTPResponse:
         self.close()
+        self.asked = url
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SourceError(f"it redirects to an address of {parts.scheme or 'no scheme'}")
@@ -117,6 +119,16 @@ class CameraClient:
         if status == 401 and self._login is None:
             return f"it answers 401 {reason}: it wants a login, http://USER:PASSWORD@HOST/…"
         return f"it answers {status} {reason}; check path, user and password"
+
+
+def _redirected(url: str, location: str) -> str:
+    """Address that a camera names. Raises: SourceError for none, which is not shown."""
+    try:
+        found = urljoin(url, location)
+        urlsplit(found).port  # noqa: B018 - raises
+    except ValueError:
+        raise SourceError("it redirects to what is no address; check the path") from None
+    return found
 
 
 def _trusting() -> ssl.SSLContext:

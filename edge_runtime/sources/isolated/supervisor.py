@@ -22,8 +22,8 @@ FIRST_FRAME_SECONDS = 20.0  # imports, the camera's start and its exposure: slow
 FIRST_PAUSE = 0.5  # seconds before a camera is started again, doubled each time that does not help
 LONGEST_PAUSE = 30.0
 # Of frames between two failures, after which pauses are short again: weak Wi-Fi breaks off every
-# 20 s; who fails at once is not asked over and over.
-STEADY_SECONDS = 5.0
+# few seconds; who fails at once is not asked over and over.
+STEADY_SECONDS = 1.0
 CLOSING_SECONDS = 2.0  # above what a thread needs to end the worst worker
 
 

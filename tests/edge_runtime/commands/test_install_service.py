@@ -88,6 +88,21 @@ def test_an_address_with_a_secret_goes_where_only_its_owner_reads(places, capsys
     assert secrets.read_text().count("EDGE_RUNTIME_SOURCE") == 2  # the comment, and this
 
 
+def test_a_source_of_the_environment_is_that_of_the_service(places, monkeypatch):
+    monkeypatch.setenv("EDGE_RUNTIME_SOURCE", "rtsp://admin:hunter2@cam/x")
+    assert main(["install-service", MODEL]) == 0
+    assert "hunter2" not in (places / "edge-runtime.service").read_text()
+    assert (
+        'EDGE_RUNTIME_SOURCE="rtsp://admin:hunter2@cam/x"'
+        in (places / "edge-runtime.env").read_text()
+    )
+    monkeypatch.setenv("EDGE_RUNTIME_SOURCE", "usb:1")
+    assert main(["install-service", MODEL]) == 0
+    assert "--source usb:1" in (places / "edge-runtime.service").read_text()
+    assert main(["install-service", MODEL, "--source", "usb:2"]) == 0
+    assert "usb:1" not in (places / "edge-runtime.service").read_text()
+
+
 @pytest.mark.parametrize("way", [["--dry-run"], ["--out", "unit"]])
 def test_a_unit_alone_has_no_place_for_a_secret(places, monkeypatch, capsys, way):
     monkeypatch.chdir(places)

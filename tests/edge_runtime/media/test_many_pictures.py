@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from edge_runtime.media.many_pictures import PictureRow, expect_one, holds_many
-from edge_runtime.media.picture_rows import split_row
+from edge_runtime.media.picture_rows import row_start, split_row
 
 LEVELS = (0, 60, 120, 180)
 
@@ -187,6 +187,21 @@ def test_an_endless_jpeg_is_bounded(monkeypatch):
     monkeypatch.setattr("edge_runtime.media.picture_rows._CHUNK_BYTES", 1000)
     with pytest.raises(ValueError, match="a picture of more than"):
         list(split_row(io.BytesIO(jpeg(pictures()[0])[:200] + bytes(20_000))))
+
+
+def test_a_photograph_with_nothing_behind_it_is_not_read_to_its_end(monkeypatch):
+    """A sparse file of 8 GB took 20 s of a processor."""
+    monkeypatch.setattr("edge_runtime.media.picture_rows._MOST_BYTES", 10_000)
+    monkeypatch.setattr("edge_runtime.media.picture_rows._CHUNK_BYTES", 1000)
+    read = []
+
+    class Watched(io.BytesIO):
+        def read(self, size=-1):
+            read.append(self.tell())
+            return super().read(size)
+
+    photograph = Watched(jpeg(pictures()[0]) + bytes(100_000))
+    assert row_start(photograph) is None and max(read) <= 10_000
 
 
 def test_frames_are_those_that_pillow_shows(tmp_path):

@@ -3,10 +3,16 @@
 import pytest
 
 from edge_runtime.__main__ import main
-from edge_runtime.sources.address import check_address, holds_secret, public_source, public_text
+from edge_runtime.sources.address import (
+    check_address,
+    holds_secret,
+    public_source,
+    public_text,
+    tidied_source,
+)
 from edge_runtime.sources.base import SourceOptions
 from edge_runtime.sources.diagnosis import why_no_stream
-from edge_runtime.sources.factory import open_source
+from edge_runtime.sources.factory import kind_of, open_source
 
 SECRET = [
     ("rtsp://admin:hunter2@cam:554/x", "rtsp://cam:554"),
@@ -43,6 +49,17 @@ SECRET = [
     ("rtsp:admin:hunter2@cam/x", "…"),
     ("cam:554/x?u=admin&p=hunter2", "…"),
     ("rtsp://admin:hunter2@cam/x\nmore", "rtsp://cam"),
+    (" rtsp://cam/hunter2key9x", "rtsp://cam"),
+    ('"rtsp://cam/hunter2x9"', "rtsp://cam"),  # as an env-file leaves it
+    ("ffmpeg:rtsp://cam/hunter2", "…"),
+    ("//admin:hunter2@cam/x", "…"),
+    ("rtsp//admin:hunter2@cam/x", "…"),
+    ("rtsp;//admin:hunter2@cam/x", "…"),
+    ("cam/user=admin&password=hunter2&channel=1", "…"),
+    ("cam?p=" + "hunter2" * 60, "…"),  # longer than a file's name can be
+    ("rtsp://cam/0/admin/hunter2/main", "rtsp://cam"),
+    ("rtsp://cam/user/me/pass/hunter2", "rtsp://cam"),
+    ("rtsp://admin:hun\udcffter2@cam/x", "rtsp://cam"),
 ]  # fmt: skip
 
 
@@ -80,9 +97,56 @@ def test_a_file_is_a_file_whatever_its_name(tmp_path):
     assert public_source(str(path)) == str(path) and not holds_secret(str(path))
 
 
-def test_messages_of_others():
-    said = "cannot open http://u:p@cam/x?y=z, tried rtsp://cam:554/secret: refused"
-    assert public_text(said) == "cannot open http://cam tried rtsp://cam:554 refused"
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("cannot open http://u:p@cam/x?y=z, tried rtsp://cam:554/secret: refused",
+         "cannot open http://cam tried rtsp://cam:554 refused"),
+        ("got 'rtsp://cam/x'", "got 'rtsp://cam"),
+        ("what is --sorce admin:p@cam/x", "what is --sorce …"),
+        ("what is --sorce=cam/x?u=a&p=b", "what is --sorce=…"),
+        ("a:b@rtsp://cam/x", "…rtsp://cam"),
+        ("it says " + 100_000 * ":", "it says …"),
+        ("it answers 500 \x1b[31mred\x1b]0;title\x07\r\n", "it answers 500 [31mred]0;title"),
+        ("12:30, a/b: no such file", "12:30, a/b: no such file"),
+    ],
+    ids=lambda text: text[:20],
+)  # fmt: skip
+def test_messages_of_others(said, shown):
+    assert public_text(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("RTSP://Cam/X", "rtsp://Cam/X"),
+        (" Http://cam/x\r\n", "http://cam/x"),
+        ('"rtsp://a:b@cam/x"', "rtsp://a:b@cam/x"),
+        ("\ufeffhttps://cam/x\u200b", "https://cam/x"),
+        ("USB:0 ", "usb:0"),
+        ("PiCamera2", "picamera2"),
+        (" films/A.mp4", " films/A.mp4"),
+    ],
+)
+def test_a_source_as_it_was_meant(text, meant):
+    assert tidied_source(text) == meant
+    if not meant.startswith(" "):
+        assert kind_of(text) is kind_of(meant) is not None
+
+
+def test_what_is_there_is_left_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "USB:0").touch()
+    assert tidied_source("USB:0") == "USB:0"
+
+
+@pytest.mark.parametrize(
+    "text", ["rtsp://a:hun\udcff@cam/x", "http://cam/hun\udcff", "rtsp://a:h@cam/hun\nx"]
+)
+def test_an_address_of_other_bytes(text):
+    with pytest.raises(ValueError, match=r"written %XX, got \w+://cam$") as caught:
+        open_source(text, SourceOptions((32, 48)))
+    assert "hun" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +172,8 @@ def test_what_is_not_certain_is_not_looked_up():
         ["run", "m.tflite", "--sorce", "rtsp://admin:hunter2@cam/x"],
         ["run", "m.tflite", "--size", "http://cam/x?p=hunter2"],
         ["install-service", "m.tflite", "--sorce=rtsp://admin:hunter2@cam/x"],
+        ["run", "m.tflite", "--sorce", "rtsp://admin:x hunter2@cam/x"],
+        ["run", "m.tflite", "--sorce=rtsp://admin:x hunter2@cam/x"],
     ],
 )
 def test_a_flag_that_is_misspelt_does_not_repeat_the_address(capsys, flags):

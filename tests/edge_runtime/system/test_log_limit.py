@@ -19,10 +19,3 @@ def test_another_text_is_news():
     limit = LogLimit(clock=Clock())
     asked = ["refused", "refused", "no route", "no route", "refused"]
     assert [limit.is_due(text) for text in asked] == [True, False, True, False, True]
-
-
-def test_after_a_reset_the_next_is_due():
-    limit = LogLimit(clock=Clock())
-    assert limit.is_due("gone") and not limit.is_due("gone")
-    limit.reset()
-    assert limit.is_due("gone")

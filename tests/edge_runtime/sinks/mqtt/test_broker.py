@@ -316,6 +316,32 @@ def test_to_be_thrown_out_twice_after_a_while_is_suspicious_too(publisher):
     assert ours._suspicion() == ""  # it never let us in
 
 
+def test_a_connection_that_breaks_off_every_few_seconds_is_taken_up_soon(publisher):
+    sink = publisher()
+    wait_for(lambda: sink.state().counters["connected"], "it is in")
+    sink.close()
+    ours = sink._connection
+    for lasted, delay, soon in ((0.5, 1, False), (2, 1, True), (2, 16, False), (20, 60, True)):
+        ours.connected, ours._connected_at = True, time.monotonic() - lasted
+        assert ours._has_helped(delay) == soon, lasted
+    ours.connected = False
+    assert not ours._has_helped(1)  # it did not let us in this time
+
+
+def test_the_same_trouble_after_a_moment_of_connection_is_not_said_again(publisher, caplog):
+    """Weak Wi-Fi that breaks off every few seconds would fill the journal."""
+    sink = publisher()
+    wait_for(lambda: sink.state().counters["connected"], "it is in")
+    sink.close()
+    ours = sink._connection
+    for _ in range(3):
+        ours._say(ConnectionError("the connection was closed"))
+        assert "was closed" in sink.state().error
+        ours._say_connected()
+        assert sink.state().error is None
+    assert caplog.text.count("is tried again") == caplog.text.count("again, 0 events wait") == 1
+
+
 @pytest.fixture
 def guarded(tmp_path):
     (tmp_path / "guarded").mkdir()

@@ -33,6 +33,7 @@ def parse(*flags):
     [
         ("mqtt://host", Broker("host", 1883, False)),
         ("mqtts://host", Broker("host", 8883, True)),
+        (" MQTT://host\r\n", Broker("host", 1883, False)),
         ("mqtt://10.0.0.1:9/", Broker("10.0.0.1", 9, False)),
         ("mqtts://[::1]:9", Broker("::1", 9, True)),
     ],
@@ -53,9 +54,18 @@ def test_address_refused(text):
         parse_broker(text)
 
 
-@pytest.mark.parametrize("text", ["mqtt://user:hunter2@host", "mqtt://hunter2@host:x"])
-def test_password_in_the_address_is_refused_and_not_repeated(text):
-    with pytest.raises(ValueError, match="--mqtt-password-file") as refusal:
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("mqtt://user:hunter2@host", "--mqtt-password-file"),
+        ("mqtt://hunter2@host:x", "--mqtt-password-file"),
+        ("mqtt://host?password=hunter2", "expected, or mqtts:// for TLS, got 'mqtt://host'"),
+        ("mqtt://user:hunter2%40host", r"mqtt://HOST\[:PORT\] expected"),
+        ("host/?u=a&p=hunter2", "got '…'"),
+    ],
+)
+def test_password_in_the_address_is_refused_and_not_repeated(text, cure):
+    with pytest.raises(ValueError, match=cure) as refusal:
         mqtt.create(parse("--mqtt", text))
     assert "hunter2" not in str(refusal.value)
 
@@ -172,8 +182,11 @@ def test_names_of_devices(name, expected):
 
 def test_no_two_names_are_one_device():
     names = ["Küche", "Kuche", "Kúche", "Kuche!", "a/b", "a_b", "a+b", "a  b", "1", "дверь 1",
-             "зверь 1", "дверь", "зверь", "Tür", "Tur", "tur", "!!", "??", "_a", "a"]  # fmt: skip
-    assert len({device_slug(name) for name in names}) == len(names)
+             "зверь 1", "дверь", "зверь", "Tür", "Tur", "tur", "!!", "??", "_a", "a",
+             "x" * 300, "x" * 301, "я" * 300]  # fmt: skip
+    slugs = {device_slug(name) for name in names}
+    assert len(slugs) == len(names)
+    assert max(map(len, slugs)) <= 100 and slugs == set(map(device_slug, slugs))
 
 
 def test_a_name_of_nothing():

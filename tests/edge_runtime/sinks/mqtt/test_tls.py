@@ -3,7 +3,10 @@
 import datetime
 import socket
 import ssl
+import threading
 import time
+import warnings
+from contextlib import suppress
 
 import pytest
 
@@ -112,6 +115,28 @@ def test_a_clock_that_is_not_set(made, broker, monkeypatch):
     monkeypatch.setattr(tls_errors.time, "gmtime", lambda: past)
     words = shake_hands(broker("early"), made / "ours.pem")
     assert "clock says 1970-01-01 00:00 UTC: it is not set yet" in words
+
+
+def test_a_broker_of_old(made):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made / "right.pem", made / "right.key")
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                context.wrap_socket(connection, server_side=True)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        words = shake_hands(listening.getsockname()[1], made / "ours.pem")
+        thread.join(PATIENCE)
+    assert "the broker's TLS is too old: 1.2 or 1.3 is expected" in words
 
 
 def test_a_port_without_tls(tmp_path):

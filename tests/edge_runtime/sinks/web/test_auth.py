@@ -30,7 +30,9 @@ def run_fixture(monkeypatch):
 
 
 def basic(password, user="anybody"):
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+    user = user if isinstance(user, bytes) else user.encode()
+    pair = base64.b64encode(user + f":{password}".encode())
+    return {"Authorization": f"Basic {pair.decode()}"}
 
 
 def log_in(run, token=TOKEN):
@@ -57,11 +59,16 @@ def test_nothing_but_health_without_a_token(run):
 def test_the_browsers_own_box_stays_away_from_the_page(run):
     challenge = run.get("/detections.json", headers={"X-Requested-With": "page"})[1]
     assert challenge.get_all("WWW-Authenticate") == ['Bearer realm="edge-runtime"']
+    app = {"X-Requested-With": "io.homeassistant.companion.android"}  # as each WebView says
+    assert len(run.get("/stream.mjpg", headers=app)[1].get_all("WWW-Authenticate")) == 2
 
 
 @pytest.mark.parametrize(
     "headers", [{"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"bearer  {TOKEN}"},
-                basic(TOKEN), basic(TOKEN, "")]
+                basic(TOKEN), basic(TOKEN, ""), {"Authorization": f"Bearer\t{TOKEN}"},
+                {"Authorization": basic(TOKEN)["Authorization"].replace(" ", "  ")},
+                {"Authorization": basic(TOKEN, "abc")["Authorization"].rstrip("=")},
+                basic(TOKEN, b"caf\xe9")]
 )  # fmt: skip
 def test_the_token_opens_everything(run, headers):
     for path in ("/", "/snapshot.jpg", "/detections.json", "/metrics"):
@@ -121,6 +128,8 @@ def test_the_form_gives_a_cookie_that_is_not_the_token(run):
         "OURS; path=/; $Version=1",
         "edge_runtime_PORT=old; OURS",
         "a=1;OURS",
+        "a=1, OURS, b=2",  # as some proxies join them
+        "a=\x01\x1b[0m\x7f; OURS",
         "big=" + "\\" * 60000 + "; OURS",
         "big=" + '"' * 60000 + "; OURS",
     ],
@@ -129,6 +138,15 @@ def test_the_form_gives_a_cookie_that_is_not_the_token(run):
 def test_cookies_of_other_programs_do_not_hide_ours(run, others):
     cookie = others.replace("OURS", cookie_of(log_in(run)[1])).replace("PORT", str(run.port))
     assert run.get("/metrics", headers={"Cookie": cookie})[0] == 200
+
+
+@pytest.mark.parametrize("others", [basic("proxys", "admin"), {"Authorization": "Negotiate YII="}])
+def test_a_proxys_own_passwords_do_not_hide_our_cookie(run, others):
+    status, headers, _ = run.get("/", headers=others)
+    assert (status, headers["Location"]) == (303, "./login")  # not a box that asks for the proxy's
+    assert run.get("/login", headers=others)[0] == 200
+    cookie = {"Cookie": cookie_of(log_in(run)[1])}
+    assert run.get("/metrics", headers=others | cookie)[0] == 200
 
 
 def test_who_is_logged_in_is_not_asked_again(run):
@@ -229,13 +247,18 @@ def test_on_loopback_only_its_own_names_are_answered():
     run = Run()  # as a page of the Internet would ask, whose name was pointed at 127.0.0.1
     run.write()
     for host in ("localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.2:80", "[::1]:8080",
-                 "pi.localhost", "localhost."):  # fmt: skip
+                 "[::ffff:7f00:1]", "pi.localhost", "localhost."):  # fmt: skip
         assert run.get("/snapshot.jpg", headers={"Host": host})[0] == 200, host
     for host in ("evil.example", "evil.example:8080", "127.0.0.1.evil.example", "", "[", "0x7f.1",
                  "localhost.evil.example", "192.168.1.5", "evillocalhost",
                  "localhost@evil"):  # fmt: skip
         status, _, body = run.get("/snapshot.jpg", headers={"Host": host})
         assert status == 403 and b"localhost" in body, host
+    # A client that takes us for a proxy names the host twice; the first counts.
+    for first, status in (("127.0.0.1", b" 200 "), ("evil.example", b" 403 ")):
+        line = f"GET http://{first}/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        with run.connect(line) as client:
+            assert status in client.recv(100)
     run.page.close()
 
 

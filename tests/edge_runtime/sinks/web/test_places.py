@@ -82,6 +82,27 @@ def test_spare_places_are_few_and_never_kept(book):
     assert key == MAX_STRANGERS + 2 and place.is_asking
 
 
+def test_who_holds_more_places_makes_room_for_who_holds_fewer(book):
+    for number in range(MAX_CONNECTIONS):
+        book.take(number, f"192.0.2.{number // 2}")  # two of each address
+    book.asked(0)  # is being answered
+    key, _ = book.take("new", "198.51.100.1")
+    assert key == 1 and not book.asked("new").is_spare
+    assert book.take("second", "198.51.100.1") is None  # it would have as many as others
+    assert book.asked("second").is_spare
+
+
+def test_a_guest_goes_before_strangers_who_have_not_asked(book):
+    for number in range(MAX_CONNECTIONS):
+        book.take(number, f"192.0.2.{number}")
+    book.take("guest", "198.51.100.1")
+    assert book.asked("guest").is_spare and not book.admit("guest")
+    assert book.make_room()[0] == 0 and book.admit("guest")
+    for number in range(1, MAX_CONNECTIONS):
+        book.asked(number)
+    assert book.make_room() is None  # all that are left are being answered
+
+
 def test_time_is_over_once(book, clock):
     book.take("drips", "192.0.2.1")
     book.take("asks", "192.0.2.1")
@@ -124,6 +145,10 @@ def test_who_asks_through_a_proxy_takes_no_places_of_others(book):
         ("::1", "10.0.0.1, 192.0.2.1", "192.0.2.1"),  # what the client itself says is not believed
         ("::ffff:127.0.0.1", "2001:db8::1", "2001:db8::1"),
         ("127.0.0.1", "[2001:db8::1]", "2001:db8::1"),
+        ("127.0.0.1", "192.0.2.1:54321", "192.0.2.1"),
+        ("127.0.0.1", '"[2001:db8::1]:54321"', "2001:db8::1"),
+        ("127.0.0.1", "1.2.3", None),
+        ("127.0.0.1", "1.2.3.4:", None),
         ("192.0.2.9", "192.0.2.1", None),  # no proxy of ours
         ("127.0.0.1", "unknown", None),
         ("127.0.0.1", "x" * 60000, None),

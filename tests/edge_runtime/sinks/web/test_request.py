@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from edge_runtime.sinks.web.address import forwarded_client
 from edge_runtime.sinks.web.auth import Auth
 from edge_runtime.sinks.web.request import BadRequestError, read_head
 
@@ -23,10 +24,33 @@ def test_a_head():
     assert head.headers.get("HOST") == "pi:80" and head.headers.get("Cookie") == "a=1"
     assert "x-empty" in head.headers and "other" not in head.headers
     assert head.headers.get("other", "x") == "x"
+    odd = head_of(LINE + b"Cookie: a=\x01\x1b\x7f\xff; b=2\r\n\r\n")  # of other programs
+    assert odd.headers.get("cookie") == "a=\x01\x1b\x7f\xff; b=2"
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "host"),
+    [
+        (b"http://pi:80/a?b=c", "/a?b=c", "pi:80"),
+        (b"HTTPS://pi", "/", "pi"),
+        (b"http://pi?b", "/?b", "pi"),
+        (b"/http://pi", "/http://pi", "other"),
+    ],
+)
+def test_a_target_that_names_its_host(target, path, host):
+    head = head_of(b"GET " + target + b" HTTP/1.1\r\nHost: other\r\n\r\n")
+    assert (head.target, head.headers.get("host")) == (path, host)
 
 
 def test_cookies_that_a_proxy_has_split():
     assert head_of(LINE + b"Cookie: a=1\r\nCookie: b=2\r\n\r\n").headers.get("cookie") == "a=1; b=2"
+
+
+def test_lists_that_proxies_add_to():
+    """HAProxy adds a header of its own below what a client has made up."""
+    lines = b"X-Forwarded-For: 203.0.113.9\r\nX-Other: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+    forwarded = head_of(LINE + lines).headers.get("x-forwarded-for")
+    assert forwarded_client("127.0.0.1", forwarded) == "192.0.2.1"
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,8 @@ def test_other_methods_and_paths(run):
     status, headers, body = run.get("/snapshot.jpg", "HEAD")
     assert status == 200 and int(headers["Content-Length"]) > 0 and body == b""
     assert run.get("/stream.mjpg", "HEAD")[0] == 200
+    with closing(run.connect(b"\r\nGET /healthz HTTP/1.0\r\n\r\n")) as old:
+        assert b" 200 " in old.recv(100)
 
 
 def test_named_origins_may_frame_it():

@@ -116,6 +116,19 @@ class Answers(http.server.BaseHTTPRequestHandler):
     def to_a_file(self, number: int) -> None:
         self.redirect("file:///etc/passwd")
 
+    def to_no_port(self, number: int) -> None:
+        self.redirect("http://host:hunter2/")
+
+    def to_nobody(self, number: int) -> None:
+        self.redirect("http://u:hunter2@127.0.0.1:1/hunter2")
+
+    def odd_length(self, number: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Content-Length", "\xb2")
+        self.end_headers()
+        self.wfile.write(jpeg(number))
+
     def huge(self, number: int) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "image/jpeg")

@@ -306,6 +306,28 @@ def test_restarts_leak_nothing(double, monkeypatch):
     assert (most - before <= (6, 1, 1)).all()
 
 
+@pytest.mark.parametrize(("lasts", "grow"), [(1.5, False), (0.5, True), (0.0, True)])
+def test_frames_make_pauses_short_again(monkeypatch, lasts, grow):
+    """Without a process: it breaks off again and again, and each time frames came before."""
+    source = supervisor.SupervisedSource("picamera2", options(wait=True))
+    pauses = []
+
+    def run_once():
+        source._opened = True
+        source._frames_from, source._frames_to = 10.0, 10.0 + lasts
+        raise SourceError("it stopped delivering")
+
+    def wait(pause):
+        pauses.append(pause)
+        if len(pauses) == 5:
+            source._closing.set()
+
+    monkeypatch.setattr(source, "_run_once", run_once)
+    monkeypatch.setattr(source._closing, "wait", wait)
+    source._supervise()
+    assert pauses == ([0.5, 1.0, 2.0, 4.0, 8.0] if grow else [0.5] * 5)
+
+
 def test_the_first_start_must_succeed(double, monkeypatch):
     double(cameras=0)
     with pytest.raises(SourceError, match="picamera2: there is no camera number 0"):
