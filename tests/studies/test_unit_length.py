@@ -1,9 +1,12 @@
 """The cost of dividing by length in int8: less with the division in float."""
 
+import json
+
 import numpy as np
 import pytest
 
 from studies.unit_length.__main__ import WAYS, measure, signal_to_noise
+from tests.conftest import ROOT
 from tests.train.quantization.test_unit_length import FRAMES, SPEC, small_vgg
 
 
@@ -26,3 +29,21 @@ def test_a_net_without_a_division_is_named():
     net = keras.Model(image, {"logits": keras.layers.Conv2D(1, 1)(image)})
     with pytest.raises(ValueError, match="RMSNormalization expected"):
         measure(net, SPEC, FRAMES)
+
+
+def test_the_page_has_what_was_measured():
+    page = (ROOT / "docs/ssd.md").read_text(encoding="utf-8")
+    narrow, whole = (
+        json.loads((ROOT / f"studies/unit_length/{name}.json").read_text())["decibels"]
+        for name in ("digits", "bccd")
+    )
+    rows = {
+        "everything, as the file has it": WAYS[0],
+        "the same, the division in float": WAYS[1],
+        "the division alone": WAYS[2],
+    }
+    for text, way in rows.items():
+        cells = [
+            f"{net[way][head]:.1f}" for net in (narrow, whole) for head in ("logits", "offsets")
+        ]
+        assert " | ".join([f"| {text}", *cells]) in page
