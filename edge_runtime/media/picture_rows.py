@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 JPEG_START = b"\xff\xd8\xff"
-_JPEG_END = b"\xff\xd9"
+JPEG_END = b"\xff\xd9"
 _SCAN = 0xDA  # the marker after which a JPEG's pixels come
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 # Of a binary portable pixmap or graymap (Netpbm): width, height, maximum.
@@ -66,8 +66,8 @@ def split_row(file: BinaryIO, start: bytes = JPEG_START) -> Iterator[bytes]:
 def jpeg_end(data: Bytes, start: int) -> int | None:
     """Where the JPEG that begins at `start` ends; None where `data` ends before."""
     scan = _scan_start(data, start)
-    end = -1 if scan is None else data.find(_JPEG_END, scan)
-    return None if end < 0 else end + len(_JPEG_END)
+    end = -1 if scan is None else data.find(JPEG_END, scan)
+    return None if end < 0 else end + len(JPEG_END)
 
 
 def _is_jpeg_row(file: BinaryIO) -> bool:
@@ -82,7 +82,7 @@ def _is_jpeg_row(file: BinaryIO) -> bool:
             # Of pixels a seam's length is kept, for one that lies across two chunks.
             if _SEAM.search(data, scan):
                 return True
-            kept = max(scan, len(data) - _MOST_PADDING - len(_JPEG_END) - len(JPEG_START))
+            kept = max(scan, len(data) - _MOST_PADDING - len(JPEG_END) - len(JPEG_START))
             data = data[:scan] + data[kept:]
         if not chunk or len(data) > _MOST_BYTES:
             return False
