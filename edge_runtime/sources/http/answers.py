@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from edge_runtime.media.orientation import find_orientation, turn_upright
-from edge_runtime.media.picture_rows import JPEG_END, JPEG_START, jpeg_end
+from edge_runtime.media.picture_ends import JPEG_END, JPEG_START, jpeg_end
 from edge_runtime.sources.base import SourceError
 from edge_runtime.sources.http.multipart import CHUNK_BYTES, MOST_BYTES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from edge_runtime.media.picture_rows import JPEG_START, jpeg_end
+from edge_runtime.media.picture_ends import JPEG_START, jpeg_end
 
 MOST_BYTES = 1 << 25  # of a picture: 32 MB are more than a JPEG of 100 megapixels has
 MOST_HEADER_BYTES = 1 << 14
