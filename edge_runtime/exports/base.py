@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_runtime.detector.detections import Detections
+from edge_runtime.detector.spec import UNPRINTABLE
 
 NAMED = 5  # files in a message
 
-# Line breaks, control characters, halves of characters: no list of names, no XML can hold them.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 CLASS_CURE = "rename the class in the data set and train again"
 
 
