@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edge_runtime.media.orientation import find_orientation, turn_upright
+from edge_runtime.media.orientation import find_orientation
 from edge_runtime.media.picture_ends import JPEG_END, JPEG_START, jpeg_end
+from edge_runtime.media.pixels import upright_pixels
 from edge_runtime.sources.base import SourceError
 from edge_runtime.sources.http.multipart import CHUNK_BYTES, MOST_BYTES
 
@@ -86,8 +87,7 @@ def decode(data: bytes) -> np.ndarray | None:
                 return None
             turned = image.format in ("JPEG", "MPO")
             orientation = find_orientation(image, Path()) if turned else 1
-            rgb = image if image.mode == "RGB" else image.convert("RGB")
-            return np.asarray(turn_upright(rgb, orientation))
+            return upright_pixels(image, orientation)
     except MemoryError:
         raise
     except Exception:  # by damaged bytes Pillow can be made to raise nearly anything
