@@ -96,6 +96,11 @@ def _detect(args: argparse.Namespace) -> int:
             args.out.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise ValueError(f"--out: a folder expected, {args.out} is a file") from error
+        except OSError as error:
+            raise ValueError(
+                f"--out: cannot make {args.out} ({error.strerror}); name another folder, or change "
+                "the rights of the one above"
+            ) from error
     failed = 0
     for number, path in enumerate(args.images):
         try:

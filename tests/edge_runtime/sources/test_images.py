@@ -231,6 +231,7 @@ def test_nothing_there(text):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
+        ("", {}, "a source expected, got nothing"),
         ("{}", {"realtime": True}, "--realtime is for video files, got pictures"),
         ("{}", {"size_wh": (640, 480)}, "--size is for picamera2 and usb:N"),
         ("rtsp://host/x", {"size_wh": (640, 480)}, "--size is for picamera2 and usb:N"),
