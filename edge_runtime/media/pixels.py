@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from edge_runtime.media.orientation import turn_upright
+
+SMALL_PIXELS = 4_000_000  # decoded at once, which is a little faster
 STRIP_ROWS = 256  # a multiple of every power of two by which a picture is shrunk
 
 
@@ -19,6 +22,9 @@ def upright_pixels(image: Image.Image, orientation: int, shrink: int = 1) -> np.
     image.load()
     # Of the pixels as stored: some versions of Pillow call a TIFF's size what turning makes of it.
     width, height = image.im.size
+    if shrink == 1 and width * height <= SMALL_PIXELS:
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        return np.asarray(turn_upright(rgb, orientation))
     stored_hw = -(-height // shrink), -(-width // shrink)
     hw = stored_hw[::-1] if orientation >= 5 else stored_hw
     upright = np.empty((*hw, 3), np.uint8)
