@@ -20,7 +20,7 @@ from edge_runtime.commands.detector_flags import (
 from edge_runtime.detector.latency import timed_detect
 from edge_runtime.exports.base import Job, Picture
 from edge_runtime.exports.registry import FORMATS, find_writer
-from edge_runtime.media.images import read_image
+from edge_runtime.media.images import read_shrunk
 from edge_runtime.media.many_pictures import expect_one
 from edge_runtime.sources.address import check_local
 
@@ -96,14 +96,19 @@ def _detect(args: argparse.Namespace) -> int:
             args.out.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise ValueError(f"--out: a folder expected, {args.out} is a file") from error
+        except OSError as error:
+            raise ValueError(
+                f"--out: cannot make {args.out} ({error.strerror}); name another folder, or change "
+                "the rights of the one above"
+            ) from error
     failed = 0
     for number, path in enumerate(args.images):
         try:
             check_local(path)
             expect_one(path)
-            pixels = read_image(path)
-            detections, milliseconds = timed_detect(detector, pixels)
-            writer.write(Picture(number, path, pixels, detections, milliseconds))
+            pixels, hw = read_shrunk(path)
+            detections, milliseconds = timed_detect(detector, pixels, hw)
+            writer.write(Picture(number, path, pixels, detections, milliseconds, hw))
         except (OSError, ValueError) as error:
             print(f"{PROGRAM}: {error}", file=sys.stderr)
             failed += 1

@@ -28,8 +28,10 @@ from edge_runtime.detector.preprocess import (
     pixel_table,
 )
 from edge_runtime.detector.spec import (
+    MOST_LETTERS,
     PIXEL_MEAN,
     PIXEL_SCALE,
+    UNPRINTABLE,
     DetectorSpec,
     SpecError,
     read_member,
@@ -98,7 +100,7 @@ class CalibrationRecord:
         object.__setattr__(self, "fingerprint", tuple(float(v) for v in self.fingerprint))
 
     def _problems(self) -> Iterator[str]:
-        if self.version != CALIBRATION_VERSION:
+        if not is_whole(self.version, CALIBRATION_VERSION, CALIBRATION_VERSION):
             yield f"calibration version {CALIBRATION_VERSION} expected, got {shown(self.version)}"
         for name, lowest in (("images", 1), ("seed", 0)):
             value = getattr(self, name)
@@ -106,8 +108,10 @@ class CalibrationRecord:
                 yield f"{name} must be a whole number from {lowest} to {MOST}, got {shown(value)}"
         for name in ("data", "split", "method", "spec_digest", "pillow", "numpy"):
             value = getattr(self, name)
-            if not isinstance(value, str) or not value.strip():
-                yield f"{name} must be a non-empty string, got {shown(value)}"
+            if not isinstance(value, str) or not value.strip() or UNPRINTABLE.search(value):
+                yield f"{name} must be a non-empty line of text, got {shown(value)}"
+            if len(value) > MOST_LETTERS:
+                yield f"{name} must have {MOST_LETTERS} letters at most, got {len(value)}"
         boxes = self.boxes
         if not isinstance(boxes, Mapping) or not boxes:
             yield f"boxes must give a number for each class, got {shown(boxes)}"
@@ -143,7 +147,7 @@ class CalibrationRecord:
         except ValueError as error:
             raise SpecError(str(error)) from error
         version = values.get("version")
-        if version != CALIBRATION_VERSION:
+        if not is_whole(version, CALIBRATION_VERSION, CALIBRATION_VERSION):
             raise SpecError(
                 f"calibration version {CALIBRATION_VERSION} expected, got {shown(version)}"
             )

@@ -14,14 +14,16 @@ def read_object(text: str, what: str) -> dict[str, Any]:
     Args:
         what: stands in messages: "the spec".
 
-    Raises: ValueError for anything else, for NaN and infinity, which JSON does not have, for
-        integers of thousands of digits and for lists nested thousands deep.
+    Raises: ValueError for anything else, for NaN and infinity, which JSON does not have, for a name
+        that comes twice, for integers of thousands of digits and for lists nested thousands deep.
     """
     try:
-        values = json.loads(text, parse_constant=_refuse_constant)
+        values = json.loads(
+            text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repetition
+        )
     except RecursionError as error:
         raise ValueError(f"{what} is not a JSON object: nested too deep") from error
-    except (json.JSONDecodeError, _ConstantError) as error:
+    except (json.JSONDecodeError, _RefusedError) as error:
         raise ValueError(f"{what} is not a JSON object: {error}") from error
     except ValueError as error:  # Python's own limit, whose words are for programmers
         raise ValueError(f"{what} is not a JSON object: a number of too many digits") from error
@@ -52,9 +54,18 @@ def shown(value: object) -> str:
         return f"a very long {type(value).__name__}"
 
 
-class _ConstantError(ValueError):
+class _RefusedError(ValueError):
     pass
 
 
 def _refuse_constant(name: str) -> float:
-    raise _ConstantError(f"{name} is no number of JSON")
+    raise _RefusedError(f"{name} is no number of JSON")
+
+
+def _refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise _RefusedError(f"{shown(name)} comes twice")
+        values[name] = value
+    return values

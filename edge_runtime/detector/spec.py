@@ -8,6 +8,7 @@ it cannot be separated.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -29,6 +30,8 @@ MOST_ANCHORS_A_CELL = 64
 MOST_ANCHORS = 1_000_000
 MOST_CLASSES = 100_000
 MOST_LETTERS = 1000  # of a class name
+# Line breaks, control characters, halves of characters: no list of names, no XML can hold them.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 SIZE = (1e-4, 100.0)
 ASPECT_RATIO = (1e-3, 1e3)
 VARIANCE = (1e-4, 1e4)
@@ -110,7 +113,7 @@ class DetectorSpec:
 
     def _problems(self) -> Iterator[str]:
         """What is wrong, the first of it before the next is looked at."""
-        if self.version != SPEC_VERSION:
+        if not is_whole(self.version, SPEC_VERSION, SPEC_VERSION):
             yield f"spec version {SPEC_VERSION} expected, got {shown(self.version)}"
         sides = self.input_hw
         if not (
@@ -148,6 +151,8 @@ class DetectorSpec:
             yield f"class_names must be non-empty strings, at least one, got {shown(names)}"
         if len(names) > MOST_CLASSES or max(map(len, names)) > MOST_LETTERS:
             yield f"class_names must be {MOST_CLASSES} of {MOST_LETTERS} letters at most"
+        if any(UNPRINTABLE.search(name) for name in names):
+            yield f"class_names must hold no control characters, got {shown(names)}"
         if len(set(names)) != len(names):
             yield f"class_names must be distinct, got {shown(names)}"
 
@@ -179,12 +184,21 @@ class DetectorSpec:
         except ValueError as error:
             raise SpecError(str(error)) from error
         version = values.get("version")
-        if version != SPEC_VERSION:
+        if not is_whole(version, SPEC_VERSION, SPEC_VERSION):
             raise SpecError(f"spec version {SPEC_VERSION} expected, got {shown(version)}")
         known = {field.name for field in fields(cls)}
         if set(values) != known:
             raise SpecError(f"the spec's fields differ: {shown(sorted(set(values) ^ known))}")
         levels = values["levels"]
+        names = {field.name for field in fields(AnchorLevel)}
+        if not isinstance(levels, list) or not all(
+            isinstance(level, dict) and set(level) == names for level in levels
+        ):
+            wanted = ", ".join(sorted(names))
+            raise SpecError(
+                f"the spec does not fit its fields: levels must be objects of {wanted}, got "
+                f"{shown(levels)}"
+            )
         try:
             # One more than there may be: the check of their number is the spec's own.
             values["levels"] = [AnchorLevel(**level) for level in levels[: MOST_LEVELS + 1]]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from edge_runtime.detector.detections import Detections
+from edge_runtime.detector.spec import UNPRINTABLE
 
 NAMED = 5  # files in a message
 
-# Line breaks, control characters, halves of characters: no list of names, no XML can hold them.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 CLASS_CURE = "rename the class in the data set and train again"
 
 
@@ -56,9 +54,10 @@ class Picture:
     Attributes:
         number: its index in the job's images.
         path: as given.
-        pixels: (H, W, 3) RGB uint8, upright.
-        detections: in pixels of `pixels`.
+        pixels: (h, w, 3) RGB uint8, upright; smaller than the picture where that is large.
+        detections: in pixels of the picture.
         ms: milliseconds of each step of the detector.
+        hw: (height, width) of the picture; None for that of `pixels`.
     """
 
     number: int
@@ -66,14 +65,21 @@ class Picture:
     pixels: np.ndarray
     detections: Detections
     ms: Mapping[str, float]
+    hw: tuple[int, int] | None = None
 
     @property
     def width(self) -> int:
-        return int(self.pixels.shape[1])
+        return int(self.hw[1] if self.hw else self.pixels.shape[1])
 
     @property
     def height(self) -> int:
-        return int(self.pixels.shape[0])
+        return int(self.hw[0] if self.hw else self.pixels.shape[0])
+
+    def detections_in_pixels(self) -> Detections:
+        """The detections in pixels of `pixels`."""
+        height, width = self.pixels.shape[:2]
+        scale = np.array([width / self.width, height / self.height] * 2, np.float32)
+        return replace(self.detections, boxes=self.detections.boxes * scale)
 
     def labels(self) -> list[Label]:
         """The detections, best first, clipped to the picture; those wholly outside are left out."""

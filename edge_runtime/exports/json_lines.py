@@ -24,7 +24,7 @@ class JsonLinesWriter(Writer):
             # Not above: fonts take a while to load, and most calls draw nothing.
             from edge_runtime.media.draw import draw_detections
 
-            drawn = draw_detections(picture.pixels, picture.detections)
+            drawn = draw_detections(picture.pixels, picture.detections_in_pixels())
             write_image(self._targets[picture.number], drawn)
         line = {"image": picture.path, "width": picture.width, "height": picture.height}
         line |= {"ms": picture.ms, "detections": picture.detections.to_dicts()}

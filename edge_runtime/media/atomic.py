@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 
 @contextmanager
@@ -19,7 +22,7 @@ def atomic_path(path: str | Path, is_secret: bool = False) -> Iterator[Path]:
 
     is_secret: only its owner may read the file.
 
-    Raises: OSError, naming the folder, where it cannot be written.
+    Raises: OSError, naming the folder or the file, where it cannot be written.
     """
     path = Path(path)
     try:
@@ -42,6 +45,12 @@ def atomic_path(path: str | Path, is_secret: bool = False) -> Iterator[Path]:
         if not is_secret:
             temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is for secrets, not for results
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in _NO_ROOM and error.filename is None:  # `write` does not know the name
+            raise OSError(
+                error.errno, f"cannot write {path} ({error.strerror}); free some space"
+            ) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -37,7 +37,7 @@ def draw_detections(frame: np.ndarray, detections: Detections) -> np.ndarray:
     Raises: TypeError, ValueError for anything but an RGB uint8 frame.
     """
     check_frame(frame)
-    image = Image.fromarray(frame.copy())
+    image = Image.fromarray(frame)  # a copy, as Pillow has four bytes a pixel
     shorter = min(image.size)
     line = max(1, round(shorter * LINE_SHARE))
     boxes = [_pixel_box(box, image.size) for box in detections.boxes]

@@ -18,12 +18,14 @@ from edge_runtime.media.orientation import (
     find_orientation,
     turn_upright,
 )
+from edge_runtime.media.pixels import upright_pixels
 
 # A picture of more takes the memory of most boards; Pillow itself warns from there on.
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
 # Memory that a picture may take while it is decoded, of what the machine has.
 MEMORY_SHARE = 0.5
-BYTES_A_PIXEL = 11  # Pillow's own 4, 4 of the turned copy, 3 of the array
+BYTES_A_PIXEL = 11  # Pillow's own 4, 4 of a turned copy to be saved anew, 3 of an array
+WEBP_BYTES_A_PIXEL = 18  # its decoder keeps the picture several times
 MOST_JPEG_BYTES = 256 << 20
 # Of a larger picture, the head is only believed where the file is long enough for it: no byte of a
 # JPEG or of deflated pixels stands for more than so many.
@@ -52,7 +54,28 @@ def read_image(path: str | Path, at_least: int | None = None) -> np.ndarray:
     with _opened(Path(path)) as (image, orientation):
         if at_least is not None:
             image.draft("RGB", (at_least, at_least))  # formats other than JPEG ignore it
-        return np.asarray(turn_upright(image.convert("RGB"), orientation))
+        return upright_pixels(image, orientation)
+
+
+def read_shrunk(
+    path: str | Path, most_pixels: int = LARGE_PIXELS
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """As `read_image`, of a picture of more than `most_pixels` at half its width and height, or a
+    quarter or less: a small board has no memory for more, and a network no use.
+
+    Returns: (h, w, 3) RGB uint8, and the picture's own (height, width), upright.
+    Raises: as `read_image`.
+    """
+    with _opened(Path(path)) as (image, orientation):
+        width, height = _stored_wh(image)
+        shrink = 1
+        while width * height > most_pixels * shrink**2:
+            shrink *= 2
+        if shrink > 1:  # a JPEG's decoder does so itself, up to 8 times
+            image.draft("RGB", (width // shrink, height // shrink))
+        done = 1 if image.format == "TIFF" else round(width / image.width)
+        pixels = upright_pixels(image, orientation, shrink // done)
+        return pixels, (width, height) if orientation >= 5 else (height, width)
 
 
 def read_header(path: str | Path) -> tuple[tuple[int, int], int]:
@@ -62,10 +85,7 @@ def read_header(path: str | Path) -> tuple[tuple[int, int], int]:
         are cut off passes.
     """
     with _opened(Path(path)) as (image, orientation):
-        if image.format == "TIFF":  # newer versions of Pillow give the upright size
-            tags = getattr(image, "tag_v2", {})
-            return (tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]), orientation
-        return image.size, orientation
+        return _stored_wh(image), orientation
 
 
 def read_upright(path: str | Path) -> Image.Image:
@@ -110,6 +130,13 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
         raise ValueError(f"{path} cannot be read as a picture ({reason}); {FORMATS} can") from error
 
 
+def _stored_wh(image: Image.Image) -> tuple[int, int]:
+    if image.format == "TIFF":  # newer versions of Pillow give the upright size
+        tags = getattr(image, "tag_v2", {})
+        return tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]
+    return image.size
+
+
 def _open(path: Path) -> Image.Image:
     """As `Image.open`, which refuses a JPEG because of its EXIF where it looks there for DPI."""
     try:
@@ -136,7 +163,8 @@ def _check_size(image: Image.Image, file_bytes: int) -> None:
         raise ValueError(f"the format is {image.format}")
     width, height = image.size
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    most = min(MOST_PIXELS, int(MEMORY_SHARE * memory / BYTES_A_PIXEL))
+    a_pixel = WEBP_BYTES_A_PIXEL if image.format == "WEBP" else BYTES_A_PIXEL
+    most = min(MOST_PIXELS, int(MEMORY_SHARE * memory / a_pixel))
     if width * height > most:
         raise ValueError(
             f"{most / 1e6:.0f} million pixels at most expected, got {width} x {height}; save it "

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edge_runtime.media.orientation import find_orientation, turn_upright
+from edge_runtime.media.orientation import find_orientation
 from edge_runtime.media.picture_rows import row_start, split_row
+from edge_runtime.media.pixels import upright_pixels
 
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # of one picture; Pillow warns from there on
 _ORIENTATION_TAG, _SUBFILE_TAG = 0x0112, 0x00FE
@@ -111,7 +112,7 @@ class PictureRow:
                 return None
             if image.mode == "F" or image.mode.startswith("I"):  # Pillow would make white of it
                 return None
-            return np.asarray(turn_upright(image.convert("RGB"), self._orientation()))
+            return upright_pixels(image, self._orientation())
         except MemoryError:
             raise
         except Exception:

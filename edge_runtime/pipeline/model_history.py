@@ -1,12 +1,15 @@
 """Model history: which files a service could use, and which ended its process, kept on disk.
 
 A service that a model file ends would be started again with it for ever. The file is therefore
-noted before it is opened; who finds the note of a process that is gone does not try it again, and
-the last file that worked, of which a copy is kept, takes its place.
+noted before it is opened, and a signal of the process's own (SIGSEGV, say) is written beside it.
+Who finds both of a process that is gone does not try the file again, and the last file that worked,
+of which a copy is kept, takes its place. Without such a signal the process was killed from outside,
+for a lack of memory perhaps: that is the file's fault only where it happens again and again.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -16,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from edge_runtime.detector.interpreter import find_runtime
-from edge_runtime.detector.json_object import read_object
+from edge_runtime.detector.json_object import is_whole, read_object
 from edge_runtime.detector.model_file import ModelFile, read_model_file
 from edge_runtime.media.atomic import atomic_path
 
@@ -25,6 +28,8 @@ log = logging.getLogger(__name__)
 FOLDER = "model"
 COPY = "last_good.tflite"
 NOTES = "history.json"
+CRASH = "crash.txt"  # what `faulthandler` says of a signal while a file is opened
+MOST_KILLS = 3  # in a row, from outside
 MOST_REFUSED = 16  # the latest ones
 MOST_LETTERS = 64 << 10  # of the notes
 
@@ -39,6 +44,7 @@ class Notes:
         good: digest of the file of which COPY is one; "" before the first.
         path: where it was.
         opening: digest of the file that is being opened; "" once it is open.
+        kills: how often in a row a process was killed from outside at that, before this time.
         boot: of the machine, in which it was; a power cut is no fault of the file's.
         refused: digest and interpreter → why it is not tried again.
     """
@@ -46,6 +52,7 @@ class Notes:
     good: str = ""
     path: str = ""
     opening: str = ""
+    kills: int = 0
     boot: str = ""
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -60,11 +67,22 @@ class ModelHistory:
         # Left behind by a process that did not get past it, or None.
         left = self._notes.opening if self._notes.boot == self._boot else ""
         self._ended_at = left or None
+        self._kills = 0
+        self._blame: str | None = None  # why the file that is left is not tried again
+        if left and _crashed(folder / CRASH):
+            self._blame = "it ended the service while it was opened"
+        elif left:
+            self._kills = self._notes.kills + 1
+            if self._kills >= MOST_KILLS:
+                self._blame = (
+                    f"the service was killed {self._kills} times in a row while it was opened; too "
+                    "little memory, perhaps"
+                )
 
     def check(self, file: ModelFile) -> None:
         """Refuse a file that ended a process. Raises: ValueError, naming it and what to do."""
-        if file.digest == self._ended_at and file.digest != self._notes.good:
-            self.refuse(file, "it ended the service while it was opened")
+        if self._blame and file.digest == self._ended_at and file.digest != self._notes.good:
+            self.refuse(file, self._blame)
         reason = self._notes.refused.get(self._key(file))
         if reason is not None:
             raise ValueError(
@@ -85,11 +103,13 @@ class ModelHistory:
     @contextmanager
     def opening(self, file: ModelFile) -> Iterator[None]:
         """The block opens the file in this process; what it raises is no crash."""
-        self._write(replace(self._notes, opening=file.digest, boot=self._boot))
+        kills = self._kills if file.digest == self._ended_at else 0
+        self._write(replace(self._notes, opening=file.digest, kills=kills, boot=self._boot))
         try:
-            yield
+            with _crashes_to(self._folder / CRASH):
+                yield
         finally:
-            self._write(replace(self._notes, opening=""))
+            self._write(replace(self._notes, opening="", kills=0))
 
     def keep(self, file: ModelFile) -> None:
         """The file works: a copy of it is what the service falls back to."""
@@ -146,10 +166,38 @@ def _read(path: Path) -> Notes:
     texts = {name: values.get(name, "") for name in ("good", "path", "opening", "boot")}
     refused = values.get("refused")
     kept = refused if isinstance(refused, dict) else {}
+    kills = values.get("kills", 0)
     return Notes(
+        kills=int(kills) if is_whole(kills, 0, MOST_KILLS) else 0,
         **{name: text if isinstance(text, str) else "" for name, text in texts.items()},
         refused={key: str(reason) for key, reason in kept.items()},
     )
+
+
+@contextmanager
+def _crashes_to(path: Path) -> Iterator[None]:
+    """A signal that ends the process within the block is written to a file; else it is empty."""
+    try:
+        file = path.open("w")
+    except OSError:  # which `_write` has told of
+        yield
+        return
+    with file:
+        was_enabled = faulthandler.is_enabled()
+        faulthandler.enable(file)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+            with suppress(OSError, ValueError, RuntimeError, AttributeError):  # stderr may be none
+                if was_enabled:
+                    faulthandler.enable()
+
+
+def _crashed(path: Path) -> bool:
+    with suppress(OSError):
+        return path.stat().st_size > 0
+    return False
 
 
 def _boot_id() -> str:

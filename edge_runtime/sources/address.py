@@ -99,9 +99,12 @@ def holds_secret(text: str) -> bool:
 
 def check_local(path: str) -> None:
     """Refuse an address where a file is expected; its password would be shown as part of a name.
+    Nothing at all, an unset variable's, would mean the folder where the program happens to run.
 
     Raises: ValueError.
     """
+    if not path:
+        raise ValueError("a path expected, got nothing; is a variable not set?")
     if looks_like_address(path):
         raise ValueError(
             f"a path of this machine expected, got the address {public_source(path)} : fetch the "

@@ -118,6 +118,8 @@ def open_source(text: str, options: SourceOptions) -> Source:
 
     Raises: ValueError for options that do not fit, FileNotFoundError for a path that is not there.
     """
+    if not text:  # which a path would take for the folder where the program happens to run
+        raise ValueError("--source: a source expected, got nothing; is a variable not set?")
     if text.startswith("~/"):  # in quotes no shell has done it
         text = str(Path(text).expanduser())
     text = tidied_source(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
 import re
 import threading
 import time
@@ -134,7 +135,13 @@ def list_images(text: str) -> tuple[list[str], list[str]]:
         return [text], []
     paths = path.iterdir() if path.is_dir() else _matches(text)
     visible = {path for path in paths if path.is_file() and not path.name.startswith(".")}
-    files = sorted(visible, key=_counting_order)
+    real = {folder: folder.resolve() for folder in {path.parent for path in visible}}
+    # Where links lead to a folder twice, the shorter way; a link to a file is one more.
+    once = {
+        (real[path.parent], path.name): path
+        for path in sorted(visible, key=lambda path: len(path.parts), reverse=True)
+    }
+    files = sorted(once.values(), key=_counting_order)
     images = [str(path) for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     return images, [path.name for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
 
@@ -182,7 +189,30 @@ def is_image(path: Path) -> bool:
 
 
 def _matches(pattern: str) -> Iterator[Path]:
-    return map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207 - Path's: relative only
+    """What a pattern means; ** stands for any folders, each once, however many links lead to it."""
+    before, deep, behind = pattern.partition("**")
+    if not deep or not (before.endswith("/") or not before) or behind[:1] not in ("", "/"):
+        yield from map(Path, glob.iglob(pattern))  # noqa: PTH207 - Path's: relative only
+        return
+    for folder in _folders_below(before.rstrip("/") or before or "."):
+        yield from _matches(f"{glob.escape(folder)}/{behind.lstrip('/') or '*'}")
+
+
+def _folders_below(pattern: str) -> Iterator[str]:
+    """The folders that a pattern means, and all below them but hidden ones."""
+    seen: set[tuple[int, int]] = set()
+    for top in glob.iglob(pattern):  # noqa: PTH207
+        for folder, below, _ in os.walk(top, followlinks=True):
+            try:
+                status = Path(folder).stat()
+            except OSError:  # deleted since
+                continue
+            if (status.st_dev, status.st_ino) in seen:
+                below.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            below[:] = [name for name in below if not name.startswith(".")]
+            yield folder
 
 
 def _counting_order(path: Path) -> tuple[list[int | str], str]:

@@ -89,6 +89,11 @@ class Video(OpenCvSource):
             return
         if self._dropped - damaged == self._number - first:
             raise SourceError(f"{self.text}: not one frame can be decoded; is the file damaged?")
+        if first == 0 and self._dropped > damaged:
+            log.warning(
+                "%s: %d of %d frames are damaged, or in colors that cannot be read; left out",
+                *(self.text, self._dropped - damaged, self._number),
+            )
         end = position + step
         if first == 0 and film.seconds - end > max(CUT_OFF * film.seconds, 2 * step):
             log.warning(

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0  # between two looks, of which two must agree about a file
 DAMAGED_SECONDS = 30.0  # without a change, after which one that cannot be read is given up
 OLDEST_SECONDS = 3600.0  # of a file's time; older, it is of another clock
+REWRITTEN_LOOKS = 3  # at which a file was written anew; it is read then, or it never would be
 REMEMBERED = 20_000  # files that are gone, and would be no news if they came back
 
 
@@ -34,8 +35,8 @@ class WatchedImages(Source):
     """A folder, a pattern or a file: its pictures as they are written, oldest first.
 
     What is there at the start is not. A file that still grows, or that cannot be read yet, is left
-    until it is whole; a new one in place of an old one is news; deleted ones are forgotten. Never
-    ends by itself.
+    until it is whole; a new one in place of an old one is news, and one that is written anew faster
+    than this looks is taken as it is; deleted ones are forgotten. Never ends by itself.
     """
 
     def __init__(self, text: str, options: SourceOptions) -> None:
@@ -43,6 +44,7 @@ class WatchedImages(Source):
         self._closing = threading.Event()
         self._done: OrderedDict[str, Stamp] = OrderedDict()  # the longest unseen first
         self._growing: dict[str, Stamp] = {}  # as of the last look
+        self._rewritten: dict[str, int] = {}  # looks at which a file was another, since it was news
         self._tried: dict[str, tuple[Stamp, float]] = {}  # not readable at that moment
         self._trouble: str | None = None
 
@@ -87,8 +89,14 @@ class WatchedImages(Source):
         while len(self._done) > REMEMBERED + len(found):
             self._done.popitem(last=False)
         news = {path: stamp for path, stamp in found.items() if self._done.get(path) != stamp}
+        self._rewritten = {
+            path: self._rewritten.get(path, 0) + _is_rewritten(self._growing.get(path), stamp)
+            for path, stamp in news.items()
+        }
         settled = [
-            (path, stamp) for path, stamp in news.items() if self._growing.get(path) == stamp
+            (path, stamp)
+            for path, stamp in news.items()
+            if self._growing.get(path) == stamp or self._rewritten[path] >= REWRITTEN_LOOKS
         ]
         self._growing = news
         self._tried = {path: tried for path, tried in self._tried.items() if path in news}
@@ -126,6 +134,13 @@ class WatchedImages(Source):
                 continue
             stamps[path] = Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
         return stamps
+
+
+def _is_rewritten(last: Stamp | None, stamp: Stamp) -> bool:
+    """Whether a file was begun anew between two looks; one that is being uploaded only grows."""
+    if last is None or last == stamp:
+        return False
+    return last.inode != stamp.inode or stamp.size <= last.size
 
 
 def _times(stamp: Stamp) -> tuple[float, float]:

@@ -49,6 +49,8 @@ def test_what_is_taken(kind, text, value):
         (positive_number, "nan", "above 0"),
         (positive_number, "1e-300", "a number from 1e-06 to 1e"),  # its inverse is no time
         (positive_number, "1e300", "a number from 1e-06 to 1e"),
+        (local_path, "", "a path expected, got nothing"),
+        (path_of_file, "", "a path expected, got nothing"),
         (local_path, "http://u:secret@cam/x.jpg", r"^a path of .* the address http://cam :"),
         (local_path, "http:/u:secret@cam/x.jpg", "the address … :"),
         (path_of_file, "admin:secret@cam/x.jpg", "the address … :"),

@@ -12,6 +12,7 @@ from edge_runtime.__main__ import main
 from edge_runtime.commands import detect
 from edge_runtime.exports.json_lines import plan_targets
 from edge_runtime.exports.registry import FORMATS
+from edge_runtime.media.images import read_shrunk
 from tests.conftest import HANG, ROOT
 from tests.edge_runtime.media.exif import SIGNED_RATIONAL, exif, field, oriented, save_jpeg
 
@@ -85,6 +86,24 @@ def test_same_names_from_two_folders_both_arrive(model, picture, tmp_path, capsy
     twin.write_bytes(picture.read_bytes())
     assert main(["detect", model, str(picture), str(twin), "--out", str(tmp_path / "out")]) == 0
     assert {entry.name for entry in (tmp_path / "out").iterdir()} == {"scene.png", "scene-2.png"}
+
+
+def test_boxes_of_a_large_picture_are_in_its_own_pixels(
+    model, picture, tmp_path, capsys, monkeypatch
+):
+    main(["detect", model, str(picture)])
+    (whole,), _ = lines(capsys)
+    with Image.open(picture) as image:
+        width, height = image.size
+    monkeypatch.setattr(detect, "read_shrunk", lambda path: read_shrunk(path, width * height // 2))
+    main(["detect", model, str(picture), "--out", str(tmp_path / "drawn")])
+    (shrunk,), _ = lines(capsys)
+    assert (shrunk["width"], shrunk["height"]) == (width, height)
+    assert shrunk["detections"][0]["class"] == whole["detections"][0]["class"]
+    ours, theirs = (found["detections"][0]["box"] for found in (shrunk, whole))
+    assert ours == pytest.approx(theirs, abs=4)
+    with Image.open(tmp_path / "drawn" / picture.name) as drawn:
+        assert drawn.size == (width // 2, height // 2)
 
 
 def test_target_names():
@@ -248,14 +267,14 @@ def test_a_bad_picture_in_the_middle_does_not_keep_the_next_from_being_looked_at
     assert main(["detect", model, str(picture), str(bad), str(picture)]) == 1
     found, errors = lines(capsys)
     assert len(found) == 2 and errors.count("\n") == 1 and "bad.png" in errors
-    real = detect.read_image
+    real = detect.read_shrunk
 
     def read(path):
         if path == str(bad):
             raise MemoryError
         return real(path)
 
-    monkeypatch.setattr(detect, "read_image", read)
+    monkeypatch.setattr(detect, "read_shrunk", read)
     assert main(["detect", model, str(bad), str(picture)]) == 1
     found, errors = lines(capsys)
     assert len(found) == 1 and "bad.png: too little memory" in errors

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import logging
+import reprlib
 import ssl
 import threading
 import time
 from collections.abc import Iterator
-from http.client import HTTPException, HTTPResponse
-from pathlib import Path
+from http.client import HTTPException, HTTPResponse, IncompleteRead, InvalidURL
 
 import numpy as np
-from PIL import Image
 
 from edge_runtime.frame import Frame
-from edge_runtime.media.orientation import find_orientation, turn_upright
-from edge_runtime.media.picture_rows import JPEG_START
 from edge_runtime.sources.address import public_source, public_text
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.diagnosis import why_no_stream
+from edge_runtime.sources.http.answers import decode, kind_of_answer, read_picture
 from edge_runtime.sources.http.client import CameraClient
-from edge_runtime.sources.http.multipart import CHUNK_BYTES, MOST_BYTES, PictureParts
+from edge_runtime.sources.http.multipart import PictureParts
 from edge_runtime.sources.opencv import ASK_SECONDS, MOST_DAMAGED, OPEN_SECONDS, OpenCvCamera
 from edge_runtime.sources.pacing import next_wanted
 from edge_runtime.sources.turning import turn
@@ -31,8 +28,6 @@ log = logging.getLogger(__name__)
 SNAPSHOT_FPS = 1.0  # requests a second unless --max-fps says more: many cameras take longer
 FIRST_PAUSE = 0.25  # seconds after a request that failed, doubled each time
 PATIENCE = 0.8  # of the seconds after which the camera counts as stalled: a reason beats a kill
-MOST_PIXELS = 50_000_000  # of a picture: 8K has 33 million
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF")
 FAILURES = (OSError, HTTPException, ValueError, SourceError)
 
 
@@ -67,7 +62,7 @@ class HttpCamera(Source):
         self._client = CameraClient(self.text, OPEN_SECONDS)
         try:
             answer = self._client.get()
-            kind = _kind(answer)
+            kind = kind_of_answer(answer)
             if kind == "video":
                 self._client.close()
                 self._inner = OpenCvCamera(self.text, self.options)
@@ -145,7 +140,9 @@ class HttpCamera(Source):
         interval = min(1 / SNAPSHOT_FPS, patience / 2)
         if self.options.max_fps:
             interval = 1 / self.options.max_fps
-        yield _read_picture(answer)
+        image = read_picture(answer)
+        self._client.close()  # a few leave the line open, or go on sending
+        yield image
         self._client.seconds = min(OPEN_SECONDS, PATIENCE * patience)
         due = last = time.monotonic()
         pause = FIRST_PAUSE
@@ -153,7 +150,8 @@ class HttpCamera(Source):
             due = max(due + interval, time.monotonic())
             self._closing.wait(due - time.monotonic())
             try:
-                image = _read_picture(self._client.get())
+                image = read_picture(self._client.get())
+                self._client.close()
             except FAILURES as error:
                 self._dropped += 1
                 due = time.monotonic() + pause - interval
@@ -173,62 +171,8 @@ class HttpCamera(Source):
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
             asked = self.text if self._client is None else self._client.asked
             return why_no_stream(asked, ASK_SECONDS)
+        if isinstance(error, IncompleteRead):
+            return "it gives no picture: its answer breaks off"
+        if isinstance(error, HTTPException) and not isinstance(error, InvalidURL):
+            return f"it gives no picture: its answer is no HTTP ({reprlib.repr(str(error))})"
         return f"it gives no picture: {str(error) or type(error).__name__}"
-
-
-def decode(data: bytes) -> np.ndarray | None:
-    """(H, W, 3) RGB uint8, upright, of a picture's bytes; None for what is none, or damaged."""
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
-                return None
-            turned = image.format in ("JPEG", "MPO")
-            orientation = find_orientation(image, Path()) if turned else 1
-            rgb = image if image.mode == "RGB" else image.convert("RGB")
-            return np.asarray(turn_upright(rgb, orientation))
-    except MemoryError:
-        raise
-    except Exception:  # by damaged bytes Pillow can be made to raise nearly anything
-        return None
-
-
-def _kind(answer: HTTPResponse) -> str:
-    """ "stream", "snapshot" or "video", by the Content-Type, and where that says nothing by the
-    first bytes."""
-    kind = answer.headers.get_content_maintype() if "Content-Type" in answer.headers else ""
-    if kind == "multipart":
-        return "stream"
-    if kind == "image":
-        return "snapshot"
-    if answer.headers.get_content_type() in ("application/octet-stream", "text/plain"):
-        begin = answer.peek(len(JPEG_START))
-        if begin.startswith(JPEG_START):
-            return "snapshot"
-        if begin.startswith(b"--"):
-            return "stream"
-    if kind == "text":
-        raise SourceError(
-            f"it answers with a page ({answer.headers.get_content_type()}), not a picture; check "
-            "path, user and password"
-        )
-    return "video"
-
-
-def _read_picture(answer: HTTPResponse) -> np.ndarray:
-    """Raises: ValueError for too many bytes, or no picture; OSError, HTTPException."""
-    length = answer.headers.get("Content-Length", "")
-    has_length = length.isascii() and length.isdigit()
-    if has_length and (len(length) > 10 or int(length) > MOST_BYTES):
-        raise ValueError(f"a picture of at most {MOST_BYTES >> 20} MB expected, got {length} bytes")
-    data = bytearray()
-    while chunk := answer.read1(CHUNK_BYTES):
-        data += chunk
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"a picture of at most {MOST_BYTES >> 20} MB expected, got more")
-    if has_length and len(data) < int(length):
-        raise ValueError(f"{length} bytes of a picture expected, got {len(data)}")
-    image = decode(bytes(data))
-    if image is None:
-        kind = answer.headers.get("Content-Type", "no Content-Type")
-        raise ValueError(f"a picture expected, got {len(data)} bytes ({kind}) that are none")
-    return image

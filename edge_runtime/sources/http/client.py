@@ -117,7 +117,7 @@ class CameraClient:
 
     def _refusal(self, status: int, reason: str) -> str:
         if status == 401 and self._login is None:
-            return f"it answers 401 {reason}: it wants a login, http://USER:PASSWORD@HOST/…"
+            return f"it answers 401 {reason}: it wants a login, USER:PASSWORD@ before the host"
         return f"it answers {status} {reason}; check path, user and password"
 
 

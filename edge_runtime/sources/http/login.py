@@ -20,8 +20,9 @@ class Login:
     """A user and a password, told to a server only as it asks for them."""
 
     def __init__(self, user: str, password: str) -> None:
-        self._user = user
-        self._password = password
+        # As text of HTTP, a byte a sign (latin-1): a realm is hashed as its bytes came.
+        self._user = user.encode("utf-8", "surrogateescape").decode("latin-1")
+        self._password = password.encode("utf-8", "surrogateescape").decode("latin-1")
         self._challenge: dict[str, str] | None = None  # of Digest
         self._basic = False
         self._count = 0  # of requests with the challenge's nonce
@@ -49,19 +50,23 @@ class Login:
         if self._challenge is not None:
             return self._digest(self._challenge, method, target)
         if self._basic:
-            pair = f"{self._user}:{self._password}".encode()
+            pair = f"{self._user}:{self._password}".encode("latin-1")
             return f"Basic {base64.b64encode(pair).decode('ascii')}"
         return None
 
     def _digest(self, challenge: dict[str, str], method: str, target: str) -> str:
-        hashed = _HASHES[_algorithm(challenge)]
+        algorithm = _HASHES[_algorithm(challenge)]
+
+        def hashed(text: str) -> str:
+            return algorithm(text.encode("latin-1"))
+
         self._count += 1
         nonce, realm = challenge["nonce"], challenge.get("realm", "")
         count, client_nonce = f"{self._count:08x}", secrets.token_hex(8)
-        secret = hashed(f"{self._user}:{realm}:{self._password}".encode())
+        secret = hashed(f"{self._user}:{realm}:{self._password}")
         if challenge.get("algorithm", "").lower().endswith("-sess"):
-            secret = hashed(f"{secret}:{nonce}:{client_nonce}".encode())
-        request = hashed(f"{method}:{target}".encode())
+            secret = hashed(f"{secret}:{nonce}:{client_nonce}")
+        request = hashed(f"{method}:{target}")
         fields = {"username": self._user, "realm": realm, "nonce": nonce, "uri": target}
         if "auth" in re.split(r"[\s,]+", challenge.get("qop", "")):
             between = f"{nonce}:{count}:{client_nonce}:auth"
@@ -69,7 +74,7 @@ class Login:
             plain = f", qop=auth, nc={count}"
         else:  # as RFC 2069 had it
             between, plain = nonce, ""
-        fields["response"] = hashed(f"{secret}:{between}:{request}".encode())
+        fields["response"] = hashed(f"{secret}:{between}:{request}")
         if "opaque" in challenge:
             fields["opaque"] = challenge["opaque"]
         if "algorithm" in challenge:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
-from edge_runtime.media.picture_rows import JPEG_START, jpeg_end
+from edge_runtime.media.picture_ends import JPEG_START, jpeg_end
 
 MOST_BYTES = 1 << 25  # of a picture: 32 MB are more than a JPEG of 100 megapixels has
 MOST_HEADER_BYTES = 1 << 14
 CHUNK_BYTES = 1 << 16
+_BOUNDARY = re.compile(rb"(?:\A|\n)--")
 
 
 class PictureParts:
     """The bytes of each part that is a picture, until the stream ends.
 
     The boundary's own text is not looked at: cameras announce one and send another. Parts that are
-    empty, or hold text, are skipped. Without a length a part ends where its JPEG does.
+    empty, or hold text, are skipped. Without a length, or with one that is none, a part ends where
+    its JPEG does; so does every picture of a stream without boundaries.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -25,17 +28,36 @@ class PictureParts:
 
     def __iter__(self) -> Iterator[bytes]:
         """Raises: ValueError for what is no such stream, or a part that is too large; OSError."""
+        if self._is_bare():
+            while (picture := self._jpeg()) is not None:
+                yield picture
+            return
         while (headers := self._headers()) is not None:
-            length = headers.get(b"content-length")
-            if length is None:
+            length = _length(headers)
+            if length is None or (length == 0 and self._is_next(JPEG_START)):
                 picture = self._jpeg()
                 if picture is None:
                     return
                 yield picture
                 continue
-            picture = self._bytes(_number(length))
-            if picture and headers.get(b"content-type", b"image/").startswith(b"image/"):
+            picture = self._bytes(length)
+            is_image = headers.get(b"content-type", b"image/").startswith(b"image/")
+            if picture and (is_image or picture.startswith(JPEG_START)):
                 yield picture
+
+    def _is_bare(self) -> bool:
+        """Whether a JPEG comes before any boundary: some send nothing but them."""
+        while True:
+            picture, boundary = self._data.find(JPEG_START), _BOUNDARY.search(self._data)
+            if picture >= 0:
+                return boundary is None or picture < boundary.start()
+            if boundary or len(self._data) > MOST_HEADER_BYTES or not self._more():
+                return False
+
+    def _is_next(self, mark: bytes) -> bool:
+        while len(self._data) < len(mark) and self._more():
+            pass
+        return self._data.startswith(mark)
 
     def _headers(self) -> dict[bytes, bytes] | None:
         """Headers of the next part, in lower case; None at the end of the stream."""
@@ -106,7 +128,11 @@ class PictureParts:
         return bool(data)
 
 
-def _number(text: bytes) -> int:
-    if not text.isdigit() or len(text) > 10 or int(text) > MOST_BYTES:
+def _length(headers: dict[bytes, bytes]) -> int | None:
+    """Bytes of a part as its headers say; None where they do not, or say nonsense."""
+    text = headers.get(b"content-length", b"")
+    if not text.isdigit():
+        return None
+    if len(text) > 10 or int(text) > MOST_BYTES:
         raise ValueError(f"a picture of at most {MOST_BYTES >> 20} MB expected, got {text[:20]!r}")
     return int(text)

@@ -116,7 +116,11 @@ def test_wrongly_scaled_pictures_are_the_files_fault(keras_path, frames, record,
     [
         ({"images": 0}, r"images must be a whole number from 1 to \d+, got 0"),
         ({"seed": True}, r"seed must be a whole number from 0 to \d+, got True"),
-        ({"method": " "}, "method must be a non-empty string"),
+        ({"method": " "}, "method must be a non-empty line of text"),
+        ({"pillow": "\x1b[2J"}, r"pillow must be a non-empty line of text, got '\\x1b\[2J'"),
+        ({"spec_digest": "0" * 9999}, "spec_digest must have 1000 letters at most, got 9999"),
+        ({"version": True}, "calibration version 1 expected, got True"),
+        ({"version": 1.0}, "calibration version 1 expected, got 1.0"),
         ({"boxes": {}}, "boxes must give a number for each class"),
         ({"boxes": {"red": -1}}, "boxes must be whole numbers"),
         ({"fingerprint": [1.0]}, f"fingerprint must be {len(NAMES)} numbers"),
@@ -132,8 +136,8 @@ def test_a_record_that_is_none_is_refused(converted, record, tmp_path, change, m
         Detector(path)
 
 
-def test_a_record_that_is_no_object_is_refused(converted, tmp_path):
-    for text in ("{", "[]"):
+def test_a_record_that_is_no_object_is_refused(converted, record, tmp_path):
+    for text in ("{", "[]", record.to_json()[:-2] + ', "images": 3}', record.to_json() + "{}"):
         path = copied(converted["int8"], tmp_path / "a.tflite", text)
         with pytest.raises(SpecError, match="not a JSON object"):
             read_calibration(path)

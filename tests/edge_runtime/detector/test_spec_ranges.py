@@ -68,6 +68,12 @@ def test_what_json_does_not_have_is_refused_wherever_it_stands(name, value):
         {"variances": 0.1},
         {"variances": [0.1, 1e300]},
         {"version": 1e300},
+        {"version": True},
+        {"class_names": ["red\nblue"]},
+        {"class_names": ["\ud800"]},
+        {"class_names": ["\x1b[2J"]},
+        {"levels": [{**LEVEL, "more": 1}]},
+        {"levels": [None]},
         {"score_tensor": ["softmax_logits"]},
     ],
     ids=lambda values: json.dumps(values)[:40],
@@ -76,6 +82,13 @@ def test_a_field_that_is_none_is_refused_in_a_short_message(values):
     with pytest.raises(SpecError) as raised:
         DetectorSpec.from_json(text(**values))
     assert len(str(raised.value)) < 400
+
+
+def test_a_name_that_comes_twice_is_refused():
+    for where in ('"version"', '"stride"'):
+        twice = SPEC.to_json().replace(where, f"{where}: 1, {where}", 1)
+        with pytest.raises(SpecError, match=r"not a JSON object: '\w+' comes twice"):
+            DetectorSpec.from_json(twice)
 
 
 def test_anchors_are_counted_before_they_are_made():

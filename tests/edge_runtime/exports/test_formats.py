@@ -51,6 +51,13 @@ def test_voc_is_what_labelimg_writes(tmp_path):
     assert empty.findall("object") == [] and empty.findtext("size/width") == "100"
 
 
+def test_a_picture_that_was_read_smaller(tmp_path):
+    picture = Picture(0, "a.jpg", np.zeros((25, 50, 3), np.uint8), FOUND, {}, hw=(50, 100))
+    assert (picture.width, picture.height) == (100, 50)
+    assert picture.labels()[0].box == (10, 5, 60.5, 30)
+    assert picture.detections_in_pixels().boxes[0].tolist() == [5, 2.5, 30.25, 15]
+
+
 def test_voc_escapes_names(tmp_path):
     export("voc", tmp_path, ["a&b <1>.jpg"])
     root = ET.parse(tmp_path / "a&b <1>.xml").getroot()

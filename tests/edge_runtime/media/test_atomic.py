@@ -1,3 +1,4 @@
+import errno
 import stat
 
 import pytest
@@ -45,3 +46,21 @@ def test_leftovers_of_killed_writers_go_and_nothing_else(tmp_path):
         (tmp_path / name).write_text("")
     remove_leftovers(tmp_path / "file.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_a_full_disk_is_said_with_the_files_name(tmp_path):
+    """As `write` says it, which knows no name; an error that has one keeps it."""
+    path = tmp_path / "a.json"
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match=r"cannot write .*a\.json \(No space left on device\)") as e:
+        fail(path, full)
+    assert e.value.errno == errno.ENOSPC
+    named = OSError(errno.ENOSPC, "No space left on device", "other")
+    with pytest.raises(OSError, match="device: 'other'"):
+        fail(path, named)
+    assert list(tmp_path.iterdir()) == []
+
+
+def fail(path, error):
+    with atomic_path(path):
+        raise error

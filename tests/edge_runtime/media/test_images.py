@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from edge_runtime.media import images
-from edge_runtime.media.images import read_header, read_image, read_upright
+from edge_runtime.media.images import read_header, read_image, read_shrunk, read_upright
+from edge_runtime.media.orientation import turn_upright
+from edge_runtime.media.pixels import upright_pixels
 from tests.downloads import failed_inputs
 from tests.edge_runtime.media.exif import (
     ASCII,
@@ -403,3 +405,29 @@ def test_zeros_for_gigabytes_behind_a_picture_are_not_walked_through(tmp_path):
     with path.open("ab") as file:
         file.truncate(8 << 30)
     assert read_image(path).shape[2] == 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK", "1"])
+def test_strips_give_what_the_whole_gives(mode, monkeypatch):
+    monkeypatch.setattr("edge_runtime.media.pixels.SMALL_PIXELS", 0)
+    noise = np.random.default_rng(0).integers(0, 256, (521, 37, 3), np.uint8)
+    image = Image.fromarray(noise).convert(mode)
+    whole = image.convert("RGB")
+    for orientation in range(1, 9):
+        for shrink, expected in ((1, whole), (4, whole.reduce(4))):
+            upright = np.asarray(turn_upright(expected, orientation))
+            assert (upright_pixels(image, orientation, shrink) == upright).all()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_a_large_picture_is_read_smaller(tmp_path, suffix):
+    image = Image.new("RGB", (639, 399), (0, 0, 200))
+    image.paste((200, 0, 0), (0, 0, 320, 399))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned clockwise: red is at the top
+    path = tmp_path / f"a.{suffix}"
+    image.save(path, exif=exif)
+    for most, hw in ((255_000, (639, 399)), (254_960, (320, 200)), (20_000, (160, 100))):
+        pixels, own_hw = read_shrunk(path, most)
+        assert pixels.shape == (*hw, 3) and own_hw == (639, 399)
+        assert pixels[0, :, 0].min() > 180 and pixels[-1, :, 2].min() > 180

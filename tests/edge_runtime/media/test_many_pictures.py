@@ -12,6 +12,11 @@ from edge_runtime.media.many_pictures import PictureRow, expect_one, holds_many
 from edge_runtime.media.picture_rows import row_start, split_row
 
 LEVELS = (0, 60, 120, 180)
+# What stands between the JPEGs of a stream that was saved as it came.
+SEAMS = {
+    "jpegs with part headers": b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n",
+    "jpegs behind their lengths": b"\x10\x27\0\0",
+}
 
 
 def pictures(mode="RGB", wh=(40, 30)):
@@ -20,6 +25,8 @@ def pictures(mode="RGB", wh=(40, 30)):
 
 def encoded(image, kind) -> bytes:
     file = io.BytesIO()
+    if kind == "P3":
+        return b"P3 %d %d 255 " % image.size + b" ".join(b"%d" % v for v in image.tobytes()) + b"\n"
     image.save(file, kind, lossless=True)
     return file.getvalue()
 
@@ -37,6 +44,8 @@ def save(path, kind):
         path.write_bytes(b"".join(map(jpeg, pictures())))
     elif kind == "progressive jpegs":
         path.write_bytes(b"\0\0".join(jpeg(image, progressive=True) for image in pictures()))
+    elif kind in SEAMS:
+        path.write_bytes(SEAMS[kind].join(map(jpeg, pictures())))
     elif kind.endswith(" in a row"):
         path.write_bytes(b"".join(encoded(image, kind.split()[0]) for image in pictures()))
     elif kind == "TIFF":
@@ -60,6 +69,7 @@ def levels(path) -> list[int]:
     [
         *("GIF", "WEBP", "PNG", "TIFF", "jpegs", "progressive jpegs"),
         *("PNG in a row", "BMP in a row", "WEBP in a row", "PPM in a row"),
+        *("GIF in a row", "TIFF in a row", "P3 in a row", *SEAMS),
     ],
 )
 def test_every_picture_comes_under_any_name(tmp_path, kind, name):
@@ -97,6 +107,10 @@ def one_picture(kind) -> bytes:
         return data[:2] + segment + data[2:] + jpeg(view)
     elif kind == "film behind it":
         return jpeg(photo) + b"\0\0\0\x18ftypmp42" + bytes(100) + jpeg(view)
+    elif kind == "a phone's second photograph":
+        return jpeg(photo) + b"\0\0\x10\x0bFocusShot_1" + jpeg(photo) + b"SEFHxxxxSEFT"
+    elif kind == "preview":
+        return jpeg(photo) + b"preview:" + jpeg(view)
     elif kind == "pyramid":
         from PIL import TiffImagePlugin
 
@@ -115,6 +129,7 @@ def one_picture(kind) -> bytes:
     "kind",
     [
         *("stereo", "thumbnail in EXIF", "gain map", "film behind it", "pyramid"),
+        *("a phone's second photograph", "preview"),
         *("JPEG", "GIF", "PNG", "WEBP", "TIFF", "BMP", "PPM"),
     ],
 )

@@ -18,7 +18,14 @@ from edge_runtime import Detector
 from edge_runtime.detector import trial_run
 from edge_runtime.detector.model_file import read_model_file
 from edge_runtime.pipeline import model_history, reloading_detector
-from edge_runtime.pipeline.model_history import COPY, NOTES, ModelHistory, service_history
+from edge_runtime.pipeline.model_history import (
+    COPY,
+    CRASH,
+    MOST_KILLS,
+    NOTES,
+    ModelHistory,
+    service_history,
+)
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
 from tests.conftest import HANG, ROOT
 from tests.edge_runtime.detector.tflite_files import Output, TinyFile
@@ -120,12 +127,13 @@ def test_another_path_does_not_get_this_ones_last_good_file(path, folder, tried)
         start(other, folder)
 
 
-def leave_open(path, folder):
+def leave_open(path, folder, crash="Fatal Python error: Segmentation fault", kills=0):
     """What is on disk after a process that ended while it opened the file."""
     folder.mkdir(parents=True, exist_ok=True)
     notes = json.loads((folder / NOTES).read_text()) if (folder / NOTES).exists() else {}
     notes |= {"opening": read_model_file(path).digest, "boot": model_history.BOOT_ID.read_text()}
-    notes["boot"] = notes["boot"].strip()
+    notes |= {"boot": notes["boot"].strip(), "kills": kills}
+    (folder / CRASH).write_text(crash)
     (folder / NOTES).write_text(json.dumps(notes))
 
 
@@ -144,6 +152,46 @@ def test_a_file_that_ended_the_service_itself_is_not_tried_again(path, folder, t
     assert "it ended the service while it was opened" in detector.state().reload_error
     assert detector.detector.path == folder / COPY
     assert "is not tried again" in start(path, folder).state().reload_error
+
+
+def test_kills_from_outside_are_the_files_fault_only_when_they_come_again(
+    path, folder, tried, tiny_models, monkeypatch
+):
+    """Of a lack of memory, say: nothing was written of a signal."""
+    start(path, folder)
+    shutil.copy(tiny_models / "tiny_float.tflite", path)
+    for kills in range(MOST_KILLS - 1):
+        leave_open(path, folder, crash="", kills=kills)
+        history, file = ModelHistory(folder), read_model_file(path)
+        history.check(file)
+        with history.opening(file):
+            assert json.loads((folder / NOTES).read_text())["kills"] == kills + 1
+    leave_open(path, folder, crash="", kills=MOST_KILLS - 1)
+    error = start(path, folder).state().reload_error
+    assert f"killed {MOST_KILLS} times in a row while it was opened" in error
+    shutil.rmtree(folder)
+    assert start(path, folder).state().reload_error is None
+    assert json.loads((folder / NOTES).read_text())["kills"] == 0
+
+
+@pytest.mark.parametrize(("number", "refused"), [(signal.SIGSEGV, True), (signal.SIGKILL, False)])
+def test_a_signal_of_its_own_is_told_from_one_from_outside(path, folder, number, refused):
+    code = f"""
+import os
+from pathlib import Path
+from edge_runtime.detector.model_file import read_model_file
+from edge_runtime.pipeline.model_history import ModelHistory
+with ModelHistory(Path({str(folder)!r})).opening(read_model_file({str(path)!r})):
+    os.kill(os.getpid(), {int(number)})
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=HANG)
+    assert done.returncode == -number
+    history = ModelHistory(folder)
+    if refused:
+        with pytest.raises(ValueError, match="it ended the service while it was opened"):
+            history.check(read_model_file(path))
+    else:
+        history.check(read_model_file(path))
 
 
 def test_a_power_cut_is_no_fault_of_the_file(path, folder, tried, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,18 @@ def test_pattern(folder):
 
 def test_pattern_through_all_folders(folder):
     assert names(f"{folder}/**/*.png") == ["1.png", "2.png", "10.png", "3.png", "20.png"]
+
+
+def test_links_lead_to_no_picture_twice(folder):
+    """Two links to a folder above would give 2**40 paths."""
+    (folder / "below").mkdir(exist_ok=True)
+    for name in ("up", "round"):
+        (folder / "below" / name).symlink_to(folder)
+    (folder / "below" / "loop.png").symlink_to("loop.png")
+    (folder / ".hidden").mkdir()
+    shutil.copy(folder / "1.png", folder / ".hidden" / "1.png")
+    for pattern in ("**/*.png", "**/**/*.png", "**"):
+        assert names(f"{folder}/{pattern}") == ["1.png", "2.png", "10.png", "3.png", "20.png"]
 
 
 def test_pattern_in_the_home_folder(folder, monkeypatch):
@@ -218,6 +231,7 @@ def test_nothing_there(text):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
+        ("", {}, "a source expected, got nothing"),
         ("{}", {"realtime": True}, "--realtime is for video files, got pictures"),
         ("{}", {"size_wh": (640, 480)}, "--size is for picamera2 and usb:N"),
         ("rtsp://host/x", {"size_wh": (640, 480)}, "--size is for picamera2 and usb:N"),

@@ -312,3 +312,12 @@ def test_without_opencv_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match=r"pip install 'opencv-python.*\(the extra `opencv`\)"):
         open_source(str(path), options()).open()
+
+
+def test_pages_that_cannot_be_read_are_said(tmp_path, caplog):
+    pages = [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
+    deep = Image.fromarray(np.zeros((30, 40), np.uint16))
+    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=[deep, pages[1]])
+    with open_source(str(tmp_path / "x.tif"), options()) as video:
+        assert len(list(video)) == 2 and video.dropped == 1
+    assert "x.tif: 1 of 3 frames are damaged" in caplog.text

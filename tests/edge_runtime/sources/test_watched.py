@@ -99,6 +99,26 @@ def test_a_file_that_grows_is_left_until_it_is_whole(tmp_path):
     assert names(frames) == ["new.jpg"] and source.dropped == 0
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_written_anew_at_every_look(tmp_path, replaced):
+    def write_anew(level):
+        path = tmp_path / ("other" if replaced else "last.jpg")
+        write(path, jpeg(level).ljust(2000, b"\0"), when=1e9 + level)
+        path.replace(tmp_path / "last.jpg")
+
+    frames, _ = watch(tmp_path, *(lambda n=n: write_anew(n * 20) for n in range(8)))
+    seen = [round(float(frame.image[..., 0].mean()) / 20) for frame in frames]
+    assert seen == [3, 4, 5, 6, 7] and not any((frame.image[..., 1] > 20).any() for frame in frames)
+
+
+def test_a_row_that_grows_for_long_is_left_until_it_is_whole(tmp_path):
+    data = b"".join(map(jpeg, (0, 80, 160)))
+    ends = [*range(60, len(data), 60), len(data)]
+    steps = [lambda end=end: write(tmp_path / "a.jpg", data[:end]) for end in ends]
+    frames, source = watch(tmp_path, *steps, None, None)
+    assert len(frames) == 3 and source.dropped == 0
+
+
 def test_an_upload_that_pauses_is_no_damage(tmp_path, monkeypatch, caplog):
     clock, data, path = Clock(), jpeg(), tmp_path / "new.jpg"
     monkeypatch.setattr(watched.time, "monotonic", clock)

@@ -104,6 +104,43 @@ class Answers(http.server.BaseHTTPRequestHandler):
             nonce = f"n{self.server.nonces}"
             self.unauthorized(f'Digest realm="a camera", qop="auth", nonce="{nonce}"')
 
+    def png(self, number: int) -> None:
+        file = io.BytesIO()
+        Image.fromarray(draw(number % 256)).save(file, "PNG")
+        self.answer(file.getvalue(), "image/png")
+
+    def called_a_page(self, number: int) -> None:
+        self.answer(b"\r\n" + jpeg(number), "text/html")
+
+    def left_open(self, number: int) -> None:
+        """No length, and no end."""
+        self.begin_stream("image/jpeg")
+        self.wfile.write(jpeg(number))
+        self.server.over.wait()
+
+    def too_long_a_length(self, number: int) -> None:
+        self.begin_stream("image/jpeg", length=10**6)
+        self.wfile.write(jpeg(number))
+        self.server.over.wait()
+
+    def chunks_without_end(self, number: int) -> None:
+        data = jpeg(number)
+        self.send_response(200)
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
+
+    def broken_chunk(self, number: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"zz\r\nyy\r\n")
+
+    def no_http(self, number: int) -> None:
+        self.wfile.write(b"\x1b[2J\xff\xd8\r\n\r\n")
+
     def moved(self, number: int) -> None:
         self.redirect("/snap.jpg")
 
@@ -166,6 +203,22 @@ class Answers(http.server.BaseHTTPRequestHandler):
             if self.server.over.wait(0.02):
                 return
 
+    def bare(self, number: int) -> None:
+        """JPEGs without any boundary."""
+        self.begin_stream("video/x-motion-jpeg")
+        for count in range(10**6):
+            self.wfile.write(jpeg(count))
+            if self.server.over.wait(0.02):
+                return
+
+    def nonsense_lengths(self, number: int) -> None:
+        """A length of 0, below 0, of letters; a picture that is called something else."""
+        self.begin_stream()
+        for count in range(8):
+            said = (b"0", b"-1", b"abc", b"%d" % len(jpeg(count)))[count % 4]
+            head = b"--frame\r\nContent-Type: application/octet-stream\r\nContent-Length: " + said
+            self.wfile.write(head + b"\r\n\r\n" + jpeg(count) + b"\r\n")
+
     def short_lengths(self, number: int) -> None:
         """Every other part is longer than it says."""
         self.begin_stream()
@@ -184,9 +237,15 @@ class Answers(http.server.BaseHTTPRequestHandler):
         for count in range(5):
             self.part(jpeg(count))
 
-    def begin_stream(self, kind: str = "multipart/x-mixed-replace; boundary=--frame") -> None:
+    def begin_stream(
+        self,
+        kind: str = "multipart/x-mixed-replace; boundary=--frame",
+        length: int | None = None,
+    ) -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
         self.end_headers()
 
     def part(self, data: bytes, kind: bytes = b"image/jpeg") -> None:
