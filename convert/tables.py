@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def align(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
@@ -16,6 +16,12 @@ def align(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The same for a page of docs/, headings first."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def points(ap: float | None) -> str:

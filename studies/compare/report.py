@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.benchmark.report import BenchmarkReport, ModelRow
-from convert.tables import align, points
+from convert.tables import align, markdown, points
 
 OTHER = "results"  # the kind of a row that another detector's results make
 
@@ -92,6 +92,11 @@ HEADINGS = (
 def format_rows(rows: Sequence[Row]) -> str:
     """An aligned table, AP in points; blank where something is not known."""
     return align([list(HEADINGS), *map(_cells, rows)], left=(0, 1, 2))
+
+
+def page_table(rows: Sequence[Row]) -> str:
+    """The same as Markdown, for docs/ssd.md."""
+    return markdown(HEADINGS, map(_cells, rows))
 
 
 def _cells(row: Row) -> list[str]:

@@ -27,7 +27,7 @@ from edge_runtime.media.images import read_image
 from edge_runtime.system.machine import describe_machine, one_line
 from studies.speed import decoding, growth, pictures, running, starts
 from studies.speed.bare import BareNetwork
-from studies.speed.report import SpeedReport, format_speed, markdown
+from studies.speed.report import SpeedReport, format_speed, page_table
 from studies.speed.rows import Row, Task
 
 
@@ -76,7 +76,7 @@ def _run(args: argparse.Namespace, command: str) -> None:
     content = report.to_json()
     write_report(target, content)
     with atomic_path(args.out / "speed.md") as temporary:
-        temporary.write_text(markdown(content["rows"]) + "\n", encoding="utf-8")
+        temporary.write_text(page_table(content["rows"]) + "\n", encoding="utf-8")
     title = f"{one_line(report.machine)}\n`{command}`"
     growth.draw(points, title, args.out / "growth.png")
     print(target)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from convert.benchmark.report import Json
-from convert.tables import align
+from convert.tables import align, markdown
 from edge_runtime.system.machine import one_line
 from studies.speed.growth import Point
 from studies.speed.rows import Row
@@ -46,7 +46,6 @@ def format_speed(report: SpeedReport) -> str:
     return "\n".join([one_line(report.machine), "", align([HEAD, *rows], left=(0,))])
 
 
-def markdown(rows: Sequence[Json]) -> str:
+def page_table(rows: Sequence[Json]) -> str:
     """The table of docs/results.md."""
-    lines = [HEAD, ["---"] * len(HEAD), *map(cells, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(HEAD, map(cells, rows))

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from studies.speed.report import markdown
+from studies.speed.report import page_table
 from tests.conftest import ROOT
 
 BCCD = ROOT / "studies" / "bccd"
@@ -242,7 +242,7 @@ def test_the_page_has_the_speed_of_the_runtime():
     """Written by `make bench`."""
     said = _section("results.md", "Speed of the runtime")
     found = json.loads((ROOT / "studies" / "speed" / "speed.json").read_text(encoding="utf-8"))
-    assert markdown(found["rows"]) in said
+    assert page_table(found["rows"]) in said
     machine = found["machine"]
     where = f"{machine['cores']} cores of an {machine['cpu']}, {machine['interpreter']}"
     assert f"{where}, one thread, {_day(machine['date'])}" in _prose(said)

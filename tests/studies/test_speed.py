@@ -9,7 +9,7 @@ from studies.speed.__main__ import main
 from studies.speed.decoding import kept_outputs
 from studies.speed.interleaved import Contest, Spread, contest
 from studies.speed.post_process import drawn_outputs, ssd_300
-from studies.speed.report import cells, markdown
+from studies.speed.report import cells, page_table
 from studies.speed.rows import Row, Task
 from tests.conftest import ROOT
 
@@ -52,7 +52,7 @@ def test_a_row_says_whether_its_goal_is_met(higher, ratio, met):
 
 def test_the_table_of_the_page_has_a_line_for_each_row():
     rows = json.loads((ROOT / "studies/speed/speed.json").read_text(encoding="utf-8"))["rows"]
-    lines = markdown(rows).splitlines()
+    lines = page_table(rows).splitlines()
     assert len(lines) == len(rows) + 2
     assert lines[2] == f"| {' | '.join(cells(rows[0]))} |"
 
