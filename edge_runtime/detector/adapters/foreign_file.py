@@ -116,7 +116,7 @@ class ForeignFile:
         ]
         for name in (*named, *guessed):
             text = self.texts.get(name)
-            if text is None or text.lstrip().startswith("{"):
+            if text is None:
                 continue
             try:
                 return parse_labels(text, count)
