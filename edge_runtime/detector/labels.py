@@ -104,8 +104,8 @@ def parse_labels(text: str, count: int | None) -> Labels:
     """Text of a label file: names a line, "0 name", "0:name", or a form of `label_forms`.
 
     A first line ??? or background, or a number 0 of that name, which the model does not count, is
-    left out; where nothing tells how many classes it has, it is taken not to. Label maps count from
-    1 and files from 0.
+    left out; where nothing tells how many classes it has, a line is, and a number is not. Label
+    maps count from 1 and files from 0.
 
     Raises: ValueError if there is no name in it.
     """
@@ -113,7 +113,7 @@ def parse_labels(text: str, count: int | None) -> Labels:
     text = text if len(text) <= MOST_LITERAL else ""  # a list of names alone may be longer
     label_map = from_label_map(text)
     if label_map is not None:
-        names = _by_number(_without_background(label_map, None), None)
+        names = _by_number(_without_background(label_map, max(label_map)), None)
     else:
         found = from_literal(text, count) or from_yaml(text) or from_table(lines)
         found = found or _numbered(lines, count) or lines
@@ -168,9 +168,12 @@ def _numbered(lines: Sequence[str], count: int | None) -> dict[int, str] | None:
 
 
 def _without_background(numbered: Mapping[int, str], count: int | None) -> dict[int, str]:
-    """Without a number 0 that is the background's, where the model does not count it."""
-    uncounted = len(numbered) > 1 and count in (None, max(numbered))
-    drop = uncounted and numbered.get(0, "").lower() in BACKGROUND
+    """Without a number 0 that is the background's, where the model counts as many as the others.
+
+    Where nothing tells how many, a number 0 that is written out stays: so can the names be given of
+    a file that counts from 1.
+    """
+    drop = max(numbered) == count and numbered.get(0, "").lower() in BACKGROUND
     return {number: name for number, name in numbered.items() if number or not drop}
 
 

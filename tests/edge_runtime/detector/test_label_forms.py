@@ -92,9 +92,9 @@ def test_label_maps(text, names):
 
 @pytest.mark.parametrize("first", ["???", "background", "unlabeled"])
 @pytest.mark.parametrize("count", [2, 3, None])
-def test_a_background_with_a_number_is_left_out_unless_the_model_counts_it(first, count):
+def test_a_background_with_a_number_is_left_out_where_the_model_does_not_count_it(first, count):
     found = parse_labels(f"0 {first}\n1 cat\n2 dog", count)
-    assert found.names[-2:] == TWO and len(found.names) == (3 if count == 3 else 2)
+    assert found.names[-2:] == TWO and len(found.names) == (2 if count == 2 else 3)
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_names_for_the_columns_after_the_background(text, tmp_path):
     [
         ("red\ngreen\nblue", "got 3, the first 'red'"),
         ("background\nred", "got 1, the first 'red'"),
-        ("0 background\n1 red", "got 1, the first 'red'"),
+        ("0 background\n1 red", "got 2, the first 'background'"),
         ("???\na\nb\nc", "got 3, the first 'a'"),
     ],
 )

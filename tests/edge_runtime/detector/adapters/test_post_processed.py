@@ -215,6 +215,18 @@ def test_a_class_beyond_the_names_is_left_out_and_said(tmp_path, caplog):
     assert "classes 0 to 0 have names, got 1; give a name" in record.getMessage()
 
 
+def test_a_file_that_counts_its_classes_from_one(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(VALUES, "classes", VALUES["classes"] + 1)
+    path = TinyFile(outputs()).write(tmp_path / "m.tflite")
+    labels = tmp_path / "labels.txt"
+    labels.write_text("red\ngreen")
+    found(path, labels=labels)
+    assert "got 2; give a name for each" in caplog.text
+    assert "where it counts from 1, the first line is 0 ???" in caplog.text
+    labels.write_text("0 ???\n1 red\n2 green")
+    check(found(path, labels=labels))
+
+
 def test_thresholds(tmp_path):
     path = TinyFile(outputs(), members=LABELS).write(tmp_path / "m.tflite")
     assert len(found(path, score_threshold=0.61)) == 1
