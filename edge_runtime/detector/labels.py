@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_runtime.detector.label_forms import (
+    from_label_map,
+    from_literal,
+    from_table,
+    from_yaml,
+)
+from edge_runtime.detector.literals import MOST_LITERAL
 from edge_runtime.detector.spec import MOST_CLASSES
 from edge_runtime.detector.zip_members import MOST_BYTES
 
 log = logging.getLogger(__name__)
 
 GAPS = frozenset(("", "???", "N/A"))  # stand for a number that no class has
-BACKGROUND = frozenset(("???", "background", "__background__"))  # as a first line
+# As a first line, or as number 0.
+BACKGROUND = frozenset(("???", "background", "__background__", "unlabeled", "none_of_the_above"))
 MOST_LETTERS = 100  # of a name
 
-_ITEM = re.compile(r"item\s*\{([^{}]*)\}")
-_ID = re.compile(r"\bid\s*:\s*(\d+)")
-_NAME = re.compile(r"\b(display_name|name)\s*:\s*(?:'((?:\\.|[^'\\])*)'|\"((?:\\.|[^\"\\])*)\")")
-_INDEXED = re.compile(r"(\d+)(?:\s*:\s*|\s+)(\S.*)")
+_INDEXED = re.compile(r"(\d+)(?:\s*[:=]\s*|[.)]\s+|\s+-\s+|\s+)(\S.*)")
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,14 @@ def read_labels(path: Path, count: int | None) -> Labels:
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
     try:
-        text = data.decode("utf-8-sig") if len(data) <= MOST_BYTES else None
+        text = _decoded(data) if len(data) <= MOST_BYTES else None
     except UnicodeDecodeError:
         text = None
     if text is None:
-        raise ValueError(f"{path}: class names in UTF-8, one a line, expected; it is no label file")
+        raise ValueError(
+            f"{path}: class names in UTF-8, one a line, expected; it is no label file, or in "
+            "another encoding: save it as UTF-8"
+        )
     try:
         labels = parse_labels(text, count)
     except ValueError as error:
@@ -85,26 +94,34 @@ def read_labels(path: Path, count: int | None) -> Labels:
     return labels
 
 
-def parse_labels(text: str, count: int | None) -> Labels:
-    """Text of a label file: names a line, "0 name", "0:name", or a .pbtxt label map.
+def _decoded(data: bytes) -> str:
+    """UTF-8, or UTF-16 as PowerShell writes it, which its first bytes tell."""
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
-    A first line ??? or background, which the model does not count, is left out; where nothing
-    tells how many classes it has, it is taken not to. Label maps count from 1 and files from 0.
+
+def parse_labels(text: str, count: int | None) -> Labels:
+    """Text of a label file: names a line, "0 name", "0:name", or a form of `label_forms`.
+
+    A first line ??? or background, or a number 0 of that name, which the model does not count, is
+    left out; where nothing tells how many classes it has, a line is, and a number is not. Label
+    maps count from 1 and files from 0.
 
     Raises: ValueError if there is no name in it.
     """
-    items = _ITEM.findall(text)
     lines = [line.strip() for line in text.strip().splitlines()]
-    numbered = _numbered(lines, count)
-    if items:
-        names = _by_number(_from_items(items), None)
-    elif numbered is not None:
-        names = _by_number(numbered, count)
+    text = text if len(text) <= MOST_LITERAL else ""  # a list of names alone may be longer
+    label_map = from_label_map(text)
+    if label_map is not None:
+        names = _by_number(_without_background(label_map, max(label_map)), None)
     else:
-        drop = len(lines) > 1 and lines[0].lower() in BACKGROUND
-        if drop and (count is None or len(lines) == count + 1):
-            lines = lines[1:]
-        names = lines
+        found = from_literal(text, count) or from_yaml(text) or from_table(lines)
+        found = found or _numbered(lines, count) or lines
+        if isinstance(found, dict):
+            names = _by_number(_without_background(found, count), count)
+        else:
+            drop = len(found) > 1 and found[0].lower() in BACKGROUND
+            names = found[1:] if drop and count in (None, len(found) - 1) else found
     if not set(names) - GAPS:
         raise ValueError("class names expected, got none; put one on each line")
     return with_gaps(names)
@@ -131,19 +148,6 @@ def padded(labels: Labels, count: int) -> Labels:
     return with_gaps([*known, *more])
 
 
-def _from_items(items: Sequence[str]) -> dict[int, str]:
-    """Number → name of a label map in protobuf's text form; `display_name` goes before `name`."""
-    numbered = {}
-    for item in items:
-        number = _ID.search(item)
-        names = {key: one or two for key, one, two in _NAME.findall(item)}
-        name = names.get("display_name") or names.get("name")
-        if number is None or not name:
-            raise ValueError(f"items with an id and a name expected, got {item.strip()[:60]!r}")
-        numbered[int(number[1])] = re.sub(r"\\(.)", r"\1", name)
-    return numbered
-
-
 def _numbered(lines: Sequence[str], count: int | None) -> dict[int, str] | None:
     """Number → name of lines "0 name"; None where they are names that begin with a number.
 
@@ -161,6 +165,16 @@ def _numbered(lines: Sequence[str], count: int | None) -> dict[int, str] | None:
         return None
     fits = numbers[-1] + 1 == count or (numbers[0] == 1 and numbers[-1] == count)
     return None if len(found) == count and not fits else dict(found)
+
+
+def _without_background(numbered: Mapping[int, str], count: int | None) -> dict[int, str]:
+    """Without a number 0 that is the background's, where the model counts as many as the others.
+
+    Where nothing tells how many, a number 0 that is written out stays: so can the names be given of
+    a file that counts from 1.
+    """
+    drop = max(numbered) == count and numbered.get(0, "").lower() in BACKGROUND
+    return {number: name for number, name in numbered.items() if number or not drop}
 
 
 def _by_number(numbered: Mapping[int, str], count: int | None) -> list[str]:

@@ -45,7 +45,7 @@ class TrialOutput:
 
     Attributes:
         shape: that it really has; a file may leave it open.
-        low, high: the smallest and the largest number in it; 0 where there is none.
+        low, high: the smallest and the largest number in it, dequantised; 0 where there is none.
         whole: whether all are whole numbers.
     """
 

@@ -72,11 +72,18 @@ def describe_outputs(network: Network) -> dict[int, dict[str, Any]]:
     else:
         picture = noise.random(tensor.shape, np.float32).astype(tensor.dtype)
     arrays = network.invoke(picture)
-    return {network.outputs[name].index: asdict(_describe(array)) for name, array in arrays.items()}
+    return {
+        network.outputs[name].index: asdict(_describe(array, network.outputs[name].quantization))
+        for name, array in arrays.items()
+    }
 
 
-def _describe(array: np.ndarray) -> TrialOutput:
+def _describe(array: np.ndarray, quantization: tuple[float, int] | None) -> TrialOutput:
+    """quantization: numbers are described as what they stand for, not as they are stored."""
     values = np.nan_to_num(np.ravel(array).astype(np.float64))
+    if quantization is not None:
+        scale, zero_point = quantization
+        values = (values - zero_point) * scale
     return TrialOutput(
         shape=tuple(array.shape),
         low=float(values.min()) if values.size else 0.0,

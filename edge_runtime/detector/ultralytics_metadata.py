@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from edge_runtime.detector.labels import clean
+from edge_runtime.detector.literals import parse_literal
 from edge_runtime.detector.spec import MOST_CLASSES
-
-MOST_LITERAL = 256 << 10  # letters; ten thousand names fit, and a parser's seconds do not
-MOST_BRACKETS = 16  # of a literal inside another; Python's parser itself does not bear any number
-
-_STRING = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
 
 
 @dataclass(frozen=True)
@@ -41,8 +34,8 @@ def read_ultralytics(texts: Mapping[str, str]) -> UltralyticsMetadata | None:
     texts: the members of the file's zip. Returns: None where none is such metadata.
     """
     for text in texts.values():
-        values = _parse(text)
-        if values is None:
+        values = parse_literal(text)
+        if not isinstance(values, dict):
             continue
         names = _names(values.get("names"))
         if names is not None:
@@ -54,27 +47,6 @@ def read_ultralytics(texts: Mapping[str, str]) -> UltralyticsMetadata | None:
                 "detr" in f"{values.get('head')} {values.get('description')}".lower(),
             )
     return None
-
-
-def _parse(text: str) -> dict[Any, Any] | None:
-    """A dict from JSON or a Python literal; nothing in it is run."""
-    if not text.lstrip().startswith("{"):
-        return None
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        bare = _STRING.sub("", text)
-        if (
-            len(text) > MOST_LITERAL
-            or sum(map(bare.count, "([{")) > MOST_BRACKETS
-            or re.search(r"[-+~]{3}|not\b", bare)
-        ):
-            return None
-        try:
-            values = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            return None
-    return values if isinstance(values, dict) else None
 
 
 def _names(value: object) -> tuple[str, ...] | None:

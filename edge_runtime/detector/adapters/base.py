@@ -96,7 +96,7 @@ class Adapter(ABC):
             class_ids[~has_name],
             self._no_name,
             f"classes 0 to {len(self.class_names) - 1} have names, got {{}}; give a name for each "
-            "with --labels FILE",
+            "with --labels FILE; where it counts from 1, the first line is 0 ???",
         )
         keep = has_area & is_score & has_name
         return boxes[keep], np.minimum(scores[keep], 1), class_ids[keep]

@@ -78,6 +78,16 @@ class ForeignFile:
         names = (output.alias, "" if info is None else info.name, output.name)
         return tuple(name for name in names if name)
 
+    @property
+    def is_nameless(self) -> bool:
+        """True where neither the user nor the file names its classes."""
+        return (
+            self.labels_path is None
+            and self.spec is None
+            and self.ultralytics is None
+            and self.labels_inside(None) is None
+        )
+
     def labels(self, count: int | None) -> Labels:
         """Class names: the user's, the spec's, those inside, else numbers.
 
@@ -116,7 +126,7 @@ class ForeignFile:
         ]
         for name in (*named, *guessed):
             text = self.texts.get(name)
-            if text is None or text.lstrip().startswith("{"):
+            if text is None:
                 continue
             try:
                 return parse_labels(text, count)

@@ -7,6 +7,7 @@ classes count from 0 without background.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds
+from edge_runtime.detector.adapters.box_unit import BoxUnit
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput
 from edge_runtime.detector.adapters.quantized import quantization_of, to_float
@@ -51,6 +53,9 @@ class PostProcessedAdapter(Adapter):
         self._input = PictureInput.of(network.input, file.scaling())
         super().__init__(network, labels.names, self._input.input_hw)
         self.unused = labels.unused
+        # The operator gives fractions. No trial tells: rows beyond the number are what memory
+        # held before.
+        self._unit = BoxUnit(self.input_hw, None if file.facts.post_process is None else False)
 
     @classmethod
     def recognizes(cls, file: ForeignFile) -> bool:
@@ -77,7 +82,8 @@ class PostProcessedAdapter(Adapter):
         valid = int(np.clip(np.nan_to_num(count[:1]).sum(), 0, len(scores)))
         keep = np.flatnonzero(scores[:valid] >= thresholds.score)  # False for NaN
         keep = keep[np.argsort(-scores[keep], kind="stable")][: thresholds.max_detections]
-        return self._checked((boxes[keep][:, self._order], scores[keep], classes[keep]))
+        found = self._unit.fractions(boxes[keep][:, self._order])
+        return self._checked((found, scores[keep], classes[keep]))
 
 
 def class_count(file: ForeignFile) -> int | None:
@@ -118,25 +124,23 @@ def find_roles(file: ForeignFile) -> dict[str, int]:
 def by_shape(outputs: tuple[TensorFacts, ...]) -> dict[str, list[int]] | None:
     """ "boxes", "count" and "rows" (classes and scores) → numbers of tensors of such a shape.
 
-    None unless there are these four and no others.
+    Sides of 1 say nothing: some converters drop the batch, others leave one more. None unless
+    there are these four and no others.
     """
     found: dict[str, list[int]] = {"boxes": [], "rows": [], "count": []}
+    if len(outputs) != len(ROLES) or any(-1 in output.shape for output in outputs):
+        return None
+    rows = sorted(math.prod(output.shape) for output in outputs)[1]  # the number is but one
     for output in outputs:
-        shape = output.shape
-        if len(shape) == 3 and shape[0] == 1 and shape[2] == 4:
+        size, shape = math.prod(output.shape), output.shape
+        if len(shape) > 1 and shape[-1] == 4 and size == 4 * rows:
             found["boxes"].append(output.index)
-        elif len(shape) == 2 and shape[0] == 1:
-            found["rows"].append(output.index)
-        elif int(np.prod(shape)) == 1:
+        elif size == 1 and (rows > 1 or len(shape) < 2):
             found["count"].append(output.index)
-    if len(found["rows"]) == 3:  # [1, 1] for the number
-        single = [o.index for o in outputs if o.index in found["rows"] and o.shape[1] == 1]
-        if len(single) == 1:
-            found["rows"].remove(single[0])
-            found["count"] = single
+        elif size == rows and rows in shape:
+            found["rows"].append(output.index)
     counts = {kind: len(indices) for kind, indices in found.items()}
-    fits = counts == {"boxes": 1, "rows": 2, "count": 1} and len(outputs) == len(ROLES)
-    return found if fits else None
+    return found if counts == {"boxes": 1, "rows": 2, "count": 1} else None
 
 
 def _fits(roles: Mapping[str, int], shapes: Mapping[str, list[int]]) -> bool:

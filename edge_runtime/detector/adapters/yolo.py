@@ -2,8 +2,7 @@
 
 The input is a picture scaled by one factor between bars of gray 114, and divided by 255; float or
 quantised, channels last or first, which depends on the version of the exporter. Boxes are fractions
-of the input or its pixels, which depends on it as well; their numbers tell, once for a file: single
-boxes may be tiny, or reach far out of the picture.
+of the input or its pixels, which depends on it as well.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds, suppress
+from edge_runtime.detector.adapters.box_unit import BoxUnit, pixels_by_trial
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput, Scaling
 from edge_runtime.detector.adapters.quantized import quantization_of
@@ -18,12 +18,6 @@ from edge_runtime.detector.interpreter import Network
 
 PAD = 114
 UNIT = Scaling((0.0,), (255.0,))
-# Fractions may be a little above 1 where a box reaches out of the picture; pixels are far above.
-PIXELS_ABOVE = 2.0
-# Of the boxes of all cells, sure or not: the last centers are almost 1, or almost the input's side;
-# and a side may be a few times 1.
-CENTER_ABOVE = 0.5
-PIXELS_SHARE = 1 / 8
 # Of the feature maps: usual, with a coarser or a finer one more, and those of the tiny YOLOv3.
 STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
 
@@ -32,7 +26,6 @@ class YoloAdapter(Adapter):
     """One output; preprocessing, class names and the way back to the picture."""
 
     keeps_aspect = True
-    _pixels: bool | None = None  # of boxes, not fractions; None until numbers have told
 
     def __init__(self, file: ForeignFile, network: Network, count: int | None) -> None:
         """count: of the classes, by the shape of the output; None where that does not tell.
@@ -52,8 +45,11 @@ class YoloAdapter(Adapter):
         self._input = PictureInput.of(network.input, UNIT, PAD)
         super().__init__(network, labels.names, self._input.input_hw)
         self.unused = labels.unused
-        if count is not None:  # else there are class numbers among them
-            self._pixels = self._tried(file)
+        tried = None if file.trial is None else file.trial.outputs.get(self._output.index)
+        # Without a count there are class numbers among the numbers.
+        told = None if tried is None or count is None else tried.high
+        pixels = None if told is None else pixels_by_trial(told, self.input_hw)
+        self._unit = BoxUnit(self.input_hw, pixels)
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
         return self._input.prepare(frame)
@@ -61,18 +57,6 @@ class YoloAdapter(Adapter):
     def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """The output, two axes, in the file's own dtype."""
         return (self.network.invoke(input_tensor)[self._name][0],)
-
-    def _tried(self, file: ForeignFile) -> bool | None:
-        """Whether boxes are in pixels, by the output's largest number in the trial; None where that
-        does not tell."""
-        tried = None if file.trial is None else file.trial.outputs.get(self._output.index)
-        if tried is None:
-            return None
-        scale, zero_point = self._quantization
-        high = (tried.high - zero_point) * scale
-        if high > max(PIXELS_ABOVE, PIXELS_SHARE * max(self.input_hw)):
-            return True
-        return False if high > CENTER_ABOVE else None
 
     def _suppressed(
         self, found: Found, picture_hw: tuple[int, int], thresholds: Thresholds
@@ -83,12 +67,7 @@ class YoloAdapter(Adapter):
     def _in_picture(self, found: Found, picture_hw: tuple[int, int]) -> Found:
         """Boxes xyxy in the input, as fractions or in pixels, → in the picture, and clipped."""
         boxes, scores, class_ids = found
-        sides = boxes[np.isfinite(boxes)]
-        if self._pixels is None and sides.any():
-            self._pixels = bool(np.abs(sides).max() > PIXELS_ABOVE)
-        if self._pixels:
-            height, width = self.input_hw
-            boxes = boxes / np.asarray([width, height, width, height], np.float32)
+        boxes = self._unit.fractions(boxes)
         return self._checked((self._input.to_picture(boxes, picture_hw), scores, class_ids))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from edge_runtime.detector import boxes as box_ops
@@ -12,6 +14,8 @@ from edge_runtime.detector.adapters.quantized import raw_threshold, to_float
 from edge_runtime.detector.adapters.refusals import POSE_COLUMNS
 from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
 from edge_runtime.detector.interpreter import Network
+
+log = logging.getLogger(__name__)
 
 
 class YoloV8Adapter(YoloAdapter):
@@ -31,6 +35,12 @@ class YoloV8Adapter(YoloAdapter):
         self._rows_last = _rows_last(file, sides)
         channels = sides[0] if self._rows_last else sides[1]
         super().__init__(file, network, channels - 4)
+        if file.is_nameless:
+            log.warning(
+                "%s: %d channels are read as a box and %d classes; a model for poses or rotated "
+                "boxes looks alike, and is none for this",
+                *(file.path, channels, channels - 4),
+            )
 
     @classmethod
     def recognizes(cls, file: ForeignFile) -> bool:

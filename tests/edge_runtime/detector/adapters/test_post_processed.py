@@ -215,6 +215,18 @@ def test_a_class_beyond_the_names_is_left_out_and_said(tmp_path, caplog):
     assert "classes 0 to 0 have names, got 1; give a name" in record.getMessage()
 
 
+def test_a_file_that_counts_its_classes_from_one(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(VALUES, "classes", VALUES["classes"] + 1)
+    path = TinyFile(outputs()).write(tmp_path / "m.tflite")
+    labels = tmp_path / "labels.txt"
+    labels.write_text("red\ngreen")
+    found(path, labels=labels)
+    assert "got 2; give a name for each" in caplog.text
+    assert "where it counts from 1, the first line is 0 ???" in caplog.text
+    labels.write_text("0 ???\n1 red\n2 green")
+    check(found(path, labels=labels))
+
+
 def test_thresholds(tmp_path):
     path = TinyFile(outputs(), members=LABELS).write(tmp_path / "m.tflite")
     assert len(found(path, score_threshold=0.61)) == 1
@@ -266,6 +278,36 @@ def test_quantized_outputs(tmp_path):
         [Output(names[role], values[role], scales.get(role)) for role in ROLES], members=LABELS
     )
     check(found(file.write(tmp_path / "m.tflite")))
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"boxes": (3, 4), "classes": (3,), "scores": (3,), "count": ()},
+        {"boxes": (1, 1, 3, 4), "classes": (1, 3, 1), "scores": (1, 3, 1), "count": (1, 1)},
+    ],
+)
+def test_sides_of_one_that_converters_drop_or_add(shapes, tmp_path, monkeypatch):
+    for role, shape in shapes.items():
+        monkeypatch.setitem(VALUES, role, VALUES[role].reshape(shape))
+    check(found(TinyFile(outputs(), members=LABELS).write(tmp_path / "m.tflite")))
+
+
+def test_values_tell_as_what_they_stand_for_and_not_as_they_are_stored(tmp_path):
+    """Scores of 8 bits are whole numbers above 1, and classes may all be 0 or 1."""
+    scales = {"boxes": (1 / 128, 20), "classes": (1.0, 0), "scores": (1 / 256, 0), "count": (1, 0)}
+    stored = [
+        Output(f"t{i}x", np.rint(VALUES[role] / scale + zero).astype(np.uint8), (scale, zero))
+        for i, (role, (scale, zero)) in enumerate(scales.items())
+    ]
+    seen = found(TinyFile(stored, members=LABELS).write(tmp_path / "m.tflite"))
+    assert seen.names == ["green", "red"]
+    assert seen.scores == pytest.approx([0.9, 0.6], abs=0.01)
+
+
+def test_boxes_in_pixels_of_the_input(tmp_path, monkeypatch):
+    monkeypatch.setitem(VALUES, "boxes", VALUES["boxes"] * np.float32([32, 48, 32, 48]))
+    check(found(TinyFile(outputs(), members=LABELS).write(tmp_path / "m.tflite")))
 
 
 def test_a_file_of_ours_for_other_readers_takes_names_and_pixels_from_its_spec(tmp_path):

@@ -257,6 +257,16 @@ def test_a_smaller_copy_of_the_frame_gives_boxes_of_the_whole(tmp_path):
     np.testing.assert_allclose(seen.boxes, [FRAME_BOX] * 2, atol=1e-3)
 
 
+def test_channels_without_names_might_be_those_of_another_task(tmp_path, caplog):
+    """A model for rotated boxes has one row more, of angles."""
+    path = write(tmp_path / "m.tflite", v8_table(ROWS, classes=3), {})
+    assert Detector(path, 1).class_names == ("0", "1", "2")
+    assert "7 channels are read as a box and 3 classes; a model for poses or" in caplog.text
+    caplog.clear()
+    Detector(write(tmp_path / "named.tflite", v8_table(ROWS, classes=3)), 1)
+    assert not caplog.records
+
+
 def test_the_family_may_be_told(tmp_path):
     path = write(tmp_path / "m.tflite", v8_table(ROWS, classes=3)[:, :50], {})
     with pytest.raises(ValueError, match="--as FAMILY"):
