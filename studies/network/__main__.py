@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--only", default="", help="variants whose name has this in it, beside the first")
-    add("--rounds", type=whole_number(1), default=100, help="of measurement")
+    add("--rounds", type=whole_number(1), default=60, help="of measurement")
     add("--out", type=Path, default=Path("build/network"), help="folder for what is written")
     return parser
 

@@ -30,10 +30,9 @@ class Body:
     """What of MobileNetV2 is changed.
 
     Attributes:
-        stem: "conv", the paper's 3x3 at stride 2 with blocks 0 and 1 behind it; "no block 0";
-            "plain block 1", without block 0 and without the expansion of block 1; "patch", 4x4 at
-            stride 4 in place of stem and blocks 0 and 1; "wide patch", the same with as many
-            channels as the expansion of block 1 has, and its projection.
+        stem: "conv", the paper's 3x3 at stride 2 with blocks 0 and 1 behind it; "plain block 1",
+            without block 0 and without the expansion of block 1; "patch", 4x4 at stride 4 in place
+            of the stem, block 0, and all of block 1 but its projection.
         multiple: of channels, which are rounded to it.
         last: channels of the last convolution before the heads; 0 for none.
     """
@@ -59,12 +58,10 @@ class Body:
 
     def _begin(self, image: KerasTensor, alpha: float) -> tuple[KerasTensor, int]:
         """Everything before the first whole block, and that block's number."""
-        if "patch" in self.stem:
+        if self.stem == "patch":
+            expanded = self._channels(BLOCKS[0][0], alpha) * EXPANSION
+            x = conv(image, expanded, "patch", size=4, stride=4)
             width = self._channels(BLOCKS[1][0], alpha)
-            if self.stem == "patch":
-                return conv(image, width, "patch", size=4, stride=4), 2
-            wide = self._channels(BLOCKS[0][0], alpha) * EXPANSION
-            x = conv(image, wide, "patch", size=4, stride=4)
             return _conv(x, width, "block_1_project", norm="block_1_project_BN"), 2
         stem = self._channels(STEM_CHANNELS, alpha)
         x = _conv(image, stem, "Conv1", norm="bn_Conv1", activation="Conv1_relu", size=3, stride=2)
@@ -81,7 +78,7 @@ class Body:
         channels, stride = BLOCKS[number]
         width, before = self._channels(channels, alpha), x
         prefix = f"block_{number}_" if number else "expanded_conv_"
-        if number and not (number == 1 and self.stem == "plain block 1"):
+        if number and (number, self.stem) != (1, "plain block 1"):
             expansion = EXPANSION * x.shape[-1]
             names = f"{prefix}expand_BN", f"{prefix}expand_relu"
             x = _conv(x, expansion, f"{prefix}expand", *names)

@@ -46,7 +46,7 @@ def time_stages(path: Path, folder: Path, rounds: int) -> Mapping[str, float]:
     Below nothing is chance, and counts as nothing.
     """
     found = cut(path, folder)
-    times = time_files([file for _, file in found], rounds)
+    times = time_files([file for _, file in found], rounds, calls=1)
     steps = np.diff(times, axis=1, prepend=0)
     medians = np.maximum(np.median(steps, axis=0), 0)
     return {name: float(value) for (name, _), value in zip(found, medians, strict=True)}
