@@ -47,16 +47,17 @@ unexport PYTHONDONTWRITEBYTECODE
 # A file's tests share what they train and convert, so they stay with one worker.
 parallel := -n auto --dist loadfile --no-loadscope-reorder
 # $(call stage,NAME,FLAGS): goes on where it was interrupted, and is skipped where it has ended.
+trainer := train
 stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
-  $(python) -m train --out build/$(1).keras $(2) $(FLAGS) \
+  $(python) -m $(trainer) --out build/$(1).keras $(2) $(FLAGS) \
   $$(test ! -e build/$(1).resume.npz || echo --resume); \
   else echo "build/$(1).keras is there: remove build/$(1)[._]* to train again"; fi
 
-# Each has a target that does its study again: agreement, bccd, family, readers, fuzz.
+# Each has a target that does its study again: agreement, bccd, family, network, readers, fuzz.
 include $(wildcard studies/*/recipe.mk)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data check-data train mine agreement bccd bccd-baseline family readers small-sets bench convert benchmark detect test test-quick test-pi soak fuzz lint clean
+.PHONY: help setup data check-data train mine agreement bccd bccd-baseline family readers small-sets bench network network-train convert benchmark detect test test-quick test-pi soak fuzz lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -24,7 +24,7 @@ def build_ssd(
     spec: DetectorSpec,
     alpha: float = 1.0,
     top_down_channels: int = 0,
-    backbone: str = "mobilenet_v2",
+    backbone: str | Backbone = "mobilenet_v2",
 ) -> keras.Model:
     """An untrained detector for a spec.
 
@@ -33,7 +33,7 @@ def build_ssd(
             extra layers behind it.
         alpha: width multiplier of the backbone.
         top_down_channels: width of the top-down path; 0 for none.
-        backbone: one of BACKBONES.
+        backbone: one of BACKBONES, by name, or another.
 
     Returns: a model from (B, H, W, 3) float32 images as `preprocess` makes them to
         {"logits": (B, N, classes + 1), "offsets": (B, N, 4)}, rows in the order of `make_anchors`,
@@ -41,7 +41,7 @@ def build_ssd(
     Raises: ValueError for a stride that the net does not have, or an input at which its maps have
         other cells than the spec's anchors.
     """
-    net = BACKBONES[backbone]
+    net = BACKBONES[backbone] if isinstance(backbone, str) else backbone
     strides = [level.stride for level in spec.levels]
     known = {*net.strides, *net.extra_strides}
     if not set(strides) <= known:
@@ -60,7 +60,7 @@ def build_ssd(
     for level in spec.levels:
         assert features[level.stride].shape[1:3] == spec.feature_hw(level), level.stride
     outputs = _heads(features, spec, net)
-    return _with_momentum(keras.Model(image, outputs, name=name_of_net(backbone)))
+    return _with_momentum(keras.Model(image, outputs, name=name_of_net(net.name)))
 
 
 def _check_cells(spec: DetectorSpec, net: Backbone) -> None:

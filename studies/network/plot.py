@@ -1,0 +1,53 @@
+"""Plot of the network study: latency of each variant, and where its time goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib import colormaps
+from matplotlib.figure import Figure  # the object interface needs no display
+
+from convert.benchmark.report import Json
+from edge_runtime.media.atomic import atomic_path
+from studies.network.report import STAGES
+
+
+def draw(rows: Sequence[Json], title: str, path: Path) -> None:
+    """Write a PNG: ratios to the first variant with quartiles, and the int8 time by stage.
+
+    rows: the JSON's variants.
+    """
+    figure = Figure(figsize=(12, 0.34 * len(rows) + 1.6), layout="constrained")
+    ratios, stages = figure.subplots(1, 2, sharey=True)
+    places = list(range(len(rows)))
+    for kind, shift, color in (("int8", -0.12, "tab:blue"), ("float32", 0.12, "tab:orange")):
+        spreads = [row["ratio"][kind] for row in rows]
+        medians = [spread["median"] for spread in spreads]
+        errors = [
+            [spread["median"] - spread["low"] for spread in spreads],
+            [spread["high"] - spread["median"] for spread in spreads],
+        ]
+        at = [place + shift for place in places]
+        ratios.errorbar(
+            medians, at, xerr=errors, fmt="o", color=color, label=kind, capsize=2, markersize=4
+        )
+    ratios.axvline(1, color="0.6", linewidth=1)
+    ratios.set_yticks(places, [row["facts"]["name"] for row in rows])
+    ratios.invert_yaxis()
+    ratios.set(xlabel="time against today's net of the same type", xlim=(0, None))
+    ratios.legend(loc="lower left")
+    shades = colormaps["viridis"]
+    left = [0.0] * len(rows)
+    for number, stage in enumerate(STAGES):
+        widths = [row["stages"].get(stage, 0.0) for row in rows]
+        color = shades(number / (len(STAGES) - 1))
+        stages.barh(places, widths, left=left, color=color, label=stage)
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+    stages.set(xlabel="int8, ms on one thread")
+    stages.legend(fontsize=8, loc="lower right")
+    for axes in (ratios, stages):
+        axes.grid(alpha=0.3, axis="x")
+    figure.suptitle(title, fontsize=9)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)
