@@ -41,8 +41,8 @@ def draw(rows: Sequence[Json], title: str, path: Path) -> None:
     left = [0.0] * len(rows)
     for number, stage in enumerate(STAGES):
         widths = [row["stages"].get(stage, 0.0) for row in rows]
-        color = shades(number / (len(STAGES) - 1))
-        stages.barh(places, widths, left=left, color=color, label=stage)
+        shade = shades(number / (len(STAGES) - 1))
+        stages.barh(places, widths, left=left, color=shade, label=stage)
         left = [a + b for a, b in zip(left, widths, strict=True)]
     stages.set(xlabel="int8, ms on one thread")
     stages.legend(fontsize=8, loc="lower right")

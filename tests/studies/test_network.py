@@ -9,7 +9,13 @@ import pytest
 from studies.network.files import _new_layers, delegation
 from studies.network.instructions import count_instructions
 from studies.network.nets import Body
-from studies.network.report import STAGES, cells, stage_cells, tables
+from studies.network.report import (
+    STAGES,
+    cells,
+    instructions_markdown,
+    stage_cells,
+    tables,
+)
 from studies.network.stages import cut, stage_of
 from studies.network.training import register
 from studies.network.variants import CLASSES, TODAY, VARIANTS
@@ -150,6 +156,15 @@ def test_the_page_has_the_study(found):
     where = f"{machine['cores']} cores of an {machine['cpu']}, {machine['interpreter']}"
     assert f"{where}, one thread, {machine['date'][:10]}" in prose
     assert found["command"] == "python -m studies.network"
+
+
+def test_the_page_has_the_instructions_on_arm():
+    """Written by `python -m studies.network.instructions`."""
+    contents = [
+        json.loads((ROOT / f"studies/network/{cpu}.json").read_text(encoding="utf-8"))
+        for cpu in ("cortex-a76", "cortex-a72")
+    ]
+    assert instructions_markdown(contents) in (ROOT / "docs/results.md").read_text(encoding="utf-8")
 
 
 def test_a_cell_that_was_not_measured_is_blank(found):
