@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import keras
 
 from convert.errors import hidden_output
+from convert.report_files import write_report
 from convert.runtime_versions import operator_name
 from convert.untrained import write_untrained
 from convert.verify import read_model
@@ -57,13 +60,21 @@ class Facts:
 
 
 def make(variant: Variant, folder: Path) -> tuple[Facts, dict[str, Path]]:
-    """Build and convert a variant; files that are there already are not made again."""
-    model, spec = variant.build()
-    target = folder / variant.name
+    """Build, convert and look at a variant; what an earlier call left is taken as it is."""
     paths = {kind: folder / f"{variant.name}_{kind}.tflite" for kind in KINDS}
-    if not all(path.is_file() for path in paths.values()):
-        write_untrained(model, spec, target)
-    facts = Facts(
+    kept = folder / f"{variant.name}_facts.json"
+    if not all(path.is_file() for path in (kept, *paths.values())):
+        model, spec = variant.build()
+        write_untrained(model, spec, folder / variant.name)
+        write_report(kept, asdict(_look(variant, model, paths)))
+        keras.utils.clear_session()
+    content = json.loads(kept.read_text(encoding="utf-8"))
+    found = {kind: Delegation(**row) for kind, row in content["delegation"].items()}
+    return Facts(**content | {"says": variant.says, "delegation": found}), paths
+
+
+def _look(variant: Variant, model: keras.Model, paths: Mapping[str, Path]) -> Facts:
+    return Facts(
         variant.name,
         variant.says,
         multiply_adds(model),
@@ -73,8 +84,6 @@ def make(variant: Variant, folder: Path) -> tuple[Facts, dict[str, Path]]:
         _operators(paths["int8"]),
         {kind: delegation(path) for kind, path in paths.items()},
     )
-    keras.utils.clear_session()
-    return facts, paths
 
 
 def _new_layers(model: keras.Model, alpha: float) -> list[str] | None:

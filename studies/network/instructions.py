@@ -105,10 +105,10 @@ def _run(args: argparse.Namespace) -> int:
     emulator = Emulator(args)
     counts = {}
     for model in args.models:
-        counts[model.stem] = emulator.instructions(model)
-        print(f"{args.cpu} {model.name}: {counts[model.stem] / 1e6:.1f} M", flush=True)
+        counts[model.stem] = round(emulator.instructions(model) / 1e6, 1)
+        print(f"{args.cpu} {model.name}: {counts[model.stem]} M", flush=True)
         # After each, since one takes minutes.
-        content = {"cpu": args.cpu, "machine": describe_hardware(), "instructions": counts}
+        content = {"cpu": args.cpu, "machine": describe_hardware(), "millions": counts}
         write_report(args.out / f"{args.cpu}.json", content)
     return 0
 

@@ -16,9 +16,12 @@ from studies.network.report import STAGES
 def draw(rows: Sequence[Json], title: str, path: Path) -> None:
     """Write a PNG: ratios to the first variant with quartiles, and the int8 time by stage.
 
+    Stages are measured variant by variant, so the bars show their shares of the ratio, which all
+    variants were measured for side by side.
+
     rows: the JSON's variants.
     """
-    figure = Figure(figsize=(12, 0.34 * len(rows) + 1.6), layout="constrained")
+    figure = Figure(figsize=(12, 0.34 * len(rows) + 2.2), layout="constrained")
     ratios, stages = figure.subplots(1, 2, sharey=True)
     places = list(range(len(rows)))
     for kind, shift, color in (("int8", -0.12, "tab:blue"), ("float32", 0.12, "tab:orange")):
@@ -40,14 +43,19 @@ def draw(rows: Sequence[Json], title: str, path: Path) -> None:
     shades = colormaps["viridis"]
     left = [0.0] * len(rows)
     for number, stage in enumerate(STAGES):
-        widths = [row["stages"].get(stage, 0.0) for row in rows]
-        color = shades(number / (len(STAGES) - 1))
-        stages.barh(places, widths, left=left, color=color, label=stage)
+        widths = [_part(row, stage) for row in rows]
+        shade = shades(number / (len(STAGES) - 1))
+        stages.barh(places, widths, left=left, color=shade, label=stage)
         left = [a + b for a, b in zip(left, widths, strict=True)]
-    stages.set(xlabel="int8, ms on one thread")
-    stages.legend(fontsize=8, loc="lower right")
+    stages.set(xlabel="int8 time by stage, today's net: 1")
+    figure.legend(*stages.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     for axes in (ratios, stages):
         axes.grid(alpha=0.3, axis="x")
     figure.suptitle(title, fontsize=9)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100)
+
+
+def _part(row: Json, stage: str) -> float:
+    stages, ratio = row["stages"], row["ratio"]["int8"]["median"]
+    return float(ratio * stages.get(stage, 0.0) / sum(stages.values()))

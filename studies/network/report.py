@@ -109,6 +109,14 @@ def tables(content: Json) -> str:
     return f"{first}\n\n{stages}"
 
 
+def instructions_markdown(contents: Sequence[Json]) -> str:
+    """Of the files of `studies.network.instructions`, a column for each processor."""
+    head = ["M instructions of an inference", *(each["cpu"] for each in contents)]
+    names = dict.fromkeys(name for each in contents for name in each["millions"])
+    rows = [[name, *(f"{each['millions'].get(name, '')}" for each in contents)] for name in names]
+    return markdown(head, rows)
+
+
 def format_study(content: Json) -> str:
     """The same for people."""
     rows = content["variants"]

@@ -9,7 +9,13 @@ import pytest
 from studies.network.files import _new_layers, delegation
 from studies.network.instructions import count_instructions
 from studies.network.nets import Body
-from studies.network.report import STAGES, cells, stage_cells, tables
+from studies.network.report import (
+    STAGES,
+    cells,
+    instructions_markdown,
+    stage_cells,
+    tables,
+)
 from studies.network.stages import cut, stage_of
 from studies.network.training import register
 from studies.network.variants import CLASSES, TODAY, VARIANTS
@@ -75,7 +81,8 @@ def test_a_variant_can_be_trained_as_a_preset(presets):
         variant = next(each for each in VARIANTS if each.name == name)
         expected, expected_spec = variant.build()
         assert spec == expected_spec
-        assert [layer.name for layer in model.layers] == [layer.name for layer in expected.layers]
+        # With an unchanged body it is keras.applications' own, which pads in layers of their own.
+        assert [w.path for w in model.weights] == [w.path for w in expected.weights]
         assert model.count_params() == expected.count_params()
         assert backbone_of(model) is not None  # so that --start-from and freezing know it
     assert "network_bilinear" not in presets
@@ -147,9 +154,34 @@ def test_the_page_has_the_study(found):
     assert tables(found) in page
     machine = found["machine"]
     prose = " ".join(page.split())
-    where = f"{machine['cores']} cores of an {machine['cpu']}, {machine['interpreter']}"
+    assert machine["cores"] == 1
+    where = f"one core of an {machine['cpu']}, {machine['interpreter']}"
     assert f"{where}, one thread, {machine['date'][:10]}" in prose
     assert found["command"] == "python -m studies.network"
+
+
+def test_the_page_has_the_instructions_on_arm():
+    """Written by `python -m studies.network.instructions`."""
+    contents = [
+        json.loads((ROOT / f"studies/network/{cpu}.json").read_text(encoding="utf-8"))
+        for cpu in ("cortex-a76", "cortex-a72")
+    ]
+    assert instructions_markdown(contents) in (ROOT / "docs/results.md").read_text(encoding="utf-8")
+
+
+def test_what_is_said_of_the_best_variant_was_measured(found):
+    prose = " ".join((ROOT / "docs/results.md").read_text(encoding="utf-8").split())
+    rows = {row["facts"]["name"]: row for row in found["variants"]}
+    best, today = rows["plain_no_last"], rows["today"]
+    off = [1 - best["ratio"][kind]["median"] for kind in ("int8", "float32")]
+    off.append(1 - best["facts"]["bytes"]["int8"] / today["facts"]["bytes"]["int8"])
+    words = "{:.0f} % off int8, {:.0f} % off float32, and {:.0f} % off the file"
+    assert words.format(*(100 * each for each in off)) in prose
+    for cpu in ("cortex-a76", "cortex-a72"):
+        content = json.loads((ROOT / f"studies/network/{cpu}.json").read_text(encoding="utf-8"))
+        counts = content["millions"]
+        share = 1 - counts["plain_no_last_int8"] / counts["today_int8"]
+        assert f"{100 * share:.0f} % on a {cpu}" in prose
 
 
 def test_a_cell_that_was_not_measured_is_blank(found):
