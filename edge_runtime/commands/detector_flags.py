@@ -31,8 +31,8 @@ def add_model_arguments(parser: Parser) -> None:
         "--labels",
         type=path_of_file,
         metavar="FILE",
-        help="class names, one a line, '0 name' or '0:name', or a .pbtxt label map, for a file of "
-        "another project that has none, or instead of them",
+        help="class names, one a line, '0 name' or '0:name', a .pbtxt label map, JSON, YAML or "
+        "a table, for a file of another project that has none, or instead of them",
     )
 
 
