@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from edge_runtime.detector.model_facts import ModelFacts
-from edge_runtime.detector.preprocess import quantize, resize
+from edge_runtime.detector.preprocess import fitted_hw, letterbox_corner, quantize, resize
 from studies.readers.readers import Found, Reader
 
 SCORE_THRESHOLD = 0.25  # of both sides: well below what is compared
@@ -62,6 +62,7 @@ class YoloV5(Reader):
     """What `detect.py` of YOLOv5 does: letterbox, DetectMultiBackend, suppression."""
 
     module = "yolov5"
+    _more = 0.0  # than a pixel is, in [0, 1]
 
     def __init__(self, path: Path) -> None:
         self._augment: Any = importlib.import_module("yolov5.utils.augmentations")
@@ -75,7 +76,7 @@ class YoloV5(Reader):
     def detect(self, image: np.ndarray) -> Found:
         boxed = self._augment.letterbox(image, self._input_hw, auto=False)[0]
         pixels = np.ascontiguousarray(boxed.transpose(2, 0, 1)[None])
-        raw = self._model(self._torch.from_numpy(pixels).float() / 255)
+        raw = self._model(self._torch.from_numpy(pixels).float() / 255 + self._more)
         (rows,) = self._general.non_max_suppression(
             raw, SCORE_THRESHOLD, IOU_THRESHOLD, max_det=MAX_DETECTIONS
         )
@@ -84,11 +85,28 @@ class YoloV5(Reader):
 
 
 class YoloV5Alike(YoloV5):
-    """With our resizing in the place of OpenCV's; all else is theirs."""
+    """With our resizing in the place of OpenCV's, a rounded input, and whole pixels of the bars.
+
+    `scale_boxes` takes the picture to lie in the very middle at its unrounded size, half a pixel of
+    the input beside where `letterbox` has put it; all else is theirs.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         _resize_as_here("yolov5.utils.augmentations")
+        self._general.scale_boxes = _to_picture
+        (tensor,) = self._model.input_details
+        if np.issubdtype(tensor["dtype"], np.integer):
+            self._more = tensor["quantization"][0] / 2  # half a step: cutting off then rounds
+
+
+def _to_picture(input_hw: tuple[int, int], boxes: Any, shape: tuple[int, ...]) -> Any:
+    """(N, 4) xyxy in pixels of a letterboxed input → in pixels of the picture."""
+    fitted = fitted_hw(shape[:2], input_hw)
+    top, left = letterbox_corner(fitted, input_hw)
+    corner = boxes.new_tensor([left, top, left, top])
+    scale = boxes.new_tensor([shape[1] / fitted[1], shape[0] / fitted[0]] * 2)
+    return (boxes - corner) * scale
 
 
 class MediaPipe(Reader):
