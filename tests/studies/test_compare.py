@@ -8,8 +8,9 @@ import pytest
 
 from convert.benchmark.report import ACCURACY_KEYS, ModelRow, Percentiles
 from studies.compare.__main__ import main
-from studies.compare.report import OTHER, Size, _row, format_rows, read_rows
+from studies.compare.report import OTHER, Size, _row, format_rows, page_table, read_rows
 from studies.compare.runs import Recipe, check_recipe, convert_command, train_command
+from tests.conftest import ROOT
 from tests.convert.fixtures import write_dataset
 from train.evaluation.coco import Accuracy
 
@@ -127,3 +128,8 @@ def test_splits_and_results_are_checked_before_the_trainings(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*common, "--budget", "nan"])
     assert "a number above 0 expected" in capsys.readouterr().err
+
+
+def test_the_page_has_the_table_that_was_measured():
+    found = ROOT / "studies/compare/bccd.json"
+    assert page_table(read_rows(found)) in (ROOT / "docs/ssd.md").read_text(encoding="utf-8")
