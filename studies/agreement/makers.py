@@ -102,7 +102,7 @@ class YoloV5Alike(YoloV5):
 
 def _to_picture(input_hw: tuple[int, int], boxes: Any, shape: tuple[int, ...]) -> Any:
     """(N, 4) xyxy in pixels of a letterboxed input → in pixels of the picture."""
-    fitted = fitted_hw(shape[:2], input_hw)
+    fitted = fitted_hw((shape[0], shape[1]), input_hw)
     top, left = letterbox_corner(fitted, input_hw)
     corner = boxes.new_tensor([left, top, left, top])
     scale = boxes.new_tensor([shape[1] / fitted[1], shape[0] / fitted[0]] * 2)
