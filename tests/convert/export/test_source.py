@@ -206,7 +206,7 @@ def test_a_label_map_has_the_id_on_every_line(tmp_path):
     assert label_map(spec.class_names) == "0 1 euro\n1 2 euro\n"
 
 
-@pytest.mark.parametrize("name", [" red", "red ", ": red", "r\ned"])
+@pytest.mark.parametrize("name", [" red", "red ", ": red"])  # a spec holds no line ends
 def test_names_that_readers_would_change(tiny_models, tmp_path, capsys, name):
     spec = DetectorSpec(SPEC.input_hw, (name, "green"), SPEC.levels)
     path = edited(tiny_models / "tiny_int8.tflite", tmp_path, unchanged, spec)
