@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from edge_runtime.detector.spec import AnchorLevel
 from tests.train.forks import Fork, Nursery
@@ -24,6 +25,15 @@ def decoded_elsewhere(tmp_path_factory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "FOLDER", tmp_path_factory.mktemp("decoded"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def run_eagerly() -> Iterator[None]:
+    """Few steps are sooner run one by one than traced into a graph; trainings in processes of their
+    own, and the command of the conversion, run as graphs."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")
