@@ -2,7 +2,7 @@
 
 Input 32 × 48, one anchor of 16 × 16 pixels in each of 2 × 3 cells, fixed weights. A red cell is a
 "red", a green one a "green"; each box is half as wide as its cell, as high, and 2 pixels lower.
-Run as a process of its own, so that TensorFlow stays out of the tests' process: its import is slow,
+Run as a process of its own where the tests' process has no TensorFlow yet: its import is slow,
 noisy, and would hide that the runtime does without.
 """
 

@@ -1,4 +1,5 @@
 import os
+from functools import cache
 
 import numpy as np
 import pytest
@@ -60,13 +61,20 @@ def test_the_float_file_computes_what_keras_computes(converted, keras_path):
     np.testing.assert_allclose(offsets, expected["offsets"].numpy()[0], atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "pictures",
-    [[GRAY] * 3, [np.zeros_like(GRAY)] * 3, [BRIGHT, GRAY]],
-    ids=["grey", "black", "bright"],
-)
-def test_input_range_does_not_depend_on_the_pictures(keras_path, tmp_path, pictures):
-    path = make("int8", keras_path, pictures, tmp_path)
+PICTURES = {"grey": [GRAY] * 3, "black": [np.zeros_like(GRAY)] * 3, "bright": [BRIGHT, GRAY]}
+
+
+@pytest.fixture(scope="module")
+def calibrated(keras_path, tmp_path_factory):
+    """The int8 file by the name of its calibration pictures, each converted once."""
+    return cache(
+        lambda name: make("int8", keras_path, PICTURES[name], tmp_path_factory.mktemp(name))
+    )
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_input_range_does_not_depend_on_the_pictures(calibrated, name):
+    path = calibrated(name)
     assert find_problems(path, "int8") == []
     graph = read_model(path).subgraphs[0]
     tensor = graph.tensors[graph.inputs[0]]
@@ -78,12 +86,11 @@ def test_input_range_does_not_depend_on_the_pictures(keras_path, tmp_path, pictu
     np.testing.assert_array_equal(got, frame.astype(np.int16) - 128)
 
 
-def test_calibration_still_sets_the_other_ranges(keras_path, tmp_path):
-    scales = []
-    for number, pictures in enumerate(([GRAY] * 3, [BRIGHT] * 3)):
-        (tmp_path / str(number)).mkdir()
-        detector = Detector(make("int8", keras_path, pictures, tmp_path / str(number)))
-        scales.append(detector._network.outputs["logits"].quantization[0])
+def test_calibration_still_sets_the_other_ranges(calibrated):
+    scales = [
+        Detector(calibrated(name))._network.outputs["logits"].quantization[0]
+        for name in ("grey", "bright")
+    ]
     assert scales[0] != scales[1]
 
 

@@ -30,6 +30,7 @@ SHIPPED = ROOT / "models" / "digits_int8.tflite"
 PYTHONS = [sys.executable, *filter(None, os.environ.get("READER_PYTHONS", "").split(os.pathsep))]
 CLEAR = 0.7
 OTHERS = [name for name in READERS if name != "edge_runtime"]
+MISSING: set[tuple[str, str]] = set()  # (Python, module): asked once
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +56,13 @@ def exported(file, folder):
 def read(name, file, images, folder):
     """What a reader finds in pictures; skips where it is not installed."""
     job = Job(name, str(file), list(map(str, images)), str(folder / "answer.npz"))
+    module = READERS[name].module
     for python in PYTHONS:
-        answer = ask(python, job)
+        answer = None if (python, module) in MISSING else ask(python, job)
         if answer is not None:
             return answer.found
-    pytest.skip(f"{READERS[name].module} is in none of this Python and READER_PYTHONS")
+        MISSING.add((python, module))
+    pytest.skip(f"{module} is in none of this Python and READER_PYTHONS")
 
 
 @pytest.fixture(scope="module")

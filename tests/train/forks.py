@@ -127,8 +127,9 @@ def next_request(connection: socket.socket) -> dict[str, object] | None:
 def main(descriptor: str) -> int:
     if os.environ["KERAS_BACKEND"] == "jax":
         sys.modules["tensorflow"] = None  # as on a machine without it
-    from tests.train.tiny_training import run  # with the backend
+    from tests.train.tiny_training import run, warm_up  # with the backend
 
+    warm_up()
     request = next_request(socket.socket(fileno=int(descriptor)))
     if request is None:
         return 0

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own that are killed, or run out of room, for real."""
+"""Trainings in processes of their own that are killed, stopped, or run out of room or pictures."""
 
 import csv
 import signal
@@ -13,7 +13,7 @@ from train.training.checkpoint import read_progress
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = 5
+EPOCHS = 4
 RECIPE = (
     f"--preset digits --from-scratch --batch-size 4 --epochs {EPOCHS} "
     "--horizontal-flip 0 --validate-every 1"
@@ -89,3 +89,34 @@ def test_a_full_disk_is_an_error_that_says_what_is_left(scenes, tmp_path, traini
     assert keras.saving.load_model(run.out, compile=False).count_params() > 0
     assert len(rows(run.out)) in (done - 1, done)
     assert not list(tmp_path.glob(".model.*"))
+
+
+def last_line(process):
+    """Exit status and last line of a process that ends by itself."""
+    status, output = process.end()
+    return status, output.strip().splitlines()[-1]
+
+
+def test_a_training_that_fails_or_is_stopped_ends(tensorflow_forks, scenes, tmp_path):
+    """It does once it has said its last word, though other threads were still reading."""
+    endless = ("--batch-size=2", "--epochs=100000", "--val-split=none", "--warmup-epochs=0.001")
+
+    def start(name, **environment):
+        given = [f"--data={scenes}", f"--out={tmp_path / name}.keras", *RECIPE, *endless]
+        return tensorflow_forks(given, environment)
+
+    bad = [start(f"bad{pictures}", UNREADABLE_AFTER=str(pictures)) for pictures in (50, 87)]
+    stopped = start("stopped")
+    for line in stopped.stdout:
+        if line.startswith("epoch 2/"):
+            break
+    stopped.send_signal(signal.SIGINT)
+    resumable = "stopped; --resume goes on after the last whole epoch"
+    assert last_line(stopped) == (130, f"train: {resumable}")
+    for process in bad:
+        status, last = last_line(process)
+        assert status == 2, last
+        assert last.startswith("train: ") and "cannot be read as a picture (gone)" in last
+        assert last.endswith("mend the data and go on with --resume")
+    names = {path.name for path in tmp_path.glob("*.resume.npz")}
+    assert names == {"bad50.resume.npz", "bad87.resume.npz", "stopped.resume.npz"}

@@ -14,7 +14,7 @@ from train.anchors.levels import save_levels
 from train.config import TrainConfig
 from train.data.dataset import DetectionDataset, load_dataset
 from train.evaluation.coco import evaluate
-from train.model.presets import PRESETS
+from train.model.presets import PRESETS, Preset
 from train.setup import make_spec
 from train.training import callbacks
 from train.training.callbacks import detect_all
@@ -104,7 +104,9 @@ def test_a_state_older_than_a_setting_is_gone_on_with(tmp_path):
         begin(asdict(TrainConfig(hard_negatives=False)), files, resume=True, overwrite=False)
 
 
-def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp_path):
+def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp_path, monkeypatch):
+    fine = (AnchorLevel(8, (0.2, 0.4), (0.6, 0.6)),)  # needs the first half of the net
+    monkeypatch.setitem(PRESETS, "digits", Preset(fine, 0, 0.35, (64, 64)))
     source = keras.applications.MobileNetV2((64, 64, 3), 0.35, include_top=False, weights=None)
     rng = np.random.default_rng(0)
     source.set_weights([w + rng.uniform(0.01, 0.02, w.shape) for w in source.get_weights()])

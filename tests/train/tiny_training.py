@@ -1,10 +1,11 @@
 """`python -m train` with a net that compiles within a second, for tests of all that is around it.
 
 Runs in a process of its own, since a process chooses its backend, and joins others, once.
-Environment: TINY_NET=0 keeps the real net. DIE_AT=n sends this process SIGKILL before its batch n,
-DIE_WRITING=n while it writes the state of epoch n. FULL_AFTER=n: once that state is written, no
-file may grow beyond a few kilobytes, and the kernel answers as for a full disk. UNREADABLE_AFTER=n:
-the n-th picture that a batch asks for, and all after it, have become unreadable, slowly.
+Environment: TINY_NET=0 keeps the real net, up to its map of stride 8. DIE_AT=n sends this process
+SIGKILL before its batch n, DIE_WRITING=n while it writes the state of epoch n. FULL_AFTER=n: once
+that state is written, no file may grow beyond a few kilobytes, and the kernel answers as for a full
+disk. UNREADABLE_AFTER=n: the n-th picture that a batch asks for, and all after it, have become
+unreadable, slowly.
 """
 
 import itertools
@@ -14,6 +15,7 @@ import resource
 import signal
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
@@ -26,8 +28,10 @@ from train import trainer as loop
 from train.__main__ import main
 from train.data import batches as loader
 from train.model.presets import PRESETS, Preset
+from train.training.logs import draw_curves
 
 LEVELS = (AnchorLevel(16, (0.2, 0.4), (0.6, 0.6)),)
+FINE = (AnchorLevel(8, (0.2, 0.4), (0.6, 0.6)),)
 
 
 def tiny_ssd(spec, alpha=1.0, top_down_channels=0, backbone=""):
@@ -78,11 +82,19 @@ savez = np.savez
 ROOM = 12_000  # bytes: for a line of the log, not for a state
 
 
+def warm_up() -> None:
+    """What is costly the first time, and the same in every fork: Matplotlib finds its fonts."""
+    row = dict.fromkeys(("epoch", "loss", "logits_loss", "offsets_loss", "learning_rate"), 1.0)
+    with TemporaryDirectory() as folder:
+        draw_curves([row | {"val_ap": 0.5, "val_ap50": 0.5}], Path(folder) / "curves.png")
+
+
 def run() -> int:
     # A shell's background job ignores Ctrl-C, and so would this process of tests begun in one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    PRESETS["digits"] = Preset(LEVELS, 0, 0.35, (64, 64))
-    if os.environ.get("TINY_NET") != "0":
+    is_tiny = os.environ.get("TINY_NET") != "0"
+    PRESETS["digits"] = Preset(LEVELS if is_tiny else FINE, 0, 0.35, (64, 64))
+    if is_tiny:
         recipe.build_ssd = tiny_ssd
     if "DIE_AT" in os.environ:
         loop.TrainingBatches = DyingBatches

@@ -37,6 +37,12 @@ def trained(tmp_path_factory):
     return path, model
 
 
+@pytest.fixture(scope="module")
+def refusing():
+    """A net for what is refused before a weight of it is set."""
+    return build_ssd(SPEC, ALPHA)
+
+
 def test_every_backbone_layer_takes_over_its_weights(trained):
     path, source = trained
     model = build_ssd(SPEC, ALPHA)
@@ -51,21 +57,21 @@ def test_every_backbone_layer_takes_over_its_weights(trained):
     np.testing.assert_array_equal(model.get_layer("logits_16_conv").get_weights()[0], heads[0])
 
 
-def test_random_weights_are_refused(tmp_path):
+def test_random_weights_are_refused(tmp_path, refusing):
     path = tmp_path / "random.weights.h5"
     reference().save_weights(path)
     with pytest.raises(ValueError, match=r"trained weights expected.*--from-scratch"):
-        load_backbone(build_ssd(SPEC, ALPHA), ALPHA, path)
+        load_backbone(refusing, ALPHA, path)
 
 
-def test_weights_that_are_not_finite_are_refused(trained, tmp_path):
+def test_weights_that_are_not_finite_are_refused(trained, tmp_path, refusing):
     _, source = trained
     model = reference()
     model.set_weights([np.full_like(w, np.nan) for w in source.get_weights()])
     path = tmp_path / "broken.weights.h5"
     model.save_weights(path)
     with pytest.raises(ValueError, match="Conv1 is not finite"):
-        load_backbone(build_ssd(SPEC, ALPHA), ALPHA, path)
+        load_backbone(refusing, ALPHA, path)
 
 
 def test_weights_of_another_width_are_refused(trained):
@@ -74,16 +80,16 @@ def test_weights_of_another_width_are_refused(trained):
         load_backbone(build_ssd(SPEC, 0.5), 0.5, path)
 
 
-def test_no_file_and_no_weights_file_are_refused(tmp_path):
+def test_no_file_and_no_weights_file_are_refused(tmp_path, refusing):
     with pytest.raises(ValueError, match=r"no backbone weights at .*--from-scratch"):
-        load_backbone(build_ssd(SPEC, ALPHA), ALPHA, tmp_path / "none.weights.h5")
+        load_backbone(refusing, ALPHA, tmp_path / "none.weights.h5")
     path = tmp_path / "text.weights.h5"
     path.write_text("no weights", encoding="utf-8")
     with pytest.raises(ValueError, match=r"text\.weights\.h5: weights of MobileNetV2"):
-        load_backbone(build_ssd(SPEC, ALPHA), ALPHA, path)
+        load_backbone(refusing, ALPHA, path)
 
 
-def test_a_failed_download_says_what_to_do(monkeypatch):
+def test_a_failed_download_says_what_to_do(monkeypatch, refusing):
     """Without a network Keras raises a bare Exception; here it must not even try one."""
 
     def no_network(*args, **kwargs):
@@ -93,7 +99,7 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
     with pytest.raises(
         ValueError, match=r"URL fetch failure; .*--backbone-weights.*--from-scratch"
     ):
-        load_backbone(build_ssd(SPEC, ALPHA), ALPHA)
+        load_backbone(refusing, ALPHA)
 
 
 def test_real_imagenet_weights_fit():

@@ -102,11 +102,12 @@ def alone(scenes, begun, tmp_path_factory, nursery):
     """Output files of single processes, by name; they run side by side to save time."""
     tiny = f"--start-from={begun}"
     still = ("--crop=0", "--zoom-out=0", "--warmup-epochs=0.001")
+    seldom = ("--epochs=10", "--validate-every=10")
     runs = {
         "tiny": ([tiny], {}),
         "two devices": ([tiny], {"XLA_FLAGS": f"{HASTY} --xla_force_host_platform_device_count=2"}),
         "int8": (
-            [tiny, "--qat", "--preset=fpnlite", "--learning-rate=0.003", "--epochs=10", *still],
+            [tiny, "--qat", "--preset=fpnlite", "--learning-rate=0.003", *seldom, *still],
             {},
         ),
         "real net": (["--from-scratch", "--epochs=1"], {"TINY_NET": "0"}),
