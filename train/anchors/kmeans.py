@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 from train.anchors.coverage import all_boxes
@@ -123,6 +122,8 @@ def _cluster(shapes: np.ndarray, count: int, seed: int) -> np.ndarray:
     if len(distinct) <= count:
         centers = distinct  # k-means would warn, or find the same
     else:
+        from sklearn.cluster import KMeans  # half a second, which most commands do not need
+
         with warnings.catch_warnings():
             # In a container without /sys joblib cannot count the cores; it matters to nobody here.
             warnings.filterwarnings("ignore", "Could not find the number of physical cores")
