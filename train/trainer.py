@@ -8,10 +8,12 @@ import math
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import keras
 
@@ -103,10 +105,7 @@ def train(
     """
     begin_time, files = time.perf_counter(), TrainingFiles(out)
     with cluster.barrier():
-        opened = open_data(data)
-        if cluster.first:
-            print(*opened.notes, sep="\n")
-        splits = load_splits(opened, config.train_split, config.val_split)
+        splits = _open_splits(config, data, cluster)
         begun = read_progress(files.state).recipe if resume and files.state.is_file() else {}
         check_budget(budget, config, cluster)
         if begun:
@@ -115,14 +114,8 @@ def train(
             config = as_begun(replace(config, **within), begun)
         else:
             check_free(files, overwrite or resume)
-        settled = settle(config, splits.training)
-        spec, fitted = make_spec(settled.config, splits.training, initial, begun.get("spec"))
-        check_sizes(spec, splits.training)
-        if budget is not None and not resume:
-            settled = settle_within(budget, config, settled, spec, initial, splits)
-        config = settled.config
-        if cluster.first and (settled.reasons or fitted):
-            print(*settled.reasons, *fitted, sep="\n")
+        pace = None if resume else budget
+        config, spec = _settle(config, splits, initial, begun.get("spec"), pace, cluster)
         recipe = describe_recipe(config, spec, initial, splits)
         distribution = _distribution(config)
         if tensorboard:
@@ -143,6 +136,37 @@ def train(
     if cluster.first and splits.validating:
         print(_judge(job, splits.validating, history, checkpoint))
     return history
+
+
+def _open_splits(config: TrainConfig, data: Path, cluster: Cluster) -> Splits:
+    opened = open_data(data)
+    if cluster.first:
+        print(*opened.notes, sep="\n")
+    return load_splits(opened, config.train_split, config.val_split)
+
+
+def _settle(
+    config: TrainConfig,
+    splits: Splits,
+    initial: Initial,
+    begun: Mapping[str, Any] | None,
+    budget: float | None,
+    cluster: Cluster,
+) -> tuple[TrainConfig, DetectorSpec]:
+    """Recipe and spec with all that follows from the pictures; the first host says what and why.
+
+    Args:
+        begun: the spec of a training that goes on, as JSON's objects; None for a new one.
+        budget: minutes that a new training may take; None for any time.
+    """
+    settled = settle(config, splits.training)
+    spec, fitted = make_spec(settled.config, splits.training, initial, begun)
+    check_sizes(spec, splits.training)
+    if budget is not None:
+        settled = settle_within(budget, config, settled, spec, initial, splits)
+    if cluster.first and (settled.reasons or fitted):
+        print(*settled.reasons, *fitted, sep="\n")
+    return settled.config, spec
 
 
 def _run(job: _Job, command: str, tensorboard: bool, budget: float) -> BestCheckpoint:
