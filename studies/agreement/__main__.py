@@ -105,7 +105,7 @@ def views(folder: Path, count: int, out: Path) -> list[Path]:
 def measure(
     file: Path, pictures: Sequence[Path], pythons: Sequence[str], folder: Path
 ) -> list[Row]:
-    """The rows of a file, one a reader.
+    """The rows of a file, one a reader; one without a reader where none is installed.
 
     Args:
         pythons: where its makers' readers are looked for, in this order.
@@ -123,7 +123,8 @@ def measure(
         return [_failed(row, file, error)]
     named = facts.metadata is not None  # without, MediaPipe opens none
     readers = [name for name in MAKERS[detector.family] if named or name != MEDIAPIPE]
-    return [_measured(row, detector, maker, file, pictures, pythons, folder) for maker in readers]
+    rows = [_measured(row, detector, maker, file, pictures, pythons, folder) for maker in readers]
+    return [each for each in rows if each.reader or each.error] or rows[:1]
 
 
 def _measured(
