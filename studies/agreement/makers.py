@@ -27,8 +27,8 @@ from studies.readers.readers import Found, Reader
 SCORE_THRESHOLD = 0.25  # of both sides: well below what is compared
 IOU_THRESHOLD = 0.45
 MAX_DETECTIONS = 300
-# Times, for a reader that has boxes in whole pixels only: cut off to eighths, one of 18 pixels of the
-# input would lose a fiftieth of its area.
+# Times, for a reader that has boxes in whole pixels only: cut off to eighths, a box of 18 pixels of
+# the input would lose a fiftieth of its area.
 ENLARGED = 16
 
 

@@ -36,6 +36,21 @@ def test_values_say_more_than_numbers_in_names(numbers, order, tmp_path):
     check(found(TinyFile(outputs(named(numbers), order=order), members=LABELS).write(path)))
 
 
+def test_efficientdet_with_suppression_by_tensorflow(tmp_path, monkeypatch):
+    """As AutoML's post_mode global is converted: TensorFlow's usual names, and other outputs.
+
+    Boxes are in pixels of the input, and classes count from 1.
+    """
+    monkeypatch.setitem(VALUES, "boxes", VALUES["boxes"] * np.float32([32, 48, 32, 48]))
+    monkeypatch.setitem(VALUES, "classes", VALUES["classes"] + 1)
+    monkeypatch.setitem(VALUES, "count", VALUES["count"].astype(np.int32))
+    names = {role: f"output_{number}" for role, number in COMBINED.items()}
+    order = ("scores", "count", "boxes", "classes")
+    members = {"labels.txt": "0 ???\n1 red\n2 green"}
+    file = TinyFile(outputs(names, names, order), members=members)
+    check(found(file.write(tmp_path / "m.tflite")))
+
+
 @pytest.fixture
 def whole_scores(monkeypatch):
     """Values that classes and scores may have alike."""

@@ -231,13 +231,14 @@ def test_scores_above_one_are_no_scores(tmp_path, monkeypatch, caplog):
         ("float32", None, [Info("image", mean=[0, 100, 0], std=[1, 1, 1])], [0, 0, 255]),
     ],
 )
-def test_pixels_in_the_input(dtype, quantization, infos, expected, tmp_path):
+def test_pixels_in_the_input(dtype, quantization, infos, expected, tmp_path, caplog):
     metadata = make_metadata(infos, []) if infos else None
     inputs = [Input(dtype=dtype, quantization=quantization)]
     file = TinyFile(outputs(), inputs, members=LABELS, metadata=metadata)
     frame = np.zeros((64, 96, 3), np.uint8)
     frame[..., 1], frame[..., 2] = 100, 255
     tensor = Detector(file.write(tmp_path / "m.tflite"), 1).preprocess(frame)
+    assert ("does not say how its input" in caplog.text) == (dtype == "float32" and not infos)
     assert tensor.shape == (1, 32, 48, 3) and tensor.dtype == dtype
     np.testing.assert_allclose(tensor[0, 5, 7], expected, atol=1e-6)
 
