@@ -180,15 +180,15 @@ class Operator(Reader):
         (self._input,) = self._interpreter.get_input_details()
         self._places = _operator_outputs(content)
         inputs = read_metadata(ModelFacts(content).metadata).inputs
-        self._mean, self._std = (
-            (inputs[0].mean, inputs[0].std) if inputs and inputs[0].mean else (127.5, 127.5)
-        )
+        said = inputs and inputs[0].mean
+        self._mean = np.asarray(inputs[0].mean if said else 127.5, np.float32)
+        self._std = np.asarray(inputs[0].std if said else 127.5, np.float32)
 
     def detect(self, image: np.ndarray) -> Found:
         _, height, width, _ = self._input["shape"]
         pixels = resize(image, (int(height), int(width)))
         if self._input["dtype"] == np.float32:
-            pixels = ((pixels - np.float32(self._mean)) / np.float32(self._std)).astype(np.float32)
+            pixels = (pixels.astype(np.float32) - self._mean) / self._std
         self._interpreter.set_tensor(self._input["index"], pixels[None])
         self._interpreter.invoke()
         boxes, class_ids, scores, count = map(self._interpreter.get_tensor, self._places)
