@@ -3,7 +3,7 @@
     MODELS_DIR=folder:another python -m studies.agreement
     make agreement MODELS_DIR=folder
 
-Every .tflite file of the folders is read by its family's adapter and by its maker's reader, on
+Every .tflite file of the folders is read by its family's adapter and by its makers' readers, on
 twenty views of the pictures beside it, and agreement.json says how many detections both have. A
 reader that is not installed leaves its cells blank: --python names further Pythons to look for it.
 """
@@ -40,14 +40,16 @@ from studies.agreement.report import AgreementReport, Row, format_agreement
 from studies.readers.readers import Found
 from studies.readers.worker import Job, ask
 
-# Reader of a family's maker, and the IoU by which it suppresses.
+OPERATOR, MEDIAPIPE, ULTRALYTICS, YOLO_V5 = "the operator", "MediaPipe", "Ultralytics", "YOLOv5"
+# Readers of a family's makers.
 MAKERS = {
-    families.POST_PROCESSED: ("the operator", makers.IOU_THRESHOLD),
-    families.MEDIAPIPE: ("MediaPipe", 0.3),  # in its source, not to be set
-    families.YOLO_V5: ("YOLOv5", makers.IOU_THRESHOLD),
-    families.YOLO_V8: ("Ultralytics", makers.IOU_THRESHOLD),
-    families.YOLO_END_TO_END: ("Ultralytics", makers.IOU_THRESHOLD),
+    families.POST_PROCESSED: (OPERATOR, MEDIAPIPE),
+    families.MEDIAPIPE: (MEDIAPIPE,),
+    families.YOLO_V5: (YOLO_V5,),
+    families.YOLO_V8: (ULTRALYTICS,),
+    families.YOLO_END_TO_END: (ULTRALYTICS,),
 }
+IOU_OF_MEDIAPIPE = 0.3  # by which it suppresses; in its source, not to be set
 ALIKE = ", pixels alike"
 PICTURES = 20
 # Of a picture, where there are fewer: (top, bottom, left, right) as fractions, and mirrored.
@@ -100,12 +102,14 @@ def views(folder: Path, count: int, out: Path) -> list[Path]:
     return written
 
 
-def measure(file: Path, pictures: Sequence[Path], pythons: Sequence[str], folder: Path) -> Row:
-    """The row of a file.
+def measure(
+    file: Path, pictures: Sequence[Path], pythons: Sequence[str], folder: Path
+) -> list[Row]:
+    """The rows of a file, one a reader; one without a reader where none is installed.
 
     Args:
-        pythons: where its maker's reader is looked for, in this order.
-        folder: for the reader's answers.
+        pythons: where its makers' readers are looked for, in this order.
+        folder: for the readers' answers.
     """
     row = Row(file.name)
     try:
@@ -115,9 +119,28 @@ def measure(file: Path, pictures: Sequence[Path], pythons: Sequence[str], folder
         facts = ModelFacts(file.read_bytes())
         edges = f"{facts.inputs[0].dtype} → {facts.outputs[0].dtype}"
         row = replace(row, family=detector.family.name, edges=edges)
-        maker, detector.iou_threshold = MAKERS[detector.family]
+    except ValueError as error:
+        return [_failed(row, file, error)]
+    named = facts.metadata is not None  # without, MediaPipe opens none
+    readers = [name for name in MAKERS[detector.family] if named or name != MEDIAPIPE]
+    rows = [_measured(row, detector, maker, file, pictures, pythons, folder) for maker in readers]
+    return [each for each in rows if each.reader or each.error] or rows[:1]
+
+
+def _measured(
+    row: Row,
+    detector: Detector,
+    maker: str,
+    file: Path,
+    pictures: Sequence[Path],
+    pythons: Sequence[str],
+    folder: Path,
+) -> Row:
+    """The row of one reader."""
+    detector.iou_threshold = IOU_OF_MEDIAPIPE if maker == MEDIAPIPE else makers.IOU_THRESHOLD
+    try:
         ours = [_found(detector, read_image(picture)) for picture in pictures]
-        if detector.family == families.MEDIAPIPE:
+        if maker == MEDIAPIPE:
             ours = list(map(makers.begins_inside, ours))
         job = Job(
             maker,
@@ -130,8 +153,12 @@ def measure(file: Path, pictures: Sequence[Path], pythons: Sequence[str], folder
             if name in makers.READERS:
                 row = _with_reader(row, ours, replace(job, reader=name), pythons)
     except ValueError as error:
-        row = replace(row, error=str(error).replace(f"{file.parent}{os.sep}", ""))
+        row = _failed(row, file, error)
     return row
+
+
+def _failed(row: Row, file: Path, error: ValueError) -> Row:
+    return replace(row, error=str(error).replace(f"{file.parent}{os.sep}", ""))
 
 
 def _with_reader(row: Row, ours: Sequence[Found], job: Job, pythons: Sequence[str]) -> Row:
@@ -177,8 +204,9 @@ def _run(args: argparse.Namespace, command: str) -> None:
             pictures[folder] = views(folder, args.pictures, out)
         for folder, file in tqdm(files, "files", leave=False, disable=None):
             pythons = [sys.executable, *args.python]
-            rows.append(measure(file, pictures[folder], pythons, Path(temporary)))
-    rows.sort(key=lambda row: (list(families.FAMILIES).index(row.family or "own"), row.file))
+            rows += measure(file, pictures[folder], pythons, Path(temporary))
+    order = list(families.FAMILIES)
+    rows.sort(key=lambda row: (order.index(row.family or "own"), row.file, row.reader or ""))
     report = AgreementReport(command, describe_machine(), SCORE, LEAST_IOU, MOST_CHANGE, rows)
     write_report(target, report.to_json())
     print(format_agreement(report))

@@ -145,4 +145,12 @@ class ForeignFile:
             return Scaling((self.spec.pixel_mean,), (1 / self.spec.pixel_scale,))
         if len(infos) == 1 and infos[0].mean and dtype != "uint8":
             return Scaling(infos[0].mean, infos[0].std)
-        return None if dtype in ("uint8", "int8") else SIGNED
+        if dtype in ("uint8", "int8"):
+            return None
+        log.warning(
+            "%s does not say how its input scales pixels: taken from -1 to 1, as in MobileNets and "
+            "EfficientDet-Lite; where nothing right is found, give it metadata with mean and "
+            "standard deviation (tflite-support's object_detector.MetadataWriter)",
+            self.path,
+        )
+        return SIGNED

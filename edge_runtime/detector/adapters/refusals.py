@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import INPUT_TYPES, picture_shape
+from edge_runtime.detector.adapters.unread_outputs import unread_detector
 from edge_runtime.detector.model_facts import ModelFacts, TensorFacts
 from edge_runtime.detector.spec import SpecError
 
@@ -85,6 +86,9 @@ def _kind(file: ForeignFile) -> tuple[str, str]:
             "detector_spec.json expected, found none",
             "convert it again with `python -m convert`, or copy the file again",
         )
+    unread = unread_detector(outputs)
+    if unread is not None:
+        return unread
     if any(_is_map(output) for output in outputs):
         return (
             "maps of the picture (a model for segmentation, poses or depth, or a YOLO whose boxes "

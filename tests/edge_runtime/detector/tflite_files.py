@@ -190,8 +190,8 @@ class Graph:
         ]
         order = [outputs[place] for place in file.options.get("order", (0, 1, 2, 3))]
         operator = self._operator(custom, tensors, order, file.custom.encode())
-        regular = file.options.get("regular", False)
-        options = post_process_options(scores.shape[1] - 1, regular)
+        chosen = {key: file.options[key] for key in ("regular", "of_a_box") if key in file.options}
+        options = post_process_options(scores.shape[1] - 1, **chosen)
         operator.customOptions = np.frombuffer(options, np.uint8)
 
     def _sign(self, file: TinyFile, inputs: list[int], outputs: list[int]) -> None:
@@ -214,16 +214,16 @@ def _entry(name: str, index: int) -> Any:
     return entry
 
 
-def post_process_options(classes: int, regular: bool = False) -> bytes:
+def post_process_options(classes: int, regular: bool = False, of_a_box: int = 1) -> bytes:
     """A flexbuffer map, as the operator reads it.
 
-    regular: whether suppression is within each class.
+    regular: whether suppression is within each class. of_a_box: the most classes of one box.
     """
     builder = flexbuffers.Builder()
     with builder.Map():
         for key, value in {
             "max_detections": 10,
-            "max_classes_per_detection": 1,
+            "max_classes_per_detection": of_a_box,
             "num_classes": classes,
         }.items():
             builder.Key(key)

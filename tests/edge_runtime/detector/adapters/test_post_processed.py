@@ -11,7 +11,7 @@ import pytest
 from edge_runtime import Detector
 from edge_runtime.detector.spec import embed
 from tests.edge_runtime.detector.metadata_files import Info, make_metadata
-from tests.edge_runtime.detector.tflite_files import Graph, Input, Output, TinyFile
+from tests.edge_runtime.detector.tflite_files import Input, Output, TinyFile
 from tests.tiny_model import SPEC
 
 # (ymin, xmin, ymax, xmax) in a frame of 100 x 200: the second reaches out of it.
@@ -69,19 +69,6 @@ def test_names_in_the_graph(names, tmp_path):
     check(found(TinyFile(outputs(names, order=order), members=LABELS).write(tmp_path / "m.tflite")))
 
 
-@pytest.mark.parametrize(
-    "numbers",
-    [
-        {"boxes": 31, "classes": 32, "scores": 33, "count": 34},  # EfficientDet-Lite, TF Hub
-        {"count": 0, "scores": 1, "classes": 2, "boxes": 3},  # TensorFlow 2's detection API
-    ],
-)
-@pytest.mark.parametrize("order", [ROLES, ("scores", "boxes", "count", "classes")])
-def test_numbers_at_the_end_of_names(numbers, order, tmp_path):
-    names = {role: f"StatefulPartitionedCall:{number}" for role, number in numbers.items()}
-    check(found(TinyFile(outputs(names, order=order), members=LABELS).write(tmp_path / "m.tflite")))
-
-
 def test_names_in_the_metadata_and_their_order_of_a_box(tmp_path):
     infos = [Info("location", box_order=(0, 1, 2, 3)), Info("category", "names.txt")]
     infos += [Info("score"), Info("number of detections")]
@@ -131,22 +118,6 @@ def test_four_shapes_and_one_output_more_tell_nothing(tmp_path):
         Detector(path, family="post-processed")
 
 
-def test_an_operator_whose_outputs_go_through_others(tmp_path):
-    """Its outputs are not the file's: names and values tell as without it."""
-    file = operator_file((0, 1, 2, 3), members=LABELS)
-    graph = Graph(file)
-    graph.graph.outputs = graph.graph.outputs.copy()
-    for place, (role, values) in enumerate(VALUES.items()):
-        output = Output(f"StatefulPartitionedCall:{31 + place}", values)
-        index = graph._tensor(output.name, values.shape, "float32")
-        graph._reshape(index, output)
-        graph.graph.outputs[place] = index
-        assert role == ROLES[place]
-    path = tmp_path / "m.tflite"
-    path.write_bytes(graph.packed() + file.zip())
-    check(found(path))
-
-
 def operator_file(order=(0, 1, 2, 3), **others):
     """The operator itself, on two anchors (y, x, h, w): its outputs in some order of the file."""
     shapes = [(1, 10, 4), (1, 10), (1, 10), (1,)]
@@ -178,6 +149,12 @@ def test_without_names_the_operator_gives_the_count_and_numbers_are_names(tmp_pa
     with caplog.at_level(logging.WARNING):
         assert found(path).names == ["0", "1"]
     assert "no names for its 2 classes, they are called 0 to 1; --labels FILE" in caplog.text
+
+
+def two_names(folder):
+    path = folder / "two.txt"
+    path.write_text("red\ngreen")
+    return path
 
 
 @pytest.mark.parametrize(
@@ -254,13 +231,14 @@ def test_scores_above_one_are_no_scores(tmp_path, monkeypatch, caplog):
         ("float32", None, [Info("image", mean=[0, 100, 0], std=[1, 1, 1])], [0, 0, 255]),
     ],
 )
-def test_pixels_in_the_input(dtype, quantization, infos, expected, tmp_path):
+def test_pixels_in_the_input(dtype, quantization, infos, expected, tmp_path, caplog):
     metadata = make_metadata(infos, []) if infos else None
     inputs = [Input(dtype=dtype, quantization=quantization)]
     file = TinyFile(outputs(), inputs, members=LABELS, metadata=metadata)
     frame = np.zeros((64, 96, 3), np.uint8)
     frame[..., 1], frame[..., 2] = 100, 255
     tensor = Detector(file.write(tmp_path / "m.tflite"), 1).preprocess(frame)
+    assert ("does not say how its input" in caplog.text) == (dtype == "float32" and not infos)
     assert tensor.shape == (1, 32, 48, 3) and tensor.dtype == dtype
     np.testing.assert_allclose(tensor[0, 5, 7], expected, atol=1e-6)
 
@@ -346,3 +324,43 @@ def test_no_class_is_skipped_on_several_threads(regular, num_threads, tmp_path, 
     lowered = regular and num_threads in (2, 3)  # there is no class 4
     assert detector.num_threads == (1 if lowered else num_threads)
     assert (f"on {num_threads}, TFLite_Detection_PostProcess" in caplog.text) == lowered
+
+
+@pytest.mark.parametrize("of_a_box", [1, 2, 4])
+@pytest.mark.parametrize("regular", [False, True])
+def test_several_classes_of_one_box(of_a_box, regular, tmp_path):
+    """The fast way counts boxes, not their classes; of four places of a box only three are filled.
+
+    Within each class, it counts what it gives.
+    """
+    places = 10 * (1 if regular else of_a_box)
+    shapes = ((1, places, 4), (1, places), (1, places), (1,))
+    file = TinyFile(
+        [Output(f"out_{i}", np.zeros(shape, np.float32)) for i, shape in enumerate(shapes)],
+        custom="TFLite_Detection_PostProcess",
+        options={
+            "anchors": [[0.5, 0.5, 0.2, 0.4], [0.25, 0.25, 0.1, 0.1]],
+            "scores": [[0, 0.9, 0.8, 0.1], [0, 0.2, 0.7, 0.6]],
+            **{"regular": regular, "of_a_box": of_a_box},
+        },
+        members={"labels.txt": "a\nb\nc\n"},
+    )
+    seen = found(file.write(tmp_path / "m.tflite"), score_threshold=0.3)
+    several = regular or of_a_box > 1
+    assert seen.names == (["a", "b", "b", "c"] if several else ["a", "b"])
+    assert seen.scores == pytest.approx([0.9, 0.8, 0.7, 0.6] if several else [0.9, 0.7])
+    assert seen.boxes[0] == pytest.approx([60, 40, 140, 60], abs=1e-4)
+    assert seen.boxes[-1] == pytest.approx([40, 20, 60, 30], abs=1e-4)
+
+
+def test_without_the_operator_classes_may_count_from_one(tmp_path, caplog):
+    path, labels = TinyFile(outputs()).write(tmp_path / "m.tflite"), tmp_path / "labels.txt"
+    labels.write_text("red\ngreen")
+    Detector(path, labels=labels)
+    assert "whether its classes count from 0 or from 1" in caplog.text
+    assert "taken from 0, which is red" in caplog.text
+    caplog.clear()
+    labels.write_text("0 ???\n1 red\n2 green")
+    Detector(path, labels=labels)
+    Detector(operator_file().write(tmp_path / "o.tflite"), labels=two_names(tmp_path))
+    assert not caplog.records

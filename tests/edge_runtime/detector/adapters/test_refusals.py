@@ -20,6 +20,11 @@ def zeros(*shape, dtype=np.float32):
 
 ONE = [Output("scores", zeros(1, 1001))]
 FOUR = test_post_processed.outputs()
+# Beside the four in a SavedModel of TensorFlow 2's detection API.
+API_MORE = [
+    Output(f"more_{number}", zeros(*shape))
+    for number, shape in enumerate([(1, 3), (1, 3, 6), (1, 90, 4), (1, 90, 6)])
+]
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,29 @@ FOUR = test_post_processed.outputs()
         (
             TinyFile([Output(n, zeros(1, s, s, 255)) for n, s in (("a", 8), ("b", 4), ("c", 2))]),
             r"a YOLO whose boxes are not decoded.*b float32 \[1, 4, 4, 255\]",
+        ),
+        (
+            TinyFile(
+                [
+                    Output(f"{name}_{side}", zeros(1, side, side, channels))
+                    for side in (4, 2, 1)
+                    for name, channels in (("class", 27), ("box", 36))
+                ]
+            ),
+            "raw heads of an EfficientDet or SSD.*with TFLite_Detection_PostProcess inside",
+        ),
+        (
+            TinyFile([Output("detections", zeros(1, 100, 7))]),
+            r"seven numbers \(image, four sides, score and class of an Effi.*order differs.*"
+            r"detections float32 \[1, 100, 7\].*TFLite_Detection_PostProcess.*--as yolov5",
+        ),
+        (
+            TinyFile(FOUR[:3]),
+            "boxes, classes and scores without their number.*duplicates.*with TFLite_Detection_Pos",
+        ),
+        (
+            TinyFile([*FOUR, *API_MORE]),
+            "a SavedModel of TensorFlow's detection API.*export_tflite_graph_tf2",
         ),
         (
             TinyFile([Output("det", zeros(1, 116, 126)), Output("proto", zeros(1, 8, 12, 32))]),
