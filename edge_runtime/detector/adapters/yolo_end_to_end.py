@@ -8,11 +8,14 @@ from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import to_float
-from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
-from edge_runtime.detector.adapters.yolo_v5 import ANCHORS
+from edge_runtime.detector.adapters.yolo import (
+    ANCHORS,
+    FINISHED,
+    YoloAdapter,
+    rows_fit,
+    single_output,
+)
 from edge_runtime.detector.interpreter import Network
-
-MOST_ROWS = 1000  # more are no finished detections
 
 
 class YoloEndToEndAdapter(YoloAdapter):
@@ -35,7 +38,7 @@ class YoloEndToEndAdapter(YoloAdapter):
         """True for few rows of six that are neither anchors of a YOLOv5 with one class nor cells
         of a YOLOv8 with two."""
         sides = single_output(file)
-        if sides is None or sides[1] != 6 or sides[0] > MOST_ROWS:
+        if sides is None or sides[1] != 6 or sides[0] > FINISHED:
             return False
         if file.ultralytics is not None and file.ultralytics.end_to_end:
             return True
