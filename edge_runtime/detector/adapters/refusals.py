@@ -142,7 +142,7 @@ def _other_yolo(file: ForeignFile) -> tuple[str, str] | None:
     if sides is None:
         return None
     rows, channels = max(sides), min(sides)
-    kind = "a model for poses, rotated boxes or masks, or one whose boxes are not decoded"
+    kind = "a model for poses, rotated boxes or masks, or one without its last steps"
     fitting = {"yolov8": 1, "yolov5": ANCHORS}
     fitting = {family: each for family, each in fitting.items() if rows_fit(file, rows, each)}
     if fitting and file.ultralytics is not None:

@@ -99,6 +99,7 @@ def suppressed_yolo(file: ForeignFile) -> bool:
     if len(file.outputs) != 4 or file.facts.post_process is not None:
         return False
     counts = {math.prod(shape) // 4 for shape in file.facts.shapes() if _is_boxes(shape)}
+    counts -= {side for output in file.outputs for side in output.shape}  # boxes that are left
     return any(rows_fit(file, count, anchors) for count in counts for anchors in (1, ANCHORS))
 
 

@@ -185,5 +185,14 @@ def test_a_yolo_with_suppression_inside_is_no_ssd(between, tmp_path):
     TinyFile(four_outputs(), inputs, between=[(1, 5, 6), between]).write(path)
     with pytest.raises(ValueError, match=r"a YOLO with suppression inside .*without --nms"):
         Detector(path, labels=labels)
-    TinyFile(four_outputs(), inputs, between=[(1, CELLS + 1, 4), (2, CELLS, 4)]).write(path)
-    assert Detector(path, 1, labels=labels).family.name == "post-processed"
+
+
+def test_an_ssd_without_the_operator_is_no_yolo(tmp_path):
+    """An input of 128 x 160 has 100 cells of 16 and 32 pixels, as many as boxes are left."""
+    path = tmp_path / "m.tflite"
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(NAMES))
+    for shape, between in (((1, *HW, 3), (1, CELLS + 1, 4)), ((1, 128, 160, 3), (100, 4))):
+        inputs = [Input(shape=shape, dtype="float32")]
+        TinyFile(four_outputs(), inputs, between=[between, (2, CELLS, 4)]).write(path)
+        assert Detector(path, 1, labels=labels).family.name == "post-processed"
