@@ -145,18 +145,25 @@ def _other_yolo(file: ForeignFile) -> tuple[str, str] | None:
     kind = "a model for poses, rotated boxes or masks, or one without its last steps"
     fitting = {"yolov8": 1, "yolov5": ANCHORS}
     fitting = {family: each for family, each in fitting.items() if rows_fit(file, rows, each)}
+    finished = rows == sides[0] <= FINISHED and "yolov5" not in fitting
     if fitting and file.ultralytics is not None:
         count = len(file.ultralytics.names)
         return f"a YOLO of {channels} channels, which do not fit its {count} names ({kind})", DETECT
+    if finished and channels == 6 and "yolov8" in fitting:
+        return (
+            "rows of 6 numbers, as many as the input has cells (an end-to-end YOLO, or one of two "
+            "classes)",
+            "--as yolo-end-to-end or --as yolov8 reads it",
+        )
     for family, anchors in fitting.items():
         others = other_channels(file, anchors)
         if others:
             return (
                 f"a YOLO without names, {len(others)} of whose {channels} channels hold no scores "
                 f"({kind})",
-                f"{DETECT}; --as {family} reads it as a detector all the same",
+                DETECT if finished else f"{DETECT}; --as {family} reads it as a detector even so",
             )
-    if not fitting and rows == sides[0] <= FINISHED and channels > 6:
+    if not fitting and finished and channels > 6:
         return (
             f"rows of {channels} numbers, where finished detections have 6 (an end-to-end model "
             "for poses, rotated boxes or masks, or an RT-DETR)",

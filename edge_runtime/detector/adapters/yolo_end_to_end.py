@@ -36,13 +36,16 @@ class YoloEndToEndAdapter(YoloAdapter):
     @classmethod
     def recognizes(cls, file: ForeignFile) -> bool:
         """True for few rows of six that are neither anchors of a YOLOv5 with one class nor cells
-        of a YOLOv8 with two."""
+        of a YOLOv8 with two: a small input has no more detections than cells."""
         sides = single_output(file)
         if sides is None or sides[1] != 6 or sides[0] > FINISHED:
             return False
-        if file.ultralytics is not None and file.ultralytics.end_to_end:
-            return True
-        return not any(rows_fit(file, sides[0], anchors) for anchors in (1, ANCHORS))
+        of_v8, of_v5 = (rows_fit(file, sides[0], anchors) for anchors in (1, ANCHORS))
+        if file.ultralytics is None:
+            return not of_v5 and (not of_v8 or _ends_in_classes(file))
+        count = len(file.ultralytics.names)
+        others = (of_v8 and count == 2) or (of_v5 and count == 1)
+        return file.ultralytics.end_to_end or not others
 
     def decode(
         self, raw: tuple[np.ndarray, ...], picture_hw: tuple[int, int], thresholds: Thresholds
@@ -51,3 +54,11 @@ class YoloEndToEndAdapter(YoloAdapter):
         keep = np.flatnonzero(table[:, 4] >= thresholds.score)
         keep = keep[np.argsort(-table[keep, 4], kind="stable")][: thresholds.max_detections]
         return self._in_picture((table[keep, :4], table[keep, 4], table[keep, 5]), picture_hw)
+
+
+def _ends_in_classes(file: ForeignFile) -> bool:
+    """True where the last of the columns went from one whole number to another in the trial."""
+    if file.trial is None:
+        return False
+    low, _, high = file.trial.outputs[file.outputs[0].index].channels[-1]
+    return low.is_integer() and high.is_integer() and high >= 1

@@ -153,6 +153,14 @@ def test_finished_rows_of_more_than_six_numbers(columns, tmp_path):
     assert "--as" not in str(no.value)
 
 
+def test_finished_poses_of_an_input_with_few_cells(tmp_path):
+    """There are 300 rows or as many as cells: no advice to read them as a YOLOv8."""
+    table = np.concatenate([np.zeros((6, CELLS), np.float32), *[ACROSS, ACROSS * 1.5] * 17]).T
+    with pytest.raises(ValueError, match="34 of whose 40 channels hold no scores") as raised:
+        Detector(write(tmp_path / "m.tflite", table, {}))
+    assert "--as" not in str(raised.value)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, *HW), (1, *HW), (1, 1, 16, 24), (1, 19, 16, 24)])
 def test_maps_of_one_channel_or_channels_first(shape, tmp_path):
     """As models for depth and for classes of pixels have them."""

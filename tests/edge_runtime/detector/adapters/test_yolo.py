@@ -184,6 +184,29 @@ def test_end_to_end_of_one_class_or_two_is_no_other_yolo(names, tmp_path):
     assert detector.detect(FRAME).names == ["a", "a"]
 
 
+@pytest.mark.parametrize("kind", ["end2end", "names", "numbers"])
+def test_end_to_end_of_an_input_with_as_few_cells_as_detections(kind, tmp_path):
+    """YOLO26 has 300 detections, or as many as cells where they are fewer."""
+    rows = cells(HW, (8, 16, 32))
+    labels = tmp_path / "labels.txt"
+    names = NAMES[:2] if kind == "end2end" else NAMES
+    labels.write_text("\n".join(names))
+    meta = {"names": names, "end2end": kind == "end2end"}
+    members = {} if kind == "numbers" else {"metadata.json": json.dumps(meta)}
+    path = write(tmp_path / "m.tflite", end_table(False, rows), members)
+    detector = Detector(path, 1, labels=labels)
+    assert detector.family.name == "yolo-end-to-end"
+    assert detector.detect(FRAME).names == ["dog", "cat"]
+
+
+def test_six_columns_that_may_be_two_classes_or_a_class_number(tmp_path):
+    two = v8_table({3: ([0.2, 0.9], INPUT_BOX)}, classes=2).T
+    path = write(tmp_path / "m.tflite", two, {})
+    with pytest.raises(ValueError, match=r"an end-to-end YOLO, or one of two .*--as yolov8 reads"):
+        Detector(path)
+    assert Detector(path, 1, family="yolov8").detect(FRAME).names == ["1"]
+
+
 def test_end_to_end_without_names_does_not_tell_how_many(tmp_path, caplog):
     path = write(tmp_path / "m.tflite", end_table(True), {})
     with pytest.raises(ValueError, match="how many classes it has; give them with --labels FILE"):
