@@ -34,10 +34,10 @@ class YoloV5Adapter(YoloAdapter):
         """True where names and shape fit, or where the input has so many anchors, and all numbers
         behind the box can be scores."""
         sides = single_output(file)
-        if sides is None or sides[1] < 6:
+        if sides is None or not 6 <= sides[1] < sides[0]:
             return False
         if file.ultralytics is not None:
-            return sides[1] == 5 + len(file.ultralytics.names) and sides[0] > sides[1]
+            return sides[1] == 5 + len(file.ultralytics.names)
         return rows_fit(file, sides[0], ANCHORS) and not other_channels(file, ANCHORS)
 
     def decode(

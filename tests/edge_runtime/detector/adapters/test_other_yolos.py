@@ -153,6 +153,14 @@ def test_finished_rows_of_more_than_six_numbers(columns, tmp_path):
     assert "--as" not in str(no.value)
 
 
+def test_channels_that_are_as_many_as_anchors_of_a_tiny_yolo(tmp_path):
+    """Poses of 21 points in an input of 64 x 96 have 90 channels, 3 * (24 + 6)."""
+    others = np.concatenate([v8_table({}, classes=23), pose(21, 3)[5:]])
+    assert len(others) == 3 * cells(HW, (16, 32))
+    with pytest.raises(ValueError, match=r"42 of whose 90 channels hold no scores .*--as yolov8"):
+        Detector(write(tmp_path / "m.tflite", others, {}))
+
+
 def test_finished_poses_of_an_input_with_few_cells(tmp_path):
     """There are 300 rows or as many as cells: no advice to read them as a YOLOv8."""
     table = np.concatenate([np.zeros((6, CELLS), np.float32), *[ACROSS, ACROSS * 1.5] * 17]).T
