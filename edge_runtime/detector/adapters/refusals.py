@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from edge_runtime.detector.adapters.class_scores import other_channels
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import INPUT_TYPES, picture_shape
+from edge_runtime.detector.adapters.trial_channels import other_channels
 from edge_runtime.detector.adapters.yolo import (
     ANCHORS,
     FINISHED,
@@ -149,11 +149,11 @@ def _other_yolo(file: ForeignFile) -> tuple[str, str] | None:
     if fitting and file.ultralytics is not None:
         count = len(file.ultralytics.names)
         return f"a YOLO of {channels} channels, which do not fit its {count} names ({kind})", DETECT
-    if finished and channels == 6 and "yolov8" in fitting:
+    if finished and channels == 6:
         return (
-            "rows of 6 numbers, as many as the input has cells (an end-to-end YOLO, or one of two "
-            "classes)",
-            "--as yolo-end-to-end or --as yolov8 reads it",
+            "rows of 6 numbers that do not look like corners, score and class (an RT-DETR, or a "
+            "YOLO of two classes)",
+            "export a YOLO with its metadata; --as yolo-end-to-end or yolov8 reads it even so",
         )
     for family, anchors in fitting.items():
         others = other_channels(file, anchors)

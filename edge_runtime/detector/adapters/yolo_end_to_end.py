@@ -8,6 +8,7 @@ from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import to_float
+from edge_runtime.detector.adapters.trial_channels import ends_in_classes, has_corners
 from edge_runtime.detector.adapters.yolo import (
     ANCHORS,
     FINISHED,
@@ -42,7 +43,8 @@ class YoloEndToEndAdapter(YoloAdapter):
             return False
         of_v8, of_v5 = (rows_fit(file, sides[0], anchors) for anchors in (1, ANCHORS))
         if file.ultralytics is None:
-            return not of_v5 and (not of_v8 or _ends_in_classes(file))
+            known = not of_v8 or ends_in_classes(file)
+            return known and not of_v5 and has_corners(file)
         count = len(file.ultralytics.names)
         others = (of_v8 and count == 2) or (of_v5 and count == 1)
         return file.ultralytics.end_to_end or not others
@@ -54,11 +56,3 @@ class YoloEndToEndAdapter(YoloAdapter):
         keep = np.flatnonzero(table[:, 4] >= thresholds.score)
         keep = keep[np.argsort(-table[keep, 4], kind="stable")][: thresholds.max_detections]
         return self._in_picture((table[keep, :4], table[keep, 4], table[keep, 5]), picture_hw)
-
-
-def _ends_in_classes(file: ForeignFile) -> bool:
-    """True where the last of the columns went from one whole number to another in the trial."""
-    if file.trial is None:
-        return False
-    low, _, high = file.trial.outputs[file.outputs[0].index].channels[-1]
-    return low.is_integer() and high.is_integer() and high >= 1

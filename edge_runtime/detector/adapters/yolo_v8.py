@@ -9,9 +9,9 @@ import numpy as np
 from edge_runtime.detector import boxes as box_ops
 from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Found, Thresholds
-from edge_runtime.detector.adapters.class_scores import other_channels
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import raw_threshold, to_float
+from edge_runtime.detector.adapters.trial_channels import other_channels
 from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
 from edge_runtime.detector.interpreter import Network
 

@@ -153,6 +153,20 @@ def test_finished_rows_of_more_than_six_numbers(columns, tmp_path):
     assert "--as" not in str(no.value)
 
 
+@pytest.mark.parametrize("rows", [100, CELLS])
+def test_finished_centers_and_sizes_without_metadata(rows, tmp_path):
+    """Of an RT-DETR, which has stretched pictures besides; names do not make it a YOLO."""
+    table = np.full((rows, 6), 0.3, np.float32)
+    table[:, :2], table[:, 5] = np.linspace(0.2, 0.8, rows)[:, None], 2
+    path = write(tmp_path / "m.tflite", table, {})
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(NAMES))
+    with pytest.raises(
+        ValueError, match=r"do not look like corners, .*RT-DETR.*--as yolo-end-to-end"
+    ):
+        Detector(path, labels=labels)
+
+
 def test_channels_that_are_as_many_as_anchors_of_a_tiny_yolo(tmp_path):
     """Poses of 21 points in an input of 64 x 96 have 90 channels, 3 * (24 + 6)."""
     others = np.concatenate([v8_table({}, classes=23), pose(21, 3)[5:]])

@@ -201,8 +201,11 @@ def test_end_to_end_of_an_input_with_as_few_cells_as_detections(kind, tmp_path):
 
 def test_six_columns_that_may_be_two_classes_or_a_class_number(tmp_path):
     two = v8_table({3: ([0.2, 0.9], INPUT_BOX)}, classes=2).T
+    two[-1, 2:4] = 0.9  # a large box, or else its first four are no corners either
     path = write(tmp_path / "m.tflite", two, {})
-    with pytest.raises(ValueError, match=r"an end-to-end YOLO, or one of two .*--as yolov8 reads"):
+    with pytest.raises(
+        ValueError, match=r"6 numbers that do not .*two classes.*or yolov8 reads it"
+    ):
         Detector(path)
     assert Detector(path, 1, family="yolov8").detect(FRAME).names == ["1"]
 

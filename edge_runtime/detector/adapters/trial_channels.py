@@ -1,4 +1,4 @@
-"""Class scores: whether the channels of a YOLO can be scores of classes, by its trial on noise.
+"""Trial channels: what the channels of a YOLO's only output can be, by its trial on noise.
 
 A YOLO for poses, rotated boxes or masks has a detector's channels and more behind them: keypoints,
 an angle, weights of masks. Its shape is that of a detector of so many more classes; its numbers are
@@ -27,12 +27,35 @@ def other_channels(file: ForeignFile, anchors: int) -> list[int]:
             trained only where an object is: elsewhere they may be anything in [0, 1].
     """
     sides = single_output(file)
-    if sides is None or file.trial is None or not rows_fit(file, max(sides), anchors):
+    if sides is None or not rows_fit(file, max(sides), anchors):
         return []
-    channels = file.trial.outputs[file.outputs[0].index].channels
     most_mean = MOST_MEAN if anchors == 1 else 1 + SCORE_SLACK
     return [
         number
-        for number, (low, mean, high) in enumerate(channels)
+        for number, (low, mean, high) in enumerate(_channels(file))
         if number >= BOX and (low < -SCORE_SLACK or high > 1 + SCORE_SLACK or mean > most_mean)
     ]
+
+
+def has_corners(file: ForeignFile) -> bool:
+    """False where the first four channels are not left, top, right and bottom: mean sizes of less
+    than nothing in both directions.
+
+    An RT-DETR's finished detections are center and size, and their pictures were stretched.
+    """
+    means = [mean for _, mean, _ in _channels(file)[:BOX]]
+    return not means or means[0] <= means[2] or means[1] <= means[3]
+
+
+def ends_in_classes(file: ForeignFile) -> bool:
+    """True where the last channel went from one whole number to another, as class numbers do."""
+    channels = _channels(file)
+    if not channels:
+        return False
+    low, _, high = channels[-1]
+    return low.is_integer() and high.is_integer() and high >= 1
+
+
+def _channels(file: ForeignFile) -> tuple[tuple[float, float, float], ...]:
+    """(low, mean, high) of each; () without a trial."""
+    return () if file.trial is None else file.trial.outputs[file.outputs[0].index].channels
