@@ -4,8 +4,8 @@ A YOLO for poses, rotated boxes or masks has a detector's channels and more behi
 an angle, weights of masks. Its shape is that of a detector of so many more classes; its numbers are
 not. A score lies in [0, 1], and noise looks like nothing: in two public detectors no class has a
 mean above .001 over all cells. A keypoint is near its cell, and cells are all over the picture: a
-mean of .5, or pixels; an angle that no object turned is pi / 4. Weights of masks and boxes that are
-not decoded have both signs.
+mean of .5, or pixels; an angle that no object turned is pi / 4, or in YOLO26 any number. Weights of
+masks and boxes that are not decoded have both signs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from edge_runtime.detector.adapters.yolo import rows_fit, single_output
 BOX = 4  # channels of a box, in front of all others
 # Of a class over all cells. Networks of random numbers whose scores were spread out come to .3.
 MOST_MEAN = 0.35
+# Some cell is surer than this that it does not see a class, even of a network before its training.
+SURELY_NONE = 0.005
 
 
 def other_channels(file: ForeignFile, anchors: int) -> list[int]:
@@ -29,11 +31,15 @@ def other_channels(file: ForeignFile, anchors: int) -> list[int]:
     sides = single_output(file)
     if sides is None or not rows_fit(file, max(sides), anchors):
         return []
-    most_mean = MOST_MEAN if anchors == 1 else 1 + SCORE_SLACK
     return [
         number
         for number, (low, mean, high) in enumerate(_channels(file))
-        if number >= BOX and (low < -SCORE_SLACK or high > 1 + SCORE_SLACK or mean > most_mean)
+        if number >= BOX
+        and (
+            low < -SCORE_SLACK
+            or high > 1 + SCORE_SLACK
+            or (anchors == 1 and (mean > MOST_MEAN or low > SURELY_NONE))
+        )
     ]
 
 
