@@ -19,6 +19,8 @@ BOX = 4  # channels of a box, in front of all others
 MOST_MEAN = 0.35
 # Some cell is surer than this that it does not see a class, even of a network before its training.
 SURELY_NONE = 0.005
+# No activation goes below 0, which a quantised output stands for exactly; an angle of YOLO26 does.
+BELOW_NONE = 1e-3
 
 
 def other_channels(file: ForeignFile, anchors: int) -> list[int]:
@@ -36,7 +38,7 @@ def other_channels(file: ForeignFile, anchors: int) -> list[int]:
         for number, (low, mean, high) in enumerate(_channels(file))
         if number >= BOX
         and (
-            low < -SCORE_SLACK
+            low < -BELOW_NONE
             or high > 1 + SCORE_SLACK
             or (anchors == 1 and (mean > MOST_MEAN or low > SURELY_NONE))
         )

@@ -45,6 +45,7 @@ OTHERS = {
     "pose in pixels": (pose(5, 2, 96), 10, 15),
     "rotated boxes": (more(np.float32([[0.8]])), 1, 8),
     "rotated boxes, hardly turned": (more(np.float32([[0.18]]) + ACROSS / 50), 1, 8),
+    "rotated boxes, here and there turned back": (more(ACROSS / 5 - 0.012), 1, 8),
     "rotated boxes turned back": (more(-ACROSS / 5), 1, 8),
     "masks": (more(np.float32([[-0.4], [0.3], [-0.2]]) * ACROSS), 2, 10),
     "logits": (np.full((64 + 3, CELLS), -4, np.float32), 63, 67),
