@@ -132,6 +132,16 @@ class ModelFacts:
         found = [each for each in self.custom_operators if each.name == POST_PROCESS]
         return found[-1] if found else None
 
+    def shapes(self) -> set[tuple[int, ...]]:
+        """Of all tensors of the graph, those between its operators as well.
+
+        Raises: FlatbufferError where the file is damaged.
+        """
+        return {
+            tuple(tensor.numbers(_Tensor.SHAPE, "<i4").tolist())
+            for tensor in self._graph.tables(_SubGraph.TENSORS)
+        }
+
     def _custom_operators(self) -> tuple[CustomOperator, ...]:
         names = {}
         for number, code in enumerate(self._model.tables(_Model.OPERATOR_CODES)):

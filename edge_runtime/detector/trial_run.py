@@ -47,12 +47,15 @@ class TrialOutput:
         shape: that it really has; a file may leave it open.
         low, high: the smallest and the largest number in it, dequantised; 0 where there is none.
         whole: whether all are whole numbers.
+        channels: (low, mean, high) of each channel of [1, A, B], where the longer side has the
+            cells of a picture; () for another shape.
     """
 
     shape: tuple[int, ...]
     low: float
     high: float
     whole: bool
+    channels: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,13 @@ def read_answer(path: str | Path, stdout: bytes, status: int, stderr: bytes = b"
         raise (ImportError if answer["missing"] else ValueError)(answer["error"])
     return Trial(
         {
-            int(index): TrialOutput(**{**output, "shape": tuple(output["shape"])})
+            int(index): TrialOutput(
+                **{
+                    **output,
+                    "shape": tuple(output["shape"]),
+                    "channels": tuple(map(tuple, output["channels"])),
+                }
+            )
             for index, output in answer["outputs"].items()
         }
     )

@@ -80,7 +80,7 @@ def describe_outputs(network: Network) -> dict[int, dict[str, Any]]:
 
 def _describe(array: np.ndarray, quantization: tuple[float, int] | None) -> TrialOutput:
     """quantization: numbers are described as what they stand for, not as they are stored."""
-    values = np.nan_to_num(np.ravel(array).astype(np.float64))
+    values = np.nan_to_num(array).astype(np.float64)
     if quantization is not None:
         scale, zero_point = quantization
         values = (values - zero_point) * scale
@@ -89,7 +89,19 @@ def _describe(array: np.ndarray, quantization: tuple[float, int] | None) -> Tria
         low=float(values.min()) if values.size else 0.0,
         high=float(values.max()) if values.size else 0.0,
         whole=bool((values == np.rint(values)).all()),
+        channels=_channels(values),
     )
+
+
+def _channels(values: np.ndarray) -> tuple[tuple[float, float, float], ...]:
+    """(low, mean, high) along the longer side of [1, A, B]; () for another shape."""
+    if values.ndim != 3 or len(values) != 1 or not values.size:
+        return ()
+    cells = int(np.argmax(values.shape[1:]))
+    lows, means, highs = (
+        measure(values[0], axis=cells).tolist() for measure in (np.min, np.mean, np.max)
+    )
+    return tuple(zip(lows, means, highs, strict=True))
 
 
 if __name__ == "__main__":

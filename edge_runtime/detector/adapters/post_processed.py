@@ -25,6 +25,7 @@ from edge_runtime.detector.adapters.output_roles import (
 )
 from edge_runtime.detector.adapters.picture_input import PictureInput
 from edge_runtime.detector.adapters.quantized import quantization_of, to_float
+from edge_runtime.detector.adapters.yolo import suppressed_yolo
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.labels import Labels
 from edge_runtime.detector.model_facts import post_process_options
@@ -60,8 +61,9 @@ class PostProcessedAdapter(Adapter):
 
     @classmethod
     def recognizes(cls, file: ForeignFile) -> bool:
-        """True for outputs of the operator, for four with the names, or of the shapes."""
-        return (
+        """True for outputs of the operator, for four with the names, or of the shapes, but for
+        those of a YOLO."""
+        return not suppressed_yolo(file) and (
             by_operator(file) is not None
             or by_name(file) is not None
             or by_shape(file.outputs) is not None

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import INPUT_TYPES, picture_shape
+from edge_runtime.detector.adapters.trial_channels import other_channels
 from edge_runtime.detector.adapters.unread_outputs import unread_detector
+from edge_runtime.detector.adapters.yolo import (
+    ANCHORS,
+    FINISHED,
+    rows_fit,
+    single_output,
+    suppressed_yolo,
+)
 from edge_runtime.detector.model_facts import ModelFacts, TensorFacts
 from edge_runtime.detector.spec import SpecError
 
 EDGE_TPU = "edgetpu-custom-op"
 FLEX = "Flex"  # TensorFlow's own operators begin with it
+DETECT = "export a YOLO that was trained with task detect"
+SUPPRESSED_YOLO = (
+    "a YOLO with suppression inside by TensorFlow's operators",
+    "export it without, a YOLOv5 without --nms and --agnostic-nms",
+)
 SHOWN = 6  # tensors or operators in one message
-# Of a YOLO for the poses of persons: a box, a score, and 17 keypoints of three numbers.
-POSE_COLUMNS = 4 + 1 + 17 * 3
 
 
 def check_runnable(path: Path, facts: ModelFacts) -> None:
@@ -33,7 +45,8 @@ def check_runnable(path: Path, facts: ModelFacts) -> None:
     if flex:
         raise ValueError(
             f"{path}: needs operators of TensorFlow itself ({some(flex)}), which no interpreter "
-            "for small boards has; convert it again with TFLITE_BUILTINS alone"
+            "for small boards has; convert it again with TFLITE_BUILTINS alone, a YOLOv5 "
+            "without --nms and --agnostic-nms"
         )
     if len(facts.inputs) != 1:
         raise ValueError(
@@ -86,20 +99,20 @@ def _kind(file: ForeignFile) -> tuple[str, str]:
             "detector_spec.json expected, found none",
             "convert it again with `python -m convert`, or copy the file again",
         )
+    if suppressed_yolo(file):
+        return SUPPRESSED_YOLO
     unread = unread_detector(outputs)
     if unread is not None:
         return unread
-    if any(_is_map(output) for output in outputs):
+    if any(_is_map(output, file.input_hw) for output in outputs):
         return (
             "maps of the picture (a model for segmentation, poses or depth, or a YOLO whose boxes "
             "are not decoded)",
             "export a detector with its boxes decoded",
         )
-    if len(outputs) == 1 and POSE_COLUMNS in outputs[0].shape[1:]:
-        return (
-            "a YOLO without names that may be one for poses (17 keypoints), or have 52 classes",
-            "--labels FILE with 52 names, or --as yolov8, reads it as a detector",
-        )
+    yolo = _other_yolo(file)
+    if yolo is not None:
+        return yolo
     if len(outputs) == 1 and sum(side > 1 for side in outputs[0].shape) <= 1:
         return "one row of scores (a classifier)", "export a model that finds boxes"
     if len(outputs) == 2 and any(output.shape[-1:] == (4,) for output in outputs):
@@ -124,17 +137,52 @@ def _other_ultralytics(file: ForeignFile) -> tuple[str, str] | None:
         return f"an Ultralytics model for {metadata.task}", cure
     if metadata.transformer:
         return "an RT-DETR of Ultralytics", "export a YOLO"
-    if len(file.outputs) == 4:
+    return SUPPRESSED_YOLO if len(file.outputs) == 4 else None
+
+
+def _other_yolo(file: ForeignFile) -> tuple[str, str] | None:
+    """What an only output [1, A, B] looks like that is not a YOLO detector's."""
+    sides = single_output(file)
+    if sides is None:
+        return None
+    rows, channels = max(sides), min(sides)
+    kind = "a model for poses, rotated boxes or masks, or one without its last steps"
+    fitting = {"yolov8": 1, "yolov5": ANCHORS}
+    fitting = {family: each for family, each in fitting.items() if rows_fit(file, rows, each)}
+    finished = rows == sides[0] <= FINISHED and "yolov5" not in fitting
+    if fitting and file.ultralytics is not None:
+        count = len(file.ultralytics.names)
+        return f"a YOLO of {channels} channels, which do not fit its {count} names ({kind})", DETECT
+    if finished and channels == 6:
         return (
-            "a YOLOv5 with suppression inside by TensorFlow's operators",
-            "export it without --nms and --agnostic-nms",
+            "rows of 6 numbers that do not look like corners, score and class (an RT-DETR, or a "
+            "YOLO of two classes)",
+            "export a YOLO with its metadata; --as yolo-end-to-end or yolov8 reads it even so",
+        )
+    for family, anchors in fitting.items():
+        others = other_channels(file, anchors)
+        if others:
+            return (
+                f"a YOLO without names, {len(others)} of whose {channels} channels hold no scores "
+                f"({kind})",
+                DETECT if finished else f"{DETECT}; --as {family} reads it as a detector even so",
+            )
+    if not fitting and finished and channels > 6:
+        return (
+            f"rows of {channels} numbers, where finished detections have 6 (an end-to-end model "
+            "for poses, rotated boxes or masks, or an RT-DETR)",
+            DETECT,
         )
     return None
 
 
-def _is_map(output: TensorFacts) -> bool:
-    """True for an output with rows and columns of the picture."""
-    return len(output.shape) >= 4 and min(output.shape[1:3]) > 1
+def _is_map(output: TensorFacts, input_hw: tuple[int, int]) -> bool:
+    """True for an output with rows and columns of the picture, or two sides in its proportion."""
+    shape, (height, width) = output.shape, input_hw
+    if len(shape) >= 4 and min(shape[1:3]) > 1:
+        return True
+    sides = pairwise(shape[1:])
+    return any(min(a, b) >= 8 and round(a * width / height) == b for a, b in sides)
 
 
 def some(things: Iterable[object]) -> str:

@@ -29,8 +29,9 @@ def unread_detector(outputs: Sequence[TensorFacts]) -> tuple[str, str] | None:
         )
     if len(outputs) == 1 and len(outputs[0].shape) == 3 and outputs[0].shape[2] == ROW_COLUMNS:
         return (
-            "rows of seven numbers (image, four sides, score and class of an EfficientDet, or of a "
-            "YOLO with suppression inside), whose order differs from maker to maker",
+            "rows of seven numbers (image, four sides, score and class of an EfficientDet or of a "
+            "YOLO with suppression inside, whose order differs from maker to maker; or rotated "
+            "boxes of a YOLO)",
             f"{WITH_THE_OPERATOR}; a YOLOv5 of two classes is read with --as yolov5",
         )
     if len(outputs) == 3 and _detections(outputs) == (1, 2, 0):

@@ -7,6 +7,8 @@ of the input or its pixels, which depends on it as well.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds, suppress
@@ -20,6 +22,10 @@ PAD = 114
 UNIT = Scaling((0.0,), (255.0,))
 # Of the feature maps: usual, with a coarser or a finer one more, and those of the tiny YOLOv3.
 STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
+
+
+ANCHORS = 3  # a cell of a YOLOv5; later ones have one
+FINISHED = 1000  # rows at most, where duplicates are suppressed
 
 
 class YoloAdapter(Adapter):
@@ -83,6 +89,23 @@ def single_output(file: ForeignFile) -> tuple[int, int] | None:
         return None
     shape = file.outputs[0].shape
     return (shape[1], shape[2]) if len(shape) == 3 and shape[0] == 1 else None
+
+
+def suppressed_yolo(file: ForeignFile) -> bool:
+    """True for four outputs after suppression of a YOLO's boxes, by what comes before it.
+
+    They look like those of an SSD, but the boxes lie in a letterbox, left before top.
+    """
+    if len(file.outputs) != 4 or file.facts.post_process is not None:
+        return False
+    counts = {math.prod(shape) // 4 for shape in file.facts.shapes() if _is_boxes(shape)}
+    counts -= {side for output in file.outputs for side in output.shape}  # boxes that are left
+    return any(rows_fit(file, count, anchors) for count in counts for anchors in (1, ANCHORS))
+
+
+def _is_boxes(shape: tuple[int, ...]) -> bool:
+    """True for [1, N, 4] and [1, 4, N]."""
+    return len(shape) in (2, 3) and 4 in shape[-2:] and min(shape) > 0 and shape[:-2] in ((), (1,))
 
 
 def rows_fit(file: ForeignFile, rows: int, anchors: int) -> bool:

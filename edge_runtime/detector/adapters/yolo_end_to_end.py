@@ -8,11 +8,15 @@ from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import to_float
-from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
-from edge_runtime.detector.adapters.yolo_v5 import ANCHORS
+from edge_runtime.detector.adapters.trial_channels import ends_in_classes, has_corners
+from edge_runtime.detector.adapters.yolo import (
+    ANCHORS,
+    FINISHED,
+    YoloAdapter,
+    rows_fit,
+    single_output,
+)
 from edge_runtime.detector.interpreter import Network
-
-MOST_ROWS = 1000  # more are no finished detections
 
 
 class YoloEndToEndAdapter(YoloAdapter):
@@ -33,13 +37,17 @@ class YoloEndToEndAdapter(YoloAdapter):
     @classmethod
     def recognizes(cls, file: ForeignFile) -> bool:
         """True for few rows of six that are neither anchors of a YOLOv5 with one class nor cells
-        of a YOLOv8 with two."""
+        of a YOLOv8 with two: a small input has no more detections than cells."""
         sides = single_output(file)
-        if sides is None or sides[1] != 6 or sides[0] > MOST_ROWS:
+        if sides is None or sides[1] != 6 or sides[0] > FINISHED:
             return False
-        if file.ultralytics is not None and file.ultralytics.end_to_end:
-            return True
-        return not any(rows_fit(file, sides[0], anchors) for anchors in (1, ANCHORS))
+        of_v8, of_v5 = (rows_fit(file, sides[0], anchors) for anchors in (1, ANCHORS))
+        if file.ultralytics is None:
+            known = not of_v8 or ends_in_classes(file)
+            return known and not of_v5 and has_corners(file)
+        count = len(file.ultralytics.names)
+        others = (of_v8 and count == 2) or (of_v5 and count == 1)
+        return file.ultralytics.end_to_end or not others
 
     def decode(
         self, raw: tuple[np.ndarray, ...], picture_hw: tuple[int, int], thresholds: Thresholds

@@ -9,10 +9,9 @@ from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import raw_threshold, to_float
-from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
+from edge_runtime.detector.adapters.trial_channels import other_channels
+from edge_runtime.detector.adapters.yolo import ANCHORS, YoloAdapter, rows_fit, single_output
 from edge_runtime.detector.interpreter import Network
-
-ANCHORS = 3  # a cell
 
 
 class YoloV5Adapter(YoloAdapter):
@@ -32,13 +31,14 @@ class YoloV5Adapter(YoloAdapter):
 
     @classmethod
     def recognizes(cls, file: ForeignFile) -> bool:
-        """True where names and shape fit, or where the input has so many anchors."""
+        """True where names and shape fit, or where the input has so many anchors, and all numbers
+        behind the box can be scores."""
         sides = single_output(file)
-        if sides is None or sides[1] < 6:
+        if sides is None or not 6 <= sides[1] < sides[0]:
             return False
         if file.ultralytics is not None:
-            return sides[1] == 5 + len(file.ultralytics.names) and sides[0] > sides[1]
-        return rows_fit(file, sides[0], ANCHORS)
+            return sides[1] == 5 + len(file.ultralytics.names)
+        return rows_fit(file, sides[0], ANCHORS) and not other_channels(file, ANCHORS)
 
     def decode(
         self, raw: tuple[np.ndarray, ...], picture_hw: tuple[int, int], thresholds: Thresholds

@@ -11,7 +11,7 @@ from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import raw_threshold, to_float
-from edge_runtime.detector.adapters.refusals import POSE_COLUMNS
+from edge_runtime.detector.adapters.trial_channels import other_channels
 from edge_runtime.detector.adapters.yolo import YoloAdapter, rows_fit, single_output
 from edge_runtime.detector.interpreter import Network
 
@@ -35,7 +35,7 @@ class YoloV8Adapter(YoloAdapter):
         self._rows_last = _rows_last(file, sides)
         channels = sides[0] if self._rows_last else sides[1]
         super().__init__(file, network, channels - 4)
-        if file.is_nameless:
+        if file.is_nameless or (file.ultralytics is None and other_channels(file, 1)):
             log.warning(
                 "%s: %d channels are read as a box and %d classes; a model for poses or rotated "
                 "boxes looks alike, and is none for this",
@@ -44,7 +44,8 @@ class YoloV8Adapter(YoloAdapter):
 
     @classmethod
     def recognizes(cls, file: ForeignFile) -> bool:
-        """True where names and shape fit, or where feature maps of the input have so many rows."""
+        """True where names and shape fit, or where feature maps of the input have so many rows, and
+        all numbers behind the box can be scores."""
         sides = single_output(file)
         if sides is None or min(sides) < 5:
             return False
@@ -52,9 +53,8 @@ class YoloV8Adapter(YoloAdapter):
         channels, rows = sides if _rows_last(file, sides) else sides[::-1]
         if names is not None:
             return channels == 4 + len(names.names)
-        if channels == POSE_COLUMNS and file.labels_path is None:
-            return file.labels_inside(channels - 4) is not None
-        return channels < rows and rows_fit(file, rows, 1) and _rows_last(file, sides)
+        fits = channels < rows and rows_fit(file, rows, 1) and _rows_last(file, sides)
+        return fits and not other_channels(file, 1)
 
     def decode(
         self, raw: tuple[np.ndarray, ...], picture_hw: tuple[int, int], thresholds: Thresholds

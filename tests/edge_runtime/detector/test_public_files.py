@@ -15,6 +15,7 @@ from edge_runtime import Detector
 from edge_runtime.detector.interpreter import LITERT, find_runtime
 from edge_runtime.detector.model_facts import ModelFacts
 from edge_runtime.detector.tflite_metadata import read_metadata
+from edge_runtime.detector.zip_members import read_members
 from edge_runtime.media.images import read_image
 from tests import reference
 from tests.downloads import public_model
@@ -93,6 +94,17 @@ def test_numbers_without_a_class_are_not_reported():
     detector = Detector(public_model(COCO))
     assert len(detector.class_names) == 90 and len(detector.unused_names) == 10
     assert detector.class_names[16] == "cat" and "class 11" in detector.unused_names
+
+
+@pytest.mark.parametrize("name", [YOLO11, YOLOV8])
+def test_a_trained_yolo_without_its_metadata_is_no_model_for_poses(name, tmp_path):
+    """What it makes of noise are scores of classes."""
+    content = public_model(name).read_bytes()
+    path = tmp_path / "bare.tflite"
+    path.write_bytes(content[: read_members(content).front])
+    detector = Detector(path, 1)
+    assert detector.family.name == "yolov8"
+    assert detector.class_names == tuple(map(str, range(80)))
 
 
 def twenty_pictures() -> list[np.ndarray]:

@@ -37,6 +37,15 @@ def nothing_passed_before(monkeypatch):
 def test_what_a_file_did_is_told():
     (output,) = try_file("m.tflite", GOOD.content()).outputs.values()
     assert (output.shape, output.low, output.high, output.whole) == ((1, 2), -2, 1.5, False)
+    assert output.channels == ()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_channels_are_told_along_the_cells(turned):
+    cells = np.array([[0, 1, 2, 5], [-1, -1, -1, np.nan]], np.float32)
+    file = TinyFile([Output("x", (cells.T if turned else cells)[None])])
+    (output,) = try_file("m.tflite", file.content()).outputs.values()
+    assert output.channels == ((0, 2, 5), (-1, -0.75, 0))
 
 
 def test_a_file_is_tried_once_a_process(monkeypatch):

@@ -67,6 +67,7 @@ class TinyFile:
     custom: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     deflated: bool = False
+    between: Sequence[tuple[int, ...]] = ()  # shapes of float tensors that are no edges
     broken: bool = False  # numbers that are not quantised, added as if: LiteRT aborts the process
 
     def write(self, path: Path) -> Path:
@@ -114,6 +115,8 @@ class Graph:
         for index, output in zip(outputs, file.outputs, strict=True):
             if file.custom != "TFLite_Detection_PostProcess" and not file.broken:
                 self._reshape(index, output)
+        for number, shape in enumerate(file.between):
+            self._tensor(f"between_{number}", shape, "float32")
         if file.broken:
             self._operator(schema.BuiltinOperator.ADD, [inputs[0], inputs[0]], outputs[:1])
         if file.custom is not None:

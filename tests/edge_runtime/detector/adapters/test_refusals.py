@@ -84,7 +84,7 @@ API_MORE = [
         ),
         (
             TinyFile(FOUR, members={"meta.txt": str({"stride": 32, "names": ["a"]})}),
-            "a YOLOv5 with suppression inside .*without --nms",
+            "a YOLO with suppression inside .*without --nms",
         ),
         (TinyFile([Output("x", zeros(1, 7, 5))]), "do not say what they are.*--as FAMILY"),
         (

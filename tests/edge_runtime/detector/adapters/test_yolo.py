@@ -184,6 +184,32 @@ def test_end_to_end_of_one_class_or_two_is_no_other_yolo(names, tmp_path):
     assert detector.detect(FRAME).names == ["a", "a"]
 
 
+@pytest.mark.parametrize("kind", ["end2end", "names", "numbers"])
+def test_end_to_end_of_an_input_with_as_few_cells_as_detections(kind, tmp_path):
+    """YOLO26 has 300 detections, or as many as cells where they are fewer."""
+    rows = cells(HW, (8, 16, 32))
+    labels = tmp_path / "labels.txt"
+    names = NAMES[:2] if kind == "end2end" else NAMES
+    labels.write_text("\n".join(names))
+    meta = {"names": names, "end2end": kind == "end2end"}
+    members = {} if kind == "numbers" else {"metadata.json": json.dumps(meta)}
+    path = write(tmp_path / "m.tflite", end_table(False, rows), members)
+    detector = Detector(path, 1, labels=labels)
+    assert detector.family.name == "yolo-end-to-end"
+    assert detector.detect(FRAME).names == ["dog", "cat"]
+
+
+def test_six_columns_that_may_be_two_classes_or_a_class_number(tmp_path):
+    two = v8_table({3: ([0.2, 0.9], INPUT_BOX)}, classes=2).T
+    two[-1, 2:4] = 0.9  # a large box, or else its first four are no corners either
+    path = write(tmp_path / "m.tflite", two, {})
+    with pytest.raises(
+        ValueError, match=r"6 numbers that do not .*two classes.*or yolov8 reads it"
+    ):
+        Detector(path)
+    assert Detector(path, 1, family="yolov8").detect(FRAME).names == ["1"]
+
+
 def test_end_to_end_without_names_does_not_tell_how_many(tmp_path, caplog):
     path = write(tmp_path / "m.tflite", end_table(True), {})
     with pytest.raises(ValueError, match="how many classes it has; give them with --labels FILE"):
@@ -257,16 +283,6 @@ def test_a_smaller_copy_of_the_frame_gives_boxes_of_the_whole(tmp_path):
     np.testing.assert_allclose(seen.boxes, [FRAME_BOX] * 2, atol=1e-3)
 
 
-def test_channels_without_names_might_be_those_of_another_task(tmp_path, caplog):
-    """A model for rotated boxes has one row more, of angles."""
-    path = write(tmp_path / "m.tflite", v8_table(ROWS, classes=3), {})
-    assert Detector(path, 1).class_names == ("0", "1", "2")
-    assert "7 channels are read as a box and 3 classes; a model for poses or" in caplog.text
-    caplog.clear()
-    Detector(write(tmp_path / "named.tflite", v8_table(ROWS, classes=3)), 1)
-    assert not caplog.records
-
-
 def test_the_family_may_be_told(tmp_path):
     path = write(tmp_path / "m.tflite", v8_table(ROWS, classes=3)[:, :50], {})
     with pytest.raises(ValueError, match="--as FAMILY"):
@@ -290,48 +306,7 @@ def test_names_that_do_not_fit_the_output_are_refused(tmp_path):
         Detector(path, family="yolov8")
 
 
-@pytest.mark.parametrize("family", [None, "yolov8"])
-@pytest.mark.parametrize("task", ["pose", "segment", "obb", "classify"])
-def test_models_for_other_tasks_are_named(task, family, tmp_path):
-    members = {"temp_meta.txt": str({"task": task, "names": {0: "person"}})}
-    path = write(tmp_path / "m.tflite", v8_table({}, classes=52), members)
-    with pytest.raises(ValueError, match=f"for {task}.* of Ultralytics with 1 class.*detect"):
-        Detector(path, family=family)
-
-
-def test_rotated_boxes_of_two_classes_are_not_taken_for_objectness(tmp_path):
-    """[1, 300, 7] end to end is as wide as a YOLOv5 of two classes."""
-    meta = {"metadata.json": json.dumps({"task": "obb", "names": ["a", "b"], "end2end": True})}
-    path = write(tmp_path / "m.tflite", np.zeros((300, 7), np.float32), meta)
-    with pytest.raises(ValueError, match="an Ultralytics model for obb"):
-        Detector(path)
-
-
-@pytest.mark.parametrize(
-    "says",
-    [{"head": "RTDETRDecoder"}, {"description": "Ultralytics rtdetr-l model trained on coco.yaml"}],
-)
-def test_an_rt_detr_is_named(says, tmp_path):
-    """Its boxes and scores look like those of a YOLOv8, but its pictures are stretched."""
-    meta = {"metadata.json": json.dumps({"task": "detect", "names": NAMES, **says})}
-    path = write(tmp_path / "m.tflite", np.zeros((300, 7), np.float32), meta)
-    with pytest.raises(ValueError, match=r"an RT-DETR of Ultralytics.*export a YOLO"):
-        Detector(path)
-
-
 def test_rows_of_six_are_end_to_end_whatever_a_flag_of_other_heads_says(tmp_path):
     meta = {"metadata.json": json.dumps({"names": NAMES[:1], "end2end": False})}
     path = write(tmp_path / "m.tflite", end_table(True), meta)
     assert Detector(path, 1).family.name == "yolo-end-to-end"
-
-
-def test_without_names_52_classes_may_be_a_pose(tmp_path):
-    """A box, a score and 17 keypoints of three numbers are as many channels."""
-    table = v8_table({3: ([0] * 51 + [0.9], INPUT_BOX)}, classes=52)
-    path = write(tmp_path / "m.tflite", table, {})
-    with pytest.raises(ValueError, match=r"may be one for poses .* 52 names, or --as yolov8"):
-        Detector(path)
-    labels = tmp_path / "labels.txt"
-    labels.write_text("\n".join(f"class {number}" for number in range(52)))
-    assert Detector(path, 1, labels=labels).detect(FRAME).names == ["class 51"]
-    assert Detector(path, 1, family="yolov8").detect(FRAME).names == ["51"]

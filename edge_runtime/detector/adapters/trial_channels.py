@@ -1,0 +1,69 @@
+"""Trial channels: what the channels of a YOLO's only output can be, by its trial on noise.
+
+A YOLO for poses, rotated boxes or masks has a detector's channels and more behind them: keypoints,
+an angle, weights of masks. Its shape is that of a detector of so many more classes; its numbers are
+not. A score lies in [0, 1], and noise looks like nothing: in two public detectors no class has a
+mean above .001 over all cells. A keypoint is near its cell, and cells are all over the picture: a
+mean of .5, or pixels; an angle that no object turned is pi / 4, or in YOLO26 any number. Weights of
+masks and boxes that are not decoded have both signs.
+"""
+
+from __future__ import annotations
+
+from edge_runtime.detector.adapters.base import SCORE_SLACK
+from edge_runtime.detector.adapters.foreign_file import ForeignFile
+from edge_runtime.detector.adapters.yolo import rows_fit, single_output
+
+BOX = 4  # channels of a box, in front of all others
+# Of a class over all cells. Networks of random numbers whose scores were spread out come to .3.
+MOST_MEAN = 0.35
+# Some cell is surer than this that it does not see a class, even of a network before its training.
+SURELY_NONE = 0.005
+# No activation goes below 0, which a quantised output stands for exactly; an angle of YOLO26 does.
+BELOW_NONE = 1e-3
+
+
+def other_channels(file: ForeignFile, anchors: int) -> list[int]:
+    """Channels behind the box that hold no scores; [] where nothing tells, or nothing is odd.
+
+    Args:
+        anchors: of a cell. With more than one the file is a YOLOv5, whose scores of classes are
+            trained only where an object is: elsewhere they may be anything in [0, 1].
+    """
+    sides = single_output(file)
+    if sides is None or not rows_fit(file, max(sides), anchors):
+        return []
+    return [
+        number
+        for number, (low, mean, high) in enumerate(_channels(file))
+        if number >= BOX
+        and (
+            low < -BELOW_NONE
+            or high > 1 + SCORE_SLACK
+            or (anchors == 1 and (mean > MOST_MEAN or low > SURELY_NONE))
+        )
+    ]
+
+
+def has_corners(file: ForeignFile) -> bool:
+    """False where the first four channels are not left, top, right and bottom: mean sizes of less
+    than nothing in both directions.
+
+    An RT-DETR's finished detections are center and size, and their pictures were stretched.
+    """
+    means = [mean for _, mean, _ in _channels(file)[:BOX]]
+    return not means or means[0] <= means[2] or means[1] <= means[3]
+
+
+def ends_in_classes(file: ForeignFile) -> bool:
+    """True where the last channel went from one whole number to another, as class numbers do."""
+    channels = _channels(file)
+    if not channels:
+        return False
+    low, _, high = channels[-1]
+    return low.is_integer() and high.is_integer() and high >= 1
+
+
+def _channels(file: ForeignFile) -> tuple[tuple[float, float, float], ...]:
+    """(low, mean, high) of each; () without a trial."""
+    return () if file.trial is None else file.trial.outputs[file.outputs[0].index].channels
