@@ -118,12 +118,11 @@ def frames_fixture() -> list[np.ndarray]:
 
 
 def make(variant: str, keras_path: Path, frames, folder: Path, spec=SPEC, **options) -> Path:
-    """One variant with its spec inside; float32 lies beside it."""
+    """One variant, of those that are not made of another's file, with its spec inside."""
     source = ConversionInput(keras_path, spec, frames, folder, **options)
-    for name in dict.fromkeys(("float32", variant)):
-        path = source.target(name)
-        write_variant(name, source, path)
-        embed(path, spec, {VARIANT_MEMBER: name})
+    path = source.target(variant)
+    write_variant(variant, source, path)
+    embed(path, spec, {VARIANT_MEMBER: variant})
     return path
 
 
