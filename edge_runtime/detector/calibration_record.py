@@ -11,9 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +25,7 @@ from edge_runtime.detector.preprocess import (
     pixel_quantization,
     pixel_table,
 )
+from edge_runtime.detector.sha256 import sha256
 from edge_runtime.detector.spec import (
     MOST_LETTERS,
     PIXEL_MEAN,
@@ -162,16 +161,7 @@ class CalibrationRecord:
 def digest(spec: DetectorSpec) -> str:
     """Digest of everything in a spec: 16 hexadecimal digits."""
     canonical = json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
-    hexadecimal: str = _sha256(canonical.encode()).hexdigest()
-    return hexadecimal[:16]
-
-
-def _sha256(data: bytes) -> Any:
-    """`hashlib.sha256` without OpenSSL, which hashlib loads: 4 MB and as many milliseconds."""
-    for module in ("_sha2", "_sha256"):  # Python's own, from 3.12 on, and before
-        with suppress(ImportError):
-            return import_module(module).sha256(data)
-    return import_module("hashlib").sha256(data)
+    return sha256(canonical.encode())[:16]
 
 
 def read_calibration(path: str | Path) -> CalibrationRecord | None:

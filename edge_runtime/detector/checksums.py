@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 
 from edge_runtime.detector.json_object import is_whole, read_object
+from edge_runtime.detector.sha256 import sha256
 
 CHECKSUMS_MEMBER = "checksums.json"
 
@@ -56,10 +57,3 @@ def check_checksums(text: str, content: bytes, members: Mapping[str, bytes]) -> 
             raise ChecksumError(f"{name} is missing")
         if sha256(members[name]) != expected:
             raise ChecksumError(f"{name} is another (by its SHA-256): damage, or another tool")
-
-
-def sha256(data: bytes | memoryview) -> str:
-    """SHA-256 in hexadecimal digits."""
-    import hashlib  # not above: it loads OpenSSL, which a help does not need
-
-    return hashlib.sha256(data).hexdigest()

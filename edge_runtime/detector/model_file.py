@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from edge_runtime.detector.checksums import CHECKSUMS_MEMBER, check_checksums, sha256
+from edge_runtime.detector.checksums import CHECKSUMS_MEMBER, check_checksums
+from edge_runtime.detector.sha256 import sha256
 from edge_runtime.detector.spec import SPEC_MEMBER, SpecError, describe_damage
 from edge_runtime.detector.zip_members import (
     TAIL_BYTES,

@@ -6,7 +6,6 @@ finish. Here that is a ValueError, and nothing else stops.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from edge_runtime.detector.interpreter import find_runtime
 from edge_runtime.detector.model_file import ModelFile
+from edge_runtime.detector.sha256 import sha256
 from edge_runtime.system.child_process import child_command, child_environment
 
 # Imports, loading and one picture: a large file on a small board. No longer, because a replaced
@@ -75,7 +75,7 @@ def try_file(path: str | Path, content: bytes) -> Trial:
     Raises: ValueError, naming the file, if it cannot be run (TrialCrashError if it ends its
         process); ImportError without an interpreter; OSError where no process can be started.
     """
-    digest = hashlib.sha256(content).hexdigest()
+    digest = sha256(content)
     if digest not in _passed:
         find_runtime()
         _passed[digest] = _run(path, content)
