@@ -7,6 +7,7 @@ interpreter. Forking is safe: neither TensorFlow nor JAX starts a thread before 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -125,11 +126,14 @@ def next_request(connection: socket.socket) -> dict[str, object] | None:
 
 
 def main(descriptor: str) -> int:
+    gc.disable()  # see tests/conftest.py
     if os.environ["KERAS_BACKEND"] == "jax":
         sys.modules["tensorflow"] = None  # as on a machine without it
     from tests.train.tiny_training import run, warm_up  # with the backend
 
     warm_up()
+    gc.freeze()
+    gc.enable()
     request = next_request(socket.socket(fileno=int(descriptor)))
     if request is None:
         return 0

@@ -110,7 +110,7 @@ def alone(scenes, begun, tmp_path_factory, nursery):
             [tiny, "--qat", "--preset=fpnlite", "--learning-rate=0.003", *seldom, *still],
             {},
         ),
-        "real net": (["--from-scratch", "--epochs=1"], {"TINY_NET": "0"}),
+        "real net": (["--from-scratch", "--epochs=1", "--val-split=none"], {"TINY_NET": "0"}),
     }
     outs = {name: tmp_path_factory.mktemp("alone") / "model.keras" for name in runs}
     started = {
