@@ -110,9 +110,10 @@ class ForeignFile:
                 f"{self.path}: class names expected, and nothing in the file tells even how many "
                 "classes it has; give them with --labels FILE, one name a line"
             )
+        called = "classes, they are called 0 to" if count > 1 else "class, it is called"
         log.warning(
-            "%s has no names for its %d classes, they are called 0 to %d; --labels FILE names them",
-            *(self.path, count, count - 1),
+            "%s has no names for its %d %s %d; --labels FILE names them",
+            *(self.path, count, called, count - 1),
         )
         return number_labels(count)
 

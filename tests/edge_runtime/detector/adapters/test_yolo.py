@@ -149,7 +149,9 @@ def test_v5_without_names_is_known_by_its_rows(tmp_path, caplog):
     assert (detector.family.name, detector.class_names) == ("yolov5", ("0", "1", "2"))
     assert "no names for its 3 classes" in caplog.text
     one = write(tmp_path / "one.tflite", v5_table({7: (1, [0.9], INPUT_BOX)}, classes=1), {})
-    assert Detector(one, 1).family.name == "yolov5"  # six columns, but not as few rows
+    with caplog.at_level(logging.WARNING):
+        assert Detector(one, 1).family.name == "yolov5"  # six columns, but not as few rows
+    assert "no names for its 1 class, it is called 0;" in caplog.text
 
 
 def end_table(unit, rows=300):
