@@ -31,6 +31,20 @@ class Prepared(NamedTuple):
     seconds: float
 
 
+class Inferred(NamedTuple):
+    """Outputs of the network that wait to be decoded.
+
+    Attributes:
+        raw: of `Detector.invoke`.
+        picture_hw: (height, width) of the picture that the network saw.
+        seconds: that preprocessing and inference took.
+    """
+
+    raw: tuple[np.ndarray, ...]
+    picture_hw: tuple[int, int]
+    seconds: tuple[float, float]
+
+
 def prepare(detector: Detector, image: np.ndarray) -> Prepared:
     """Preprocess an (H, W, 3) RGB uint8 image, in any thread.
 
@@ -41,10 +55,17 @@ def prepare(detector: Detector, image: np.ndarray) -> Prepared:
     return Prepared(tensor, (image.shape[0], image.shape[1]), time.perf_counter() - begin)
 
 
-def time_steps(
-    detector: Detector, prepared: Prepared, frame_hw: tuple[int, int] | None = None
+def infer(detector: Detector, prepared: Prepared) -> Inferred:
+    """Run the network."""
+    begin = time.perf_counter()
+    raw = detector.invoke(prepared.tensor)
+    return Inferred(raw, prepared.picture_hw, (prepared.seconds, time.perf_counter() - begin))
+
+
+def decode(
+    detector: Detector, inferred: Inferred, frame_hw: tuple[int, int] | None = None
 ) -> tuple[Detections, np.ndarray]:
-    """Detect once, and time each step.
+    """Decode and suppress; may run in another thread than `prepare` and `infer`.
 
     Args:
         frame_hw: (height, width) of the frame whose pixels the boxes are in; None for the
@@ -52,30 +73,24 @@ def time_steps(
 
     Returns: the detections, and (3,) float64 milliseconds of DETECTOR_STEPS.
     """
-    marks = [time.perf_counter()]
-    raw = detector.invoke(prepared.tensor)
-    marks.append(time.perf_counter())
-    picture_hw = prepared.picture_hw
-    detections = detector.postprocess(raw, frame_hw or picture_hw, picture_hw)
-    marks.append(time.perf_counter())
-    return detections, 1e3 * np.array([prepared.seconds, *np.diff(marks)])
+    begin = time.perf_counter()
+    picture_hw = inferred.picture_hw
+    detections = detector.postprocess(inferred.raw, frame_hw or picture_hw, picture_hw)
+    return detections, 1e3 * np.array([*inferred.seconds, time.perf_counter() - begin])
+
+
+def for_people(milliseconds: np.ndarray) -> dict[str, float]:
+    """(3,) milliseconds as {"preprocess": milliseconds, …} of DETECTOR_STEPS, two decimals."""
+    rounded = (round(float(value), 2) for value in milliseconds)
+    return dict(zip(DETECTOR_STEPS, rounded, strict=True))
 
 
 def timed_detect(
-    detector: Detector,
-    image: np.ndarray,
-    frame_hw: tuple[int, int] | None = None,
-    prepared: Prepared | None = None,
+    detector: Detector, image: np.ndarray, frame_hw: tuple[int, int] | None = None
 ) -> tuple[Detections, dict[str, float]]:
-    """`time_steps` for people: {"preprocess": milliseconds, …} with two decimals.
-
-    prepared: the image by this detector, where that was done before.
-    """
-    if prepared is None:
-        prepared = prepare(detector, image)
-    detections, milliseconds = time_steps(detector, prepared, frame_hw)
-    rounded = (round(float(value), 2) for value in milliseconds)
-    return detections, dict(zip(DETECTOR_STEPS, rounded, strict=True))
+    """Detect once, and time each step, see `for_people`. frame_hw: see `decode`."""
+    detections, milliseconds = decode(detector, infer(detector, prepare(detector, image)), frame_hw)
+    return detections, for_people(milliseconds)
 
 
 def measure(
@@ -103,7 +118,8 @@ def measure(
         frame = frames[number % len(frames)]
         for turn in range(len(detectors)):
             which = (turn + number) % len(detectors)
-            _, milliseconds = time_steps(detectors[which], prepare(detectors[which], frame))
+            detector = detectors[which]
+            _, milliseconds = decode(detector, infer(detector, prepare(detector, frame)))
             if number >= 0:
                 times[which, number] = *milliseconds, milliseconds.sum()
     return [

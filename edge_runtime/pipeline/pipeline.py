@@ -1,4 +1,4 @@
-"""Pipeline: source → detector → sinks, each in a thread of its own."""
+"""Pipeline: source → network → decoding → sinks, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from collections.abc import Callable, Sequence
 
 from edge_runtime.frame import Frame, Result
 from edge_runtime.latest_queue import ClosedError, LatestQueue
-from edge_runtime.pipeline.reloading_detector import PreparedFrame, ReloadingDetector
+from edge_runtime.pipeline.reloading_detector import (
+    InferredFrame,
+    PreparedFrame,
+    ReloadingDetector,
+)
 from edge_runtime.pipeline.sink_thread import SinkThread
 from edge_runtime.pipeline.stats import Stats
 from edge_runtime.sinks.base import Sink, SinkClosedError
@@ -50,7 +54,7 @@ class Pipeline:
             source, sinks: to be opened before `run`, which closes them.
             stats: counts the results, and from now on asks this pipeline for its own numbers.
             max_fps: results a second at most; None for all.
-            on_result: called in the detector's thread.
+            on_result: called in the decoding thread.
         """
         self.stuck = False
         self._source = source
@@ -62,10 +66,16 @@ class Pipeline:
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._frames: LatestQueue[Frame | PreparedFrame] = LatestQueue(wait=not source.live)
+        # Nothing that the network has seen is dropped.
+        self._inferred: LatestQueue[InferredFrame] = LatestQueue(wait=True)
         self._sinks = [SinkThread(sink, source.live, self._fail) for sink in sinks]
         self._workers = [
             threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
-            for name, work in (("capture", self._capture), ("detect", self._detect))
+            for name, work in (
+                ("capture", self._capture),
+                ("infer", self._infer),
+                ("decode", self._decode),
+            )
         ]
         stats.attach(
             dropped=lambda: self._frames.dropped,
@@ -107,7 +117,7 @@ class Pipeline:
         begin = time.monotonic()
         interrupted = self._stop.is_set() or self._error is not None
         if interrupted:
-            self._frames.close(discard=True)
+            self._discard()
         self._source.close()
         for sink in self._sinks:
             sink.close()
@@ -142,8 +152,12 @@ class Pipeline:
         try:
             work()
         except BaseException as error:  # whatever it is, the main thread must hear of it
-            self._frames.close(discard=True)
+            self._discard()
             self._fail(error)
+
+    def _discard(self) -> None:
+        for queue in (self._frames, self._inferred):
+            queue.close(discard=True)
 
     def _capture(self) -> None:
         try:
@@ -157,20 +171,32 @@ class Pipeline:
             return
         self._frames.close()
 
-    def _detect(self) -> None:
+    def _infer(self) -> None:
         due = time.monotonic()
         while not self._stop.is_set():
             self._stop.wait(due - time.monotonic())
             try:
                 frame = self._frames.get(POLL_SECONDS)
+                self._detector.refresh()
+                if frame is None:
+                    continue
+                # A pause must not be made up for by a burst.
+                due = max(due, time.monotonic() - self._interval) + self._interval
+                self._inferred.put(self._detector.infer(frame))
             except ClosedError:
                 break
-            self._detector.refresh()
-            if frame is None:
+        self._inferred.close()
+
+    def _decode(self) -> None:
+        """Beside the network, which would wait for it otherwise, and find its caches changed."""
+        while not self._stop.is_set():
+            try:
+                inferred = self._inferred.get(POLL_SECONDS)
+            except ClosedError:
+                break
+            if inferred is None:
                 continue
-            # A pause must not be made up for by a burst.
-            due = max(due, time.monotonic() - self._interval) + self._interval
-            result = self._detector.detect(frame)
+            result = self._detector.decode(inferred)
             self._stats.add(result)
             for sink in self._sinks:
                 sink.put(result)

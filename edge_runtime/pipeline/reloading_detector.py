@@ -12,7 +12,14 @@ import numpy as np
 
 from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.detector import Detector
-from edge_runtime.detector.latency import Prepared, prepare, timed_detect
+from edge_runtime.detector.latency import (
+    Inferred,
+    Prepared,
+    decode,
+    for_people,
+    infer,
+    prepare,
+)
 from edge_runtime.detector.model_file import ModelFile, read_model_file
 from edge_runtime.detector.trial_run import TrialCrashError, try_file
 from edge_runtime.frame import Frame, Result
@@ -33,9 +40,19 @@ class PreparedFrame(NamedTuple):
     prepared: Prepared
 
 
+class InferredFrame(NamedTuple):
+    """A frame, and what a detector's network says of it."""
+
+    frame: Frame
+    detector: Detector
+    inferred: Inferred
+
+
 class ReloadingDetector:
-    """A detector that is loaded again when its file changes. Not for several threads at once, but
-    for `prepare`.
+    """A detector that is loaded again when its file changes.
+
+    `prepare`, `infer` and `decode` may each run in a thread of their own, `infer` in that of
+    `refresh`.
 
     A new file that cannot be used is logged once, and the old detector goes on; in a service, which
     has a history, that holds for its start as well.
@@ -97,16 +114,23 @@ class ReloadingDetector:
         detector = self.detector
         return PreparedFrame(frame, detector, prepare(detector, frame.for_detector))
 
-    def detect(self, frame: Frame | PreparedFrame) -> Result:
+    def infer(self, frame: Frame | PreparedFrame) -> InferredFrame:
+        """Run the network on a frame, for `decode`."""
+        if not isinstance(frame, PreparedFrame) or frame.detector is not self.detector:
+            # If the model was replaced since it was prepared, the new one may want another input.
+            frame = self.prepare(frame.frame if isinstance(frame, PreparedFrame) else frame)
+        return InferredFrame(frame.frame, frame.detector, infer(frame.detector, frame.prepared))
+
+    def decode(self, inferred: InferredFrame) -> Result:
         """Detections in a frame; boxes are in pixels of `frame.hw`."""
-        prepared = None
-        if isinstance(frame, PreparedFrame):
-            # Not if the model was replaced since: the new one may want another input.
-            prepared = frame.prepared if frame.detector is self.detector else None
-            frame = frame.frame
-        found, milliseconds = timed_detect(self.detector, frame.for_detector, frame.hw, prepared)
-        detections = self._wanted(found)
-        return Result(frame, detections, milliseconds, time.monotonic() - frame.captured_at)
+        frame = inferred.frame
+        found, milliseconds = decode(inferred.detector, inferred.inferred, frame.hw)
+        age = time.monotonic() - frame.captured_at
+        return Result(frame, self._wanted(found), for_people(milliseconds), age)
+
+    def detect(self, frame: Frame | PreparedFrame) -> Result:
+        """`infer` and `decode`."""
+        return self.decode(self.infer(frame))
 
     def refresh(self) -> None:
         """Load the file again if it was replaced; checked at most once in CHECK_SECONDS."""

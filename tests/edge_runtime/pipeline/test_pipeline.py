@@ -66,7 +66,7 @@ def test_frames_of_a_recording_are_prepared_by_the_thread_that_reads_them(
     monkeypatch.setattr(Detector, "preprocess", watched)
     source = ScriptedSource([red_frame] * 5, live=live)
     Pipeline(source, detector, [], Stats(source)).run()
-    assert threads == {"detect" if live else "capture"}
+    assert threads == {"infer" if live else "capture"}
 
 
 def test_a_slow_sink_of_a_file_holds_it_up_and_loses_nothing(detector):
@@ -108,7 +108,7 @@ def test_the_newest_frame_wins(detector):
         for number in range(50):
             yield BLACK
             if number == 0:
-                shown.wait(20)  # the detector has the first one in its hands
+                shown.wait(20)  # the first one is being decoded
 
     source, sink = ScriptedSource(pictures(), live=True, stay=True), Collector()
     hold = threading.Event()
@@ -122,10 +122,11 @@ def test_the_newest_frame_wins(detector):
     thread, _ = start(pipeline)
     wait_until(lambda: source.delivered == 50)
     hold.set()
-    wait_until(lambda: len(sink.results) == 2)
+    wait_until(lambda: sink.numbers[-1:] == [49])
     pipeline.stop()
     thread.join(20)
-    assert sink.numbers == [0, 49]
+    # While the first was held, the network may have looked at two more.
+    assert len(sink.numbers) <= 4 and sink.numbers == sorted(set(sink.numbers))
 
 
 def test_stop_closes_source_and_sinks(detector):
