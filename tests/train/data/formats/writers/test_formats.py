@@ -1,45 +1,26 @@
-import csv
 import json
 
-import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
 from tests.train.data.damaged_voc import tree_digest
-from tests.train.data.formats.coco_folder import add_picture, box, image, write_coco
-from tests.train.data.formats.pictures import make_folder
-from train.data.__main__ import main
-from train.data.annotation import Annotation, Flaw, LabeledObject, MalformedLabels
-from train.data.dataset import open_data
+from tests.train.data.formats.coco_folder import add_picture
+from tests.train.data.formats.writers.written import (
+    ODD_NAMES,
+    content,
+    folder_of,
+    item,
+    labelled,
+    losses,
+    rows,
+    write,
+)
+from train.data.annotation import Flaw, MalformedLabels
 from train.data.formats.registry import read_folder
-from train.data.formats.voc import read_annotation, write_annotation
+from train.data.formats.voc import read_annotation
 from train.data.formats.writers import WRITERS
-from train.data.labeled_folder import ClassList, GivenSplit, Item, LabeledFolder
-from train.data.splits import write_splits
-
-ODD_NAMES = ("größe 'x'", "# no comment", '"quoted": yes', "1", "null", "- 猫 & <b>")
-
-
-def labelled(name, corners, number=1, **flags):
-    return LabeledObject(name, corners, flags.pop("difficult", False), number, 9, 9, **flags)
-
-
-def item(path, *objects, size=(40, 20), flaws=()):
-    """A picture's item; the label file lies beside it."""
-    label = path.with_suffix(".xml")
-    annotation = Annotation(label, path.name, size, objects, 1, 4)
-    return Item(path.stem, label, annotation, path, flaws)
-
-
-def folder_of(root, items, splits=None, classes=None, binding=True, **more):
-    given = {
-        name: GivenSplit(root / f"{name}.txt", dict(enumerate(ids, 1)), is_list=True)
-        for name, ids in (splits or {}).items()
-    }
-    lines = classes and ClassList(root / "labels.txt", tuple(enumerate(classes, 1)), binding)
-    items = {one.image_id: one for one in items}
-    return LabeledFolder(root, "PASCAL VOC", "by hand", items, given, lines, **more)
+from train.data.labeled_folder import Item
 
 
 @pytest.fixture
@@ -54,41 +35,6 @@ def folder(tmp_path):
         item(d, labelled("dog", (1, 1, 2, 3))),
     ]
     return folder_of(root, items, {"train": ["a", "c"], "val": ["b", "c"]}, ["dog", "cat"])
-
-
-def write(folder, to):
-    out = folder.root.with_name(to)
-    return WRITERS[to](folder, out), out
-
-
-def rows(out):
-    path = out / "not_kept.csv"
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def losses(out):
-    return [(row["file"], row["line"], row["kind"]) for row in rows(out)]
-
-
-def content(folder, **changes):
-    """image id → [(class, box, difficult, crowd)], splits, classes."""
-    items = {
-        image_id: [
-            (
-                found.name,
-                tuple(round(corner, 4) for corner in found.box_px),
-                changes.get("difficult", found.difficult),
-                changes.get("crowd", found.crowd),
-            )
-            for found in one.annotation.objects
-        ]
-        for image_id, one in folder.items.items()
-    }
-    splits = {name: sorted(split.lines.values()) for name, split in folder.splits.items()}
-    return items, splits, folder.classes.names
 
 
 def test_voc(folder):
@@ -332,109 +278,6 @@ def test_boxes_of_turned_pictures_stay_where_they_are(tmp_path, to, size, corner
         assert annotation.size_wh == (size or (20, 40))
 
 
-def same_names(root, ids_by_split):
-    """Pictures of one name in several folders, each with a box of its own."""
-    items = []
-    for n, image_id in enumerate(one for ids in ids_by_split.values() for one in ids):
-        path = add_picture(root / f"{image_id}.png", (n, 0, 0))
-        one = item(path, labelled("cat", (4 + n, 2, 20, 10)))
-        items.append(Item(image_id, one.path, one.annotation, path))
-    return folder_of(root, items, ids_by_split)
-
-
-def assert_boxes_stayed(back, folder, written_ids):
-    for n, (image_id, one) in enumerate(folder.items.items()):
-        found = back.items[written_ids.get(image_id, image_id)]
-        assert found.annotation.objects[0].box_px[0] == pytest.approx(4 + n)
-        assert found.image_path.read_bytes() == one.image_path.read_bytes()
-
-
-@pytest.mark.parametrize("to", ["coco", "yolo"])
-@pytest.mark.parametrize(
-    ("train", "val", "files"),
-    [
-        (["train/0", "train/1", "2"], ["valid/0", "valid/1"], ["train/0", "images/{}2", "valid/1"]),
-        (["train/images/0"], ["valid/images/0"], ["train/images/0", "valid/images/0"]),
-        (["images/train/0"], ["images/val/0", "7"], ["images/train/0", "images/val/0"]),
-    ],
-)
-def test_pictures_of_one_name_keep_their_ids(tmp_path, to, train, val, files):
-    folder = same_names(tmp_path / "in", {"train": train, "val": val})
-    kept, out = write(folder, to)
-    assert kept.not_kept == ()
-    for file in files:
-        assert (out / f"{file.format('train/' if to == 'yolo' else '')}.png").is_file()
-    back = read_folder(out)
-    assert {name: sorted(split.lines.values()) for name, split in back.splits.items()} == {
-        "train": sorted(train),
-        "val": sorted(val),
-    }
-    assert len(back.items) == len(folder.items) and not back.flaws
-    assert_boxes_stayed(back, folder, {})
-    if to == "yolo" and train[0] == "train/0":
-        config = yaml.safe_load((out / "data.yaml").read_text())
-        assert (config["train"], config["val"]) == (["images/train", "train"], "valid")
-        assert (out / "train/0.txt").is_file()  # beside its picture, where Ultralytics looks
-    if to == "yolo" and train[0] == "train/images/0":
-        assert (out / "train/labels/0.txt").is_file()
-
-
-@pytest.mark.parametrize(
-    ("to", "train", "val", "renamed"),
-    [
-        ("voc", ["train/a"], ["valid/a"], ["train/a", "valid/a"]),
-        # reading gives a lone train/a as a, and train/a beside a as the one or the other
-        ("coco", ["train/a"], ["b"], ["train/a"]),
-        ("yolo", ["train/a"], ["b"], ["train/a"]),
-        ("coco", ["train/a", "a"], ["valid/a"], ["train/a", "valid/a"]),
-        ("yolo", ["train/a", "a"], ["valid/a"], ["train/a", "valid/a"]),
-        # the folder of another split would make them pictures of that
-        ("coco", ["valid/a"], ["train/a"], ["train/a", "valid/a"]),
-        ("yolo", ["valid/a"], ["train/a"], ["train/a", "valid/a"]),
-        # train/a.png is the end of cam/train/a.png, so COCO could mean both
-        ("coco", ["cam/train/a", "train/a"], ["valid/a"], ["train/a", "valid/a"]),
-    ],
-)
-def test_ids_that_reading_would_change_become_names(tmp_path, to, train, val, renamed):
-    folder = same_names(tmp_path / "in", {"train": train, "val": val})
-    kept, out = write(folder, to)
-    rows = [row.what for row in kept.not_kept if row.kind == "renamed"]
-    assert set(renamed) <= set(rows) and len(rows) == len(kept.not_kept)
-    new = {image_id: image_id.replace("/", "_") for image_id in rows}
-    back = read_folder(out)
-    found = {name: set(split.lines.values()) for name, split in back.splits.items()}
-    expected = {"train": train, "val": val}
-    assert found == {name: {new.get(i, i) for i in ids} for name, ids in expected.items()}
-    assert_boxes_stayed(back, folder, new)
-
-
-@pytest.mark.parametrize("to", ["coco", "yolo"])
-def test_splits_of_other_names_become_no_split(tmp_path, to):
-    root = tmp_path / "in"
-    items = [item(add_picture(root / f"{name}.png"), labelled("c", (0, 0, 9, 9))) for name in "abc"]
-    splits = {"train": ["a"], "trainval": ["a", "b"], "val": ["b"], "fold1": ["a", "c"]}
-    kept, out = write(folder_of(root, items, splits), to)
-    assert list(kept.splits) == ["train", "val"]
-    assert losses(out) == [("fold1.txt", "", "other-split"), ("trainval.txt", "", "other-split")]
-    assert len(list(out.rglob("*.png"))) == 3
-    back = read_folder(out)
-    assert list(back.items) == ["a", "b", "c"] and not back.flaws
-    assert {name: list(split.lines.values()) for name, split in back.splits.items()} == {
-        "train": ["a"],
-        "val": ["b"],
-    }
-
-
-@pytest.mark.parametrize("to", ["coco", "yolo"])
-def test_a_set_whose_only_split_has_another_name_reads_back(tmp_path, to):
-    root = tmp_path / "in"
-    items = [item(add_picture(root / f"{name}.png"), labelled("c", (0, 0, 9, 9))) for name in "ab"]
-    kept, out = write(folder_of(root, items, {"default": ["a", "b"]}), to)
-    assert [(row.kind, row.what) for row in kept.not_kept] == [("other-split", "default")]
-    back = read_folder(out)
-    assert list(back.items) == ["a", "b"] and back.splits == {} and back.classes.names == ("c",)
-
-
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_a_yolo_configuration_has_the_keys_that_ultralytics_demands(tmp_path, split):
     root = tmp_path / "in"
@@ -445,13 +288,6 @@ def test_a_yolo_configuration_has_the_keys_that_ultralytics_demands(tmp_path, sp
     assert yaml.safe_load(text) == expected and text.startswith("# Ultralytics")
     back = read_folder(out)
     assert list(back.splits) == [split] and list(back.items) == ["a"] and not back.notes
-
-
-def test_an_id_twice_in_a_list_is_noted(tmp_path):
-    root = tmp_path / "in"
-    items = [item(add_picture(root / "a.png"), labelled("c", (0, 0, 9, 9)))]
-    kept, out = write(folder_of(root, items, {"train": ["a", "a"]}), "voc")
-    assert losses(out) == [("train.txt", "2", "duplicate-id")] and kept.splits == {"train": 1}
 
 
 @pytest.mark.parametrize("to", ["voc", "coco", "yolo"])
@@ -482,87 +318,3 @@ def test_a_name_with_a_line_break_is_left_out(tmp_path):
     )
     kept, _ = write(folder, "voc")
     assert [(row.kind, row.what) for row in kept.not_kept] == [("bad-name", "'a\\nb'")]
-
-
-# the command
-
-
-def test_the_command(tmp_path, capsys):
-    add_picture(tmp_path / "in/train/a.png")
-    rows = [box(1, 1), box(2, 1, 1, [50, 2, 4, 4]), box(3, 1, 1, iscrowd=1), box(4, 9)]
-    write_coco(tmp_path / "in/train/_annotations.coco.json", [image(1, "a.png")], rows)
-    assert main(["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "voc"]) == 0
-    out = tmp_path / "out"
-    assert capsys.readouterr().out.splitlines() == [
-        f"{tmp_path / 'in'}: COCO, train/_annotations.coco.json, pictures in train/; "
-        "1 pictures, 3 boxes; splits train 1",
-        "categories without a box, no classes then: dog",
-        f"{out}: written as voc, 1 pictures, 2 boxes; splits train 1",
-        "not kept as it was: 1 box-outside, 1 crowd-flag, 1 unknown-image; each is listed in "
-        f"{out / 'not_kept.csv'}",
-    ]
-    assert main(["convert", str(out), str(tmp_path / "yolo"), "--to", "yolo"]) == 0
-    assert "1 difficult-flag" in capsys.readouterr().out
-
-
-def voc_without_splits(root):
-    for number in range(20):
-        pixels = np.random.default_rng(number).integers(0, 256, (20, 40, 3), np.uint8)
-        path = add_picture(root / f"JPEGImages/{number}.png")
-        Image.fromarray(pixels).save(path)
-        (root / "Annotations").mkdir(exist_ok=True)
-        label = root / f"Annotations/{number}.xml"
-        write_annotation(label, path.name, 40, 20, np.array([(1, 1, 9, 9)]), ["cat"])
-
-
-@pytest.mark.parametrize("to", ["voc", "coco", "yolo"])
-def test_splits_that_were_made_go_along(tmp_path, to, capsys):
-    voc_without_splits(tmp_path / "in")
-    call = ["convert", str(tmp_path / "in"), "--to", to]
-    assert main([*call, str(tmp_path / "before")]) == 0
-    assert read_folder(tmp_path / "before").splits == {}
-    assert not (tmp_path / "in/splits.json").exists()
-    own = {"train": [f"{n}" for n in range(4, 20)], "val": ["0", "1"], "test": ["2", "3"]}
-    write_splits(tmp_path / "in/splits.json", own, 0)  # others than would be made
-    assert main([*call, str(tmp_path / "after")]) == 0
-    assert f"Splits as in {tmp_path / 'in/splits.json'}." in capsys.readouterr().out
-    back = open_data(tmp_path / "after")
-    assert {name: sorted(ids) for name, ids in back.splits.items()} == {
-        name: sorted(ids) for name, ids in own.items()
-    }
-    assert not back.made
-    (tmp_path / "in/splits.json").write_text("{}")
-    assert main([*call, str(tmp_path / "never")]) == 2
-    assert "splits.json: expected" in capsys.readouterr().err
-    assert not (tmp_path / "never").exists()
-
-
-def test_bad_calls(tmp_path, capsys):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full/x").write_text("")
-    for source, out, message in (
-        ("missing", "out", "no such folder"),
-        ("in", "out", "expected labelled pictures"),
-        ("in", "full", "holds something"),
-        ("in", "in/out", "expected a place outside"),
-    ):
-        assert main(["convert", str(tmp_path / source), str(tmp_path / out), "--to", "voc"]) == 2
-        assert message in capsys.readouterr().err
-    for arguments in (["in", "out"], ["in", "out", "--to", "xml"], ["in", "--to", "voc"]):
-        with pytest.raises(SystemExit) as stopped:
-            main(["convert", *arguments])
-        assert stopped.value.code == 2
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_picture_of_which_no_label_can_be_read_is_not_made_background(tmp_path):
-    make_folder(
-        tmp_path / "in",
-        {"classes.txt": "ant\n", "a.txt": "0 0.5 0.5 0.5 0.2", "b.txt": "0 0,5 0,5 0,5 0,2"},
-        ["a.jpg", "b.jpg"],
-    )
-    assert main(["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--to", "coco"]) == 0
-    assert list(read_folder(tmp_path / "out").items) == ["a"]
-    log = (tmp_path / "out/not_kept.csv").read_text()
-    assert "unusable-picture,b," in log
