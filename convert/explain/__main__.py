@@ -16,6 +16,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from convert.arguments import (
     add_calibration_draw,
@@ -37,6 +40,11 @@ from edge_runtime.system.machine import describe_machine
 from train.data.dataset import DetectionDataset, open_data, plain_warnings
 from train.data.decoding import drop_undecodable
 from train.quantization.learnt_ranges import parse_ranges, read_ranges
+
+if TYPE_CHECKING:
+    import keras
+
+    from train.quantization.simulated_net import Quantization
 
 MIN_PICTURES = 8  # for errors: below, chance cannot be told from a finding
 
@@ -122,19 +130,9 @@ def _explain(args: argparse.Namespace, command: str) -> Explanation:
     frames = calibration_data.load_frames(chosen, spec)
     with quiet_imports():
         from convert.explain.layer_errors import explain
-        from convert.explain.quantization import read_tflite_ranges, replace_ranges
-        from convert.pipeline import find_quantization
         from convert.tflite import load_model
     model = load_model(args.model, spec)
-    if args.int8:
-        given = read_tflite_ranges(args.int8, model)
-    file = args.int8 or args.ranges
-    if given is None:
-        source = "measured" if read_ranges(args.model) is None else "learnt by training"
-        quantization = find_quantization(args.model, model, frames, spec)
-    else:
-        source = str(file)
-        quantization = replace_ranges(given, model, frames, spec, file)
+    source, quantization = _quantization(args, model, given, frames, spec)
     examples = dataset.examples
     measured = explain(model, spec, quantization, examples, args.limit, args.ap_limit, detector)
     return Explanation(
@@ -151,6 +149,26 @@ def _explain(args: argparse.Namespace, command: str) -> Explanation:
         Calibration(source, calibration.split, len(frames), args.seed, flat_frames(frames)),
         measured,
     )
+
+
+def _quantization(
+    args: argparse.Namespace,
+    model: keras.Model,
+    given: dict[str, tuple[float, float]] | None,
+    frames: Sequence[np.ndarray],
+    spec: DetectorSpec,
+) -> tuple[str, Quantization]:
+    """Where the ranges come from, and what int8 makes of the model with them."""
+    with quiet_imports():
+        from convert.explain.quantization import read_tflite_ranges, replace_ranges
+        from convert.pipeline import find_quantization
+    if args.int8:
+        given = read_tflite_ranges(args.int8, model)
+    if given is None:
+        source = "measured" if read_ranges(args.model) is None else "learnt by training"
+        return source, find_quantization(args.model, model, frames, spec)
+    file = args.int8 or args.ranges
+    return str(file), replace_ranges(given, model, frames, spec, file)
 
 
 def _detector(path: Path, spec: DetectorSpec) -> Detector | None:

@@ -194,6 +194,23 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         "file, a folder or glob of pictures "
         "(default: that in $EDGE_RUNTIME_SOURCE, or picamera2)",
     )
+    _add_picture_arguments(parser)
+    _add_file_arguments(parser)
+    parser.add_argument(
+        "--stall-after",
+        type=positive_number,
+        default=5.0,
+        metavar="S",
+        help="seconds without a frame until a camera is started again (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="for a camera that is not there yet, instead of ending; a service always does",
+    )
+
+
+def _add_picture_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--size", type=size_wh, metavar="WxH", help="of a camera's picture (default: 1280x720)"
     )
@@ -215,6 +232,9 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--mirror", action="store_true", help="exchange left and right, after --rotate"
     )
+
+
+def _add_file_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--loop", action="store_true", help="begin files again at their end; look at a folder anew"
     )
@@ -228,16 +248,4 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
         "--realtime",
         action="store_true",
         help="take a video file at its own pace and drop frames, as from a camera",
-    )
-    parser.add_argument(
-        "--stall-after",
-        type=positive_number,
-        default=5.0,
-        metavar="S",
-        help="seconds without a frame until a camera is started again (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--wait",
-        action="store_true",
-        help="for a camera that is not there yet, instead of ending; a service always does",
     )

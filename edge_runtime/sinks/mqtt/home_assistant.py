@@ -39,6 +39,27 @@ def discovery(
         class_topics: class name → topic of its number in sight.
         model: name of the model, as people read it.
     """
+    shared = {
+        "qos": 1,
+        "device": {
+            "identifiers": [topics.node],
+            "name": name,
+            "manufacturer": "edge-runtime",
+            "model": model,
+            "sw_version": package_version() or "unknown",
+        },
+        "origin": {"name": "edge-runtime", "sw_version": package_version() or "unknown"},
+    }
+    return {
+        f"{prefix}/{component}/{topics.node}/{short}/config": json.dumps(
+            {"unique_id": f"{topics.node}_{short}", **entity, **shared}
+        )
+        for (component, short), entity in _entities(topics, class_topics).items()
+    }
+
+
+def _entities(topics: Topics, class_topics: Mapping[str, str]) -> dict[tuple[str, str], dict]:
+    """(component, short name) → what is said of that entity alone."""
     entities: dict[tuple[str, str], dict] = {
         ("binary_sensor", "motion"): {
             "name": "Motion",
@@ -60,23 +81,7 @@ def discovery(
             "entity_category": "diagnostic",
             "availability_topic": topics.state,
         }
-    shared = {
-        "qos": 1,
-        "device": {
-            "identifiers": [topics.node],
-            "name": name,
-            "manufacturer": "edge-runtime",
-            "model": model,
-            "sw_version": package_version() or "unknown",
-        },
-        "origin": {"name": "edge-runtime", "sw_version": package_version() or "unknown"},
-    }
-    return {
-        f"{prefix}/{component}/{topics.node}/{short}/config": json.dumps(
-            {"unique_id": f"{topics.node}_{short}", **entity, **shared}
-        )
-        for (component, short), entity in entities.items()
-    }
+    return entities
 
 
 def _while_seeing(topics: Topics) -> dict:
