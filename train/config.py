@@ -19,6 +19,7 @@ QAT_DEFAULTS = {
     "warmup_epochs": 0.5,
     "weight_decay": 0.0,
     "validate_every": 1,
+    "mining_from": 0.0,
 }
 
 # The SSD paper's training (Liu et al. 2016, sections 2.2, 3 and 3.6), of any preset. The rest of it
@@ -30,7 +31,7 @@ SSD_DEFAULTS = {
     "learning_rate": 1e-3,
     "weight_decay": 5e-4,
     "batch_size": 32,
-    "hard_negatives": True,
+    "mining_from": 0.0,
     "frozen_blocks": 0,
     "anchors": "preset",
     "patience": 0,
@@ -114,10 +115,12 @@ class LearningSettings:
         "where it has few steps",
         0,
     )
-    hard_negatives: bool = setting(
-        True,
-        "learn from each picture's hardest negatives, as SSD does; without, from all of them: for "
-        "a first stage from scratch, as a net that finds nothing yet learns little from them",
+    mining_from: float = setting(
+        0.35,
+        "share of the epochs after which a picture's hardest negatives alone count, as in SSD; "
+        "before, all of them: a net that finds nothing yet learns little from the hardest",
+        0,
+        1,
     )
     weight_decay: float = setting(
         1e-4,

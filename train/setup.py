@@ -18,7 +18,7 @@ from train.data.dataset import DetectionDataset
 from train.data.readiness import Splits
 from train.from_data import fit_anchors
 from train.model.batch_norm import with_fused_batch_norm
-from train.model.loss import box_loss, class_loss, class_loss_of_all_negatives
+from train.model.loss import box_loss, class_loss
 from train.model.presets import PRESETS
 from train.model.pretrained import freeze
 from train.model.ssd import build_ssd
@@ -105,10 +105,9 @@ def compile_model(
     model: keras.Model, config: TrainConfig, initial: Initial, steps_per_epoch: int
 ) -> None:
     """Give a net the recipe's optimizer and losses."""
-    logits_loss = class_loss if config.hard_negatives else class_loss_of_all_negatives
     model.compile(
         build_optimizer(model, config, initial.pretrained_backbone, steps_per_epoch),
-        loss={"logits": logits_loss, "offsets": box_loss},
+        loss={"logits": class_loss, "offsets": box_loss},
         # XLA on a CPU made TensorFlow's training several times slower; JAX needs it.
         jit_compile=keras.backend.backend() == "jax",
     )

@@ -232,6 +232,7 @@ def _make_batches(job: _Job) -> TrainingBatches:
         job.config.batch_size,
         job.config.seed,
         range(job.start.epochs, job.config.epochs_trained),
+        round(job.config.mining_from * job.config.epochs),
         (job.cluster.index, job.cluster.count),
     )
 

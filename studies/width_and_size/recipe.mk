@@ -6,7 +6,7 @@
 # studies/width_and_size), hence small batches and, at first, all negatives: see class_loss.
 WIDTHS ?= 0.35 0.5 0.75 1.0
 SIZES ?= 160 224 300
-family_width := --from-scratch --input-size 224 --batch-size 8 --no-hard-negatives --epochs 4 \
+family_width := --from-scratch --input-size 224 --batch-size 8 --mining-from 1 --epochs 4 \
   --learning-rate 2e-3 --warmup-epochs 0.25 --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5
 family_size := --train-split family --batch-size 8 --epochs 1 --warmup-epochs 0.25 \
   --learning-rate 0.001 $(mild)

@@ -86,22 +86,23 @@ def test_an_interrupted_training_resumes_where_it_stopped(scenes, tmp_path, monk
     np.testing.assert_allclose(losses(parts), losses(whole), rtol=1e-3)
 
 
-def test_a_first_stage_without_hard_negatives(scenes, tmp_path, tiny_net):
-    mined, out = tmp_path / "mined.keras", tmp_path / "all.keras"
-    assert run(scenes, mined, "--epochs=1") == 0
-    assert run(scenes, out, "--epochs=1", "--no-hard-negatives") == 0
-    assert read_training(out)["settings"]["hard_negatives"] is False
-    assert losses(out)[0] < losses(mined)[0]  # the hardest cost more than the mean
+def test_the_hardest_negatives_count_from_the_given_epoch_on(scenes, tmp_path, tiny_net):
+    mined, late = tmp_path / "mined.keras", tmp_path / "late.keras"
+    assert run(scenes, mined, "--epochs=2", "--mining-from=0") == 0
+    assert run(scenes, late, "--epochs=2", "--mining-from=0.5") == 0
+    assert read_training(late)["settings"]["mining_from"] == 0.5
+    first, second = losses(late)
+    assert first < losses(mined)[0] and first < second  # the hardest cost more than the mean
 
 
 def test_a_state_older_than_a_setting_is_gone_on_with(tmp_path):
     files = TrainingFiles(tmp_path / "model.keras")
     older = asdict(TrainConfig())
-    del older["hard_negatives"]
+    del older["mining_from"]
     np.savez(files.state, progress=json.dumps(asdict(Progress(1, -1.0, older, []))))
     assert begin(asdict(TrainConfig()), files, resume=True, overwrite=False).epochs == 1
-    with pytest.raises(ValueError, match="hard_negatives"):
-        begin(asdict(TrainConfig(hard_negatives=False)), files, resume=True, overwrite=False)
+    with pytest.raises(ValueError, match="mining_from"):
+        begin(asdict(TrainConfig(mining_from=1.0)), files, resume=True, overwrite=False)
 
 
 def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp_path, monkeypatch):

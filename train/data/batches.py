@@ -15,7 +15,7 @@ from edge_runtime.detector.spec import DetectorSpec
 from edge_runtime.media.images import read_image
 from train.data.augment import Augmentation
 from train.data.dataset import DetectionDataset, Example
-from train.data.targets import TargetEncoder
+from train.data.targets import BACKGROUND, UNMINED, TargetEncoder
 
 # Images (B, H, W, 3) float32 and {"logits": (B, N) int32, "offsets": (B, N, 5) float32}.
 Batch: TypeAlias = tuple[np.ndarray, dict[str, np.ndarray]]
@@ -29,6 +29,7 @@ class TrainingBatches(keras.utils.PyDataset):
     says that the last one is over. An epoch's incomplete last batch is left out.
 
     Args:
+        mined_from: number of the epoch from which on negatives are BACKGROUND; before, UNMINED.
         part: (index, count): makes only this one of `count` equal parts of every batch.
 
     Attributes:
@@ -47,6 +48,7 @@ class TrainingBatches(keras.utils.PyDataset):
         batch_size: int,
         seed: int,
         epochs: range,
+        mined_from: int = 0,
         part: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__()
@@ -57,6 +59,7 @@ class TrainingBatches(keras.utils.PyDataset):
             )
         self.dataset, self.spec, self.augmentation = dataset, spec, augmentation
         self.batch_size, self.seed, self.epochs = batch_size, seed, epochs
+        self.mined_from = mined_from
         self.steps_per_epoch = len(dataset) // batch_size
         index, count = part
         self.part = slice(index * batch_size // count, (index + 1) * batch_size // count)
@@ -111,6 +114,8 @@ class TrainingBatches(keras.utils.PyDataset):
             for row in rows
         ]
         images, classes, offsets = (np.stack(parts) for parts in zip(*samples, strict=True))
+        if epoch < self.mined_from:
+            classes[classes == BACKGROUND] = UNMINED
         positive = (classes > 0)[..., None].astype(np.float32)
         targets = {"logits": classes, "offsets": np.concatenate([offsets, positive], axis=-1)}
         self._made_at[index] = time.perf_counter()

@@ -13,6 +13,9 @@ from edge_runtime.detector.spec import DetectorSpec
 # A small box inside several anchors of one size overlaps each of them equally well but for the
 # rounding of their corners, which is about 1e-5 of the IoU at a size of 0.02.
 TIE = 1e-4
+# Class targets below the matches, which are class id + 1: a negative that counts if it is among its
+# picture's hardest, and one that counts as much as the others.
+BACKGROUND, UNMINED = 0, -1
 MATCH_IOU = 0.5  # above it an anchor answers for a box (SSD, Liu et al. 2016, section 2.2)
 
 
@@ -109,7 +112,7 @@ def encode_targets(
         anchors_xyxy: (N, 4) the anchors' corners, if they are at hand.
 
     Returns:
-        class_targets: (N,) int32, 0 for background, class id + 1 for a matched anchor.
+        class_targets: (N,) int32, BACKGROUND, or class id + 1 for a matched anchor.
         offset_targets: (N, 4) float32 (ty, tx, th, tw), zeros for background.
     Raises: ValueError for boxes of another shape or without area, or more boxes than anchors.
     """

@@ -7,34 +7,35 @@ from __future__ import annotations
 
 from keras import KerasTensor, ops
 
+from train.data.targets import BACKGROUND, UNMINED
+
 NEGATIVES_PER_POSITIVE = 3  # the paper's hard negative mining ratio
 
 
-def class_loss(
-    class_targets: KerasTensor, logits: KerasTensor, hard_negatives: bool = True
-) -> KerasTensor:
+def class_loss(class_targets: KerasTensor, logits: KerasTensor) -> KerasTensor:
     """Softmax cross-entropy over the positives, and negatives that count as three for each.
 
     Args:
-        class_targets: (B, N) integers; 0 is background, class id + 1 a match.
+        class_targets: (B, N) integers: class id + 1 for a match; BACKGROUND for a negative that
+            counts only if it is among the hardest of its picture (section 2.2, "Hard negative
+            mining"), or where there are few; UNMINED for one of which all count alike. A picture
+            has one of the two.
         logits: (B, N, classes + 1).
-        hard_negatives: the negatives are the hardest of each picture (section 2.2, "Hard negative
-            mining"), fewer where there are not so many; else all of them, weighted to count as
-            much. That is for a first stage from scratch: of the digits at 224 pixels a net of width
-            0.5 had a validation AP of .061 after 16000 scenes, .025 with the hardest, and .260
-            against .182 after 32000 (training_0.5.csv and hardest_0.5.csv in
-            studies/width_and_size, `family_width` of its recipe.mk with and without
-            --no-hard-negatives; Intel Xeon, 2026-11-22).
+
+    Of the digits at 224 pixels a net of width 0.5 from scratch had a validation AP of .061 after
+    16000 scenes, .025 with the hardest, and .260 against .182 after 32000 (training_0.5.csv and
+    hardest_0.5.csv in studies/width_and_size, `family_width` of its recipe.mk with --mining-from 1
+    and 0; Intel Xeon, 2026-11-22).
 
     Returns: a scalar. A picture without an object counts as if it had one positive, so that it
         teaches what background looks like.
     """
-    losses, positive, negative = weigh_anchors(class_targets, logits, hard_negatives)
+    losses, positive, negative = weigh_anchors(class_targets, logits)
     return ops.sum(losses * (positive + negative)) / ops.maximum(ops.sum(positive), 1)
 
 
 def weigh_anchors(
-    class_targets: KerasTensor, logits: KerasTensor, hard_negatives: bool = True
+    class_targets: KerasTensor, logits: KerasTensor
 ) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
     """What `class_loss` sums: each anchor's loss, its weight as a positive and as a negative.
 
@@ -42,18 +43,17 @@ def weigh_anchors(
     """
     class_targets = ops.cast(class_targets, "int32")
     log_scores = ops.log_softmax(logits, axis=-1)
-    picked = ops.one_hot(class_targets, logits.shape[-1], dtype=log_scores.dtype)
+    labels = ops.maximum(class_targets, 0)
+    picked = ops.one_hot(labels, logits.shape[-1], dtype=log_scores.dtype)
     losses = -ops.sum(picked * log_scores, axis=-1)  # [B, N]
-    positive = ops.cast(class_targets > 0, losses.dtype)
+    positive, mined, unmined = (
+        ops.cast(which, losses.dtype)
+        for which in (class_targets > 0, class_targets == BACKGROUND, class_targets == UNMINED)
+    )
     counts = ops.sum(positive, axis=1, keepdims=True)  # [B, 1]
     wanted = ops.minimum(ops.maximum(counts, 1) * NEGATIVES_PER_POSITIVE, losses.shape[1])
-    weigh = _hardest if hard_negatives else _all_alike
-    return losses, positive, weigh(losses, 1 - positive, wanted)
-
-
-def class_loss_of_all_negatives(class_targets: KerasTensor, logits: KerasTensor) -> KerasTensor:
-    """`class_loss` without mining: a function of its own, since Keras saves losses by name."""
-    return class_loss(class_targets, logits, hard_negatives=False)
+    negative = _hardest(losses, mined, wanted) + _all_alike(unmined, wanted)
+    return losses, positive, negative
 
 
 def _hardest(losses: KerasTensor, negative: KerasTensor, wanted: KerasTensor) -> KerasTensor:
@@ -65,7 +65,7 @@ def _hardest(losses: KerasTensor, negative: KerasTensor, wanted: KerasTensor) ->
     return negative * ops.cast(difficulty >= ops.maximum(limit, 1e-9), losses.dtype)
 
 
-def _all_alike(losses: KerasTensor, negative: KerasTensor, wanted: KerasTensor) -> KerasTensor:
+def _all_alike(negative: KerasTensor, wanted: KerasTensor) -> KerasTensor:
     """Weights (B, N) of the negatives, alike in a picture, of the sum `wanted` (B, 1)."""
     return negative * wanted / ops.maximum(ops.sum(negative, axis=1, keepdims=True), 1)
 

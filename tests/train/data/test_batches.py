@@ -11,6 +11,7 @@ from tests.conftest import HANG
 from train.data.augment import Augmentation
 from train.data.batches import TrainingBatches
 from train.data.dataset import DetectionDataset, load_dataset
+from train.data.targets import BACKGROUND, UNMINED
 from train.digits.__main__ import write_digits
 from train.model.presets import PRESETS
 
@@ -72,3 +73,16 @@ def test_closed_batches_make_no_more_and_leave_no_thread(scenes):
     for thread in row._pool._threads:
         thread.join(timeout=HANG)
         assert not thread.is_alive()
+
+
+def test_negatives_are_mined_from_an_epoch_on(scenes):
+    def classes(mined_from):
+        batches = TrainingBatches(scenes, SPEC, Augmentation(), 4, 3, range(2), mined_from)
+        return [batches[step][1]["logits"] for step in range(len(batches))]
+
+    mined, late = classes(0), classes(1)
+    half = len(mined) // 2
+    for number, (before, now) in enumerate(zip(mined, late, strict=True)):
+        assert (before == BACKGROUND).any() and not (before == UNMINED).any()
+        negative = UNMINED if number < half else BACKGROUND
+        np.testing.assert_array_equal(now, np.where(before == BACKGROUND, negative, before))
