@@ -71,6 +71,16 @@ def find_resize(resizer: str) -> Resize:
     return RESIZERS[resizer]()
 
 
+def keep_opencv_to_one_thread() -> None:
+    """Have OpenCV work in the thread that calls it: for a program whose cores are the network's.
+
+    By itself it cuts even such small pictures into stripes, and its threads wait for the next ones
+    in a loop: between frames, that takes a millisecond of every core.
+    Raises: ImportError with the line that installs OpenCV.
+    """
+    require("cv2", "opencv").setNumThreads(1)
+
+
 def fitted_hw(picture_hw: tuple[int, int], input_hw: tuple[int, int]) -> tuple[int, int]:
     """(height, width) of a picture that is scaled by one factor until it just fits an input."""
     factor = min(side / whole for side, whole in zip(input_hw, picture_hw, strict=True))
