@@ -60,7 +60,7 @@ class Detector:
             labels: file of class names for a file that has none, or instead of them.
             file: the one at `path`, read before; it may have been replaced since. None: it is read.
             resizer: "pillow", with which detectors are trained and calibrated, or "opencv", which
-                takes a sixth of the time; see `edge_runtime.detector.resize`.
+                is several times as fast; see `edge_runtime.detector.resize`.
 
         Raises: FileNotFoundError; SpecError if the file does not fit the spec inside it, or was
             calibrated on images prepared otherwise than here; ValueError for files that cannot be

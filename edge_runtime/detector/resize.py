@@ -1,7 +1,7 @@
 """Resizing: a picture at the size of the network's input, stretched or between bars.
 
 Training and calibration resize with Pillow, and so does a detector unless it is told to use
-OpenCV, which takes a sixth of the time. The two differ by one to three grey levels on the average.
+OpenCV, which is several times as fast. The two differ by one to three grey levels on the average.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def keep_opencv_to_one_thread() -> None:
     """Have OpenCV work in the thread that calls it: for a program whose cores are the network's.
 
     By itself it cuts even such small pictures into stripes, and its threads wait for the next ones
-    in a loop: between frames, that takes a millisecond of every core.
+    in a loop: between frames, that takes nearly a millisecond of every core.
     Raises: ImportError with the line that installs OpenCV.
     """
     require("cv2", "opencv").setNumThreads(1)

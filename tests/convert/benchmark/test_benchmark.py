@@ -107,6 +107,16 @@ def test_class_without_ground_truth_stays_blank(converted, tmp_path, capsys):
     assert not any("nan" in line or "None" in line or "-1" in line for line in lines)
 
 
+def test_another_resizer_is_in_the_report(converted, dataset, tmp_path, capsys):
+    pytest.importorskip("cv2", exc_type=ImportError)
+    out = tmp_path / "out.json"
+    arguments = [str(converted["int8"]), "--data", str(dataset), "--out", str(out), "--no-page"]
+    arguments += ["--latency-runs", "0", "--limit", "2", "--resizer", "opencv"]
+    assert benchmark.main(arguments) == 0
+    assert "resized by opencv" in capsys.readouterr().out
+    assert json.loads(out.read_text())["resizer"] == read_report(out).resizer == "opencv"
+
+
 def test_limit(converted, dataset, tmp_path):
     report = run_benchmark([converted["int8"]], dataset, latency_runs=1, limit=2).report
     assert report.data.images == 2
