@@ -9,9 +9,10 @@ from PIL import Image
 from edge_runtime.detector.resize import OPENCV, PILLOW, RESIZERS
 from studies.resizers import __main__ as study
 from studies.resizers.report import WHOLE, Accuracies, Row, format_study, page_table, to_json
+from tests.conftest import needs_opencv
 from train.data.formats.voc import write_annotation
 
-pytest.importorskip("cv2", exc_type=ImportError, reason="the extra `opencv` is not installed")
+pytestmark = needs_opencv
 
 
 @pytest.fixture

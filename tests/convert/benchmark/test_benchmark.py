@@ -16,7 +16,7 @@ from convert.export.source import open_source
 from convert.report_files import write_report
 from edge_runtime.detector.latency import WARM_UP_RUNS, measure
 from edge_runtime.detector.spec import DetectorSpec, embed
-from tests.conftest import HANG, ROOT
+from tests.conftest import HANG, ROOT, needs_opencv
 from tests.convert.fixtures import (  # noqa: F401
     SPEC,
     converted_fixture,
@@ -107,8 +107,8 @@ def test_class_without_ground_truth_stays_blank(converted, tmp_path, capsys):
     assert not any("nan" in line or "None" in line or "-1" in line for line in lines)
 
 
+@needs_opencv
 def test_another_resizer_is_in_the_report(converted, dataset, tmp_path, capsys):
-    pytest.importorskip("cv2", exc_type=ImportError)
     out = tmp_path / "out.json"
     arguments = [str(converted["int8"]), "--data", str(dataset), "--out", str(out), "--no-page"]
     arguments += ["--latency-runs", "0", "--limit", "2", "--resizer", "opencv"]

@@ -16,7 +16,7 @@ from edge_runtime.detector.interpreter import Network, NetworkError
 from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.sinks.registry import SINKS
-from tests.conftest import HANG, ROOT
+from tests.conftest import HANG, ROOT, needs_opencv
 
 ENDS_WITHIN = 20  # seconds; the promise is 2, and a busy machine must not fail the test
 
@@ -185,6 +185,7 @@ def test_an_interpreter_that_fails_on_the_way_is_one_line_and_status_1(
     assert errors.endswith("tiny_int8.tflite: it cannot run it\n") and "Traceback" not in errors
 
 
+@needs_opencv
 @pytest.mark.parametrize(
     ("flags", "resizer"),
     [
@@ -197,7 +198,8 @@ def test_an_interpreter_that_fails_on_the_way_is_one_line_and_status_1(
     ],
 )
 def test_the_resizer_follows_the_source(tiny_models, flags, resizer):
-    cv2 = pytest.importorskip("cv2", exc_type=ImportError)
+    import cv2
+
     cv2.setNumThreads(2)
     arguments = ["run", str(tiny_models / "tiny_int8.tflite"), *flags]
     detector = run_command.make_detector(build_parser(["run"]).parse_args(arguments))

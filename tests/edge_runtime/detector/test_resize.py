@@ -17,7 +17,7 @@ from edge_runtime.detector.resize import (
     letterbox,
     resize,
 )
-from tests.conftest import ROOT
+from tests.conftest import ROOT, needs_opencv
 
 # (height, width): odd and even, square and thin, down to a pixel.
 FRAMES = ((1, 1), (2, 1), (3, 700), (48, 64), (61, 83), (97, 211), (240, 427), (360, 640))
@@ -57,6 +57,7 @@ def halved_then_linear(frame, input_hw):
     return frame
 
 
+@needs_opencv
 @pytest.mark.parametrize("input_hw", INPUTS, ids=str)
 @pytest.mark.parametrize("frame_hw", FRAMES, ids=str)
 def test_opencv_halves_and_interpolates(frame_hw, input_hw):
@@ -67,10 +68,12 @@ def test_opencv_halves_and_interpolates(frame_hw, input_hw):
     assert difference.max() <= 2 and difference.mean() < 1
 
 
+@needs_opencv
 def test_opencv_halves_by_the_mean_of_two_by_two():
     frame = noise((48, 80))
     blocks = frame.reshape(24, 2, 40, 2, 3).astype(int).sum(axis=(1, 3))
-    np.testing.assert_array_equal(find_resize(OPENCV)(frame, (24, 40)), (blocks + 2) // 4)
+    got = find_resize(OPENCV)(frame, (24, 40))
+    assert np.abs(got - (blocks + 2) // 4).max() <= 1  # Arm's may round otherwise
 
 
 def plain(frame, input_hw):
@@ -89,7 +92,7 @@ def test_pillow_reduces_first_what_is_larger(photograph, input_hw):
     assert 0 < difference.mean() < 2
 
 
-@pytest.fixture(params=RESIZERS)
+@pytest.fixture(params=[PILLOW, pytest.param(OPENCV, marks=needs_opencv)])
 def resizer(request):
     return find_resize(request.param)
 
@@ -150,6 +153,7 @@ def test_letterbox_is_the_picture_between_bars():
     assert letterbox(frame, (20, 60), 114).min() == 7  # no bars where none are needed
 
 
+@needs_opencv
 def test_a_detector_resizes_as_it_is_told(tiny_models, photograph):
     detector = Detector(tiny_models / "tiny_int8.tflite", 1)
     assert detector.resizer == PILLOW
