@@ -4,9 +4,9 @@
     make resizers
 
 Takes detectors, and the labeled folder of each; measures AP and AP50 on the same pictures with
-each resizer of `edge_runtime.detector.resize`, and with Pillow's that reduces nothing first. The
-resizers were chosen by the validation split, and the test split confirms; a split that a detector
-has learned from tells nothing and is left out. Writes resizers.json and resizers.md.
+each resizer of `edge_runtime.detector.resize`. OpenCV's was chosen by the validation split, and the
+test split confirms; a split that a detector has learned from tells nothing and is left out. Writes
+resizers.json and resizers.md.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from convert.benchmark.predict import find_all, use_accuracy_thresholds
 from convert.errors import run_conversion
 from convert.report_files import write_report
@@ -27,19 +24,13 @@ from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.resize import RESIZERS
 from edge_runtime.media.atomic import atomic_path, check_writable
 from edge_runtime.system.machine import describe_machine
-from studies.resizers.report import WHOLE, Accuracies, Row, format_study, page_table, to_json
+from studies.resizers.report import Accuracies, Row, format_study, page_table, to_json
 from train.data.dataset import DetectionDataset, load_dataset
 from train.evaluation.coco import evaluate
 from train.training.provenance import read_training
 
 SPLITS = ("val", "test")
 PARTS = {"trainval": ("train", "val")}  # of a split
-
-
-def resize_whole(frame: np.ndarray, input_hw: tuple[int, int]) -> np.ndarray:
-    """As `edge_runtime.detector.resize.resize` without its REDUCING_GAP."""
-    height, width = input_hw
-    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def has_learned(path: Path, split: str) -> bool:
@@ -97,16 +88,12 @@ def _row(detector: Detector, dataset: DetectionDataset, accuracies: dict[str, Ac
 def _run(args: argparse.Namespace, command: str) -> None:
     target = args.out / "resizers.json"
     check_writable(target)
-    RESIZERS[WHOLE] = lambda: resize_whole
-    try:
-        rows = [
-            row
-            for split in args.splits
-            for data, *models in args.cases
-            for row in measure(models, data, split)
-        ]
-    finally:
-        del RESIZERS[WHOLE]
+    rows = [
+        row
+        for split in args.splits
+        for data, *models in args.cases
+        for row in measure(models, data, split)
+    ]
     if not rows:
         raise ValueError(
             f"a split expected that the detectors have not learned from, got "

@@ -12,8 +12,6 @@ from edge_runtime.detector.resize import OPENCV, PILLOW
 
 Json = dict[str, Any]
 
-WHOLE = "pillow, nothing reduced first"  # what the study's detectors were trained with
-
 
 @dataclass(frozen=True)
 class Accuracies:
@@ -52,16 +50,9 @@ def to_json(command: str, machine: dict[str, str | int | None], rows: Sequence[R
 
 HEADINGS = (
     *("detector", "split", "pictures", "> 2x in a side, in both"),
-    *("AP as trained", "Pillow", "OpenCV", "AP50 as trained", "Pillow", "OpenCV"),
+    *("AP, Pillow", "OpenCV", "difference", "AP50, Pillow", "OpenCV", "difference"),
 )
-COMPARED = (PILLOW, OPENCV)
 MEASURES = ("ap", "ap50")
-
-
-def difference(row: Json, resizer: str, measure: str) -> float:
-    """Of a row's accuracy with a resizer from that with WHOLE."""
-    accuracies = row["accuracies"]
-    return float(accuracies[resizer][measure] - accuracies[WHOLE][measure])
 
 
 def cells(row: Json) -> list[str]:
@@ -69,8 +60,8 @@ def cells(row: Json) -> list[str]:
     line = [row["file"].removesuffix(".tflite"), row["split"], str(row["pictures"])]
     line.append(f"{row['larger_in_one']}, {row['larger_in_both']}")
     for measure in MEASURES:
-        line.append(points(row["accuracies"][WHOLE][measure]))
-        line += [signed_points(difference(row, resizer, measure)) for resizer in COMPARED]
+        pillow, opencv = (row["accuracies"][resizer][measure] for resizer in (PILLOW, OPENCV))
+        line += [points(pillow), points(opencv), signed_points(opencv - pillow)]
     return line
 
 
@@ -78,11 +69,13 @@ def mean_cells(rows: Sequence[Json], split: str) -> list[str]:
     """Means of a split's differences ± their standard deviation."""
     line = ["mean", split, "", ""]
     for measure in MEASURES:
-        line.append("")
-        for resizer in COMPARED:
-            values = [difference(row, resizer, measure) for row in rows if row["split"] == split]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            line.append(mean_and_spread(statistics.mean(values), spread, signed=True))
+        differences = [
+            row["accuracies"][OPENCV][measure] - row["accuracies"][PILLOW][measure]
+            for row in rows
+            if row["split"] == split
+        ]
+        spread = statistics.stdev(differences) if len(differences) > 1 else 0.0
+        line += ["", "", mean_and_spread(statistics.mean(differences), spread, signed=True)]
     return line
 
 

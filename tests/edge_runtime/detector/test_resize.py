@@ -76,20 +76,11 @@ def test_opencv_halves_by_the_mean_of_two_by_two():
     assert np.abs(got - (blocks + 2) // 4).max() <= 1  # Arm's may round otherwise
 
 
-def plain(frame, input_hw):
-    return np.asarray(Image.fromarray(frame).resize(input_hw[::-1], Image.Resampling.BILINEAR))
-
-
-@pytest.mark.parametrize("input_hw", [(720, 1280), (900, 700), (328, 582), (400, 1279)])
-def test_pillow_reduces_nothing_that_shrinks_by_less_than_the_gap(photograph, input_hw):
-    np.testing.assert_array_equal(resize(photograph, input_hw), plain(photograph, input_hw))
-
-
-@pytest.mark.parametrize("input_hw", [(320, 320), (720, 320), (300, 300), (97, 211), (64, 64)])
-def test_pillow_reduces_first_what_is_larger(photograph, input_hw):
-    """Less than two steps of grey on the average."""
-    difference = np.abs(resize(photograph, input_hw) - plain(photograph, input_hw).astype(int))
-    assert 0 < difference.mean() < 2
+@pytest.mark.parametrize("input_hw", [(900, 700), (400, 1279), (320, 320), (97, 211), (64, 64)])
+def test_pillow_interpolates_from_the_whole_picture(photograph, input_hw):
+    """Other makers' readers that use Pillow see these very pixels."""
+    plain = Image.fromarray(photograph).resize(input_hw[::-1], Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(resize(photograph, input_hw), np.asarray(plain))
 
 
 @pytest.fixture(params=[PILLOW, pytest.param(OPENCV, marks=needs_opencv)])
