@@ -181,7 +181,7 @@ def test_network_is_waited_for_where_an_address_is_named(account, capsys):
         (["--classes", "dragon"], "dragon"),
         (["--source", "usb:x"], "usb:N expected"),
         (["--source", "no/such/folder"], "no/such/folder"),
-        (["--source", "rtsp://me:s3cret@camera/1"], "EDGE_RUNTIME_SOURCE"),
+        (["--source", "http://me:s3cret@camera/1"], "EDGE_RUNTIME_SOURCE"),
         (["--mqtt", "mqtt://me:s3cret@broker"], "EDGE_RUNTIME_MQTT_PASSWORD"),
         (["--dry-run"], "before MODEL"),
         (["--window"], "a service has no display for --window; --web shows the same"),
