@@ -96,7 +96,9 @@ def start_with_numpy() -> None:
 
 
 def warm_up() -> None:
-    """What is costly the first time, and the same in every fork: Matplotlib finds its fonts."""
+    """What is costly the first time and the same in every fork: imports, Matplotlib's fonts."""
+    import sklearn.cluster  # noqa: F401 - for anchors
+
     row = dict.fromkeys(("epoch", "loss", "logits_loss", "offsets_loss", "learning_rate"), 1.0)
     with TemporaryDirectory() as folder:
         draw_curves([row | {"val_ap": 0.5, "val_ap50": 0.5}], Path(folder) / "curves.png")
