@@ -57,7 +57,7 @@ stage = if [ -e build/$(1).resume.npz ] || [ ! -e build/$(1).keras ]; then \
 include $(wildcard studies/*/recipe.mk)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data check-data train mine agreement bccd bccd-baseline family readers small-sets bench network network-train convert benchmark detect test test-quick test-pi soak fuzz lint clean
+.PHONY: help setup data check-data train mine agreement bccd bccd-baseline family readers resizers small-sets bench network network-train convert benchmark detect test test-quick test-pi soak fuzz lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -8,8 +8,10 @@ import os
 import sys
 
 from edge_runtime import moved
+from train import lean_import
 
 moved.install(__name__)
+lean_import.install()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "tensorflow"

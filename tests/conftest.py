@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,11 @@ def make_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]
         return folder
 
     return make
+
+
+needs_opencv = pytest.mark.skipif(
+    find_spec("cv2") is None, reason="the extra `opencv` is not installed"
+)
 
 
 @pytest.fixture(scope="session")

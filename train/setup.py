@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import keras
-import numpy as np
 
 from edge_runtime.detector.spec import DetectorSpec
 from train.anchors.levels import load_levels
@@ -114,14 +113,30 @@ def compile_model(
     _make_variables(model)
 
 
+class _Losses(keras.Operation):
+    """A compiled model's loss of (targets, predicted): of symbols only its shape is found."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__()
+        self._model = model
+
+    def call(self, targets: Any, predicted: Any) -> Any:
+        return self._model.compute_loss(y=targets, y_pred=predicted)
+
+
 def _make_variables(model: keras.Model) -> None:
-    """Make those of optimizer and losses now: if the first step makes any, it is traced twice."""
+    """Make those of optimizer and losses now: if the first step makes any, it is traced twice.
+
+    Nothing is computed for it, since JAX would compile a program of each operation.
+    """
     model.optimizer.build(model.trainable_variables)
-    predicted = {name: np.zeros((1, *out.shape[1:])) for name, out in model.output.items()}
-    rows = len(predicted["offsets"][0])
-    targets = {"logits": np.zeros((1, rows), np.int32), "offsets": np.zeros((1, rows, 5))}
-    model.compute_loss(y=targets, y_pred=predicted)
-    model.reset_metrics()
+    predicted = {n: keras.KerasTensor((1, *out.shape[1:])) for n, out in model.output.items()}
+    rows = predicted["offsets"].shape[1]
+    targets = {
+        "logits": keras.KerasTensor((1, rows), "int32"),
+        "offsets": keras.KerasTensor((1, rows, 5)),
+    }
+    _Losses(model)(targets, predicted)
 
 
 def describe_recipe(

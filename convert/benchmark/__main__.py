@@ -23,6 +23,7 @@ from edge_runtime.arguments import whole_number
 from edge_runtime.commands.bench import MOST_RUNS
 from edge_runtime.commands.detector_flags import add_model_arguments
 from edge_runtime.detector.interpreter import MOST_THREADS
+from edge_runtime.detector.resize import OPENCV, PILLOW, RESIZERS, keep_opencv_to_one_thread
 from edge_runtime.media.atomic import check_writable
 
 
@@ -49,6 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--limit", type=whole_number(1), help="look at the first N pictures only; None: all")
     add_model_arguments(parser)
+    add(
+        "--resizer",
+        choices=tuple(RESIZERS),
+        default=PILLOW,
+        help=f"what brings pictures to the network's size; `run` uses {OPENCV} for videos, webcams "
+        "and rtsp://: what that costs on these pictures",
+    )
     add(
         "--results",
         nargs="+",
@@ -94,6 +102,8 @@ def _run(args: argparse.Namespace, command: str) -> None:
     plain_warnings()
     for path in (args.out, page_path(args.out)):
         check_writable(path)
+    if args.resizer == OPENCV:
+        keep_opencv_to_one_thread()
     comparison = run_benchmark(
         args.models,
         args.data,
@@ -107,6 +117,7 @@ def _run(args: argparse.Namespace, command: str) -> None:
         args.labels,
         args.results,
         args.results_annotations,
+        args.resizer,
     )
     print(format_report(comparison.report))
     if args.page:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from edge_runtime.detector.resize import PILLOW
 from train.evaluation.coco import Accuracy
 
 Json = dict[str, Any]
@@ -273,7 +274,8 @@ class BenchmarkReport:
         models: in the order of the table.
         calibration: the record inside the int8 file, if there is one.
         agreement, robustness: None where they were not measured.
-        extra: other keys, such as "training" (by `python -m convert`) or "seeds".
+        extra: other keys, such as "training" (by `python -m convert`), "seeds", or a "resizer" that
+            is not the usual one.
     """
 
     command: str
@@ -290,6 +292,11 @@ class BenchmarkReport:
     def training(self) -> Json | None:
         """The record of the training of the converted model, if there is one."""
         return self.extra.get("training")
+
+    @property
+    def resizer(self) -> str:
+        """What brought pictures to the network's size, see `Detector`."""
+        return str(self.extra.get("resizer", PILLOW))
 
     def model(self, variant: str) -> ModelRow | None:
         """The first row of a variant."""

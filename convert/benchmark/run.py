@@ -31,6 +31,7 @@ from edge_runtime.commands.detector_flags import model_options
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.latency import measure
+from edge_runtime.detector.resize import PILLOW
 from edge_runtime.detector.spec import read_member
 from edge_runtime.system.machine import describe_machine
 from train.data.dataset import DetectionDataset, Example, load_dataset, read_image
@@ -75,6 +76,7 @@ def run_benchmark(
     labels: Path | None = None,
     results: Sequence[Path] = (),
     results_annotations: Path | None = None,
+    resizer: str = PILLOW,
 ) -> Comparison:
     """Measure models on a split of a labeled folder.
 
@@ -94,11 +96,15 @@ def run_benchmark(
         family, labels: of the files of other projects, see `Detector`.
         results: COCO results of other detectors, a row each, see
             `convert.benchmark.results_file`; results_annotations: COCO file that their ids are of.
+        resizer: of the detectors, see `Detector`.
 
     Raises: ValueError, FileNotFoundError before the measuring starts, for a model or a split
         that does not fit; ImportError without an interpreter.
     """
-    detectors = [Detector(path, threads, **model_options(path, family, labels)) for path in paths]
+    detectors = [
+        Detector(path, threads, resizer=resizer, **model_options(path, family, labels))
+        for path in paths
+    ]
     own_names = detectors[0].class_names if are_of_one_training(detectors) else None
     dataset = _load(data, split, own_names, limit)
     class_names, examples = dataset.class_names, dataset.examples
@@ -122,6 +128,7 @@ def run_benchmark(
         thresholds=BenchmarkThresholds(latency_thresholds, _thresholds(detectors[0])),
         models=(*sorted(models, key=_rank), *others),
         calibration=_calibration(detectors, variants),
+        extra={} if resizer == PILLOW else {"resizer": resizer},
     )
     matches = matched[places[COMPARED[1]]] if places else None
     if matches is None:

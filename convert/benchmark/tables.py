@@ -12,6 +12,7 @@ from convert.benchmark.report import (
     minus,
 )
 from convert.tables import align, points, signed_points
+from edge_runtime.detector.resize import PILLOW
 from edge_runtime.system.machine import one_line
 
 # (heading, attribute of the accuracy); differences to float32 stand beside the first two.
@@ -49,8 +50,10 @@ def conditions(report: BenchmarkReport) -> list[str]:
     """Conditions of the measurement, a line each."""
     data, latency, accuracy = report.data, report.thresholds.latency, report.thresholds.accuracy
     difficult = f" ({data.difficult} difficult, counted neither way)" if data.difficult else ""
+    resized = "" if report.resizer == PILLOW else f", resized by {report.resizer}"
     return [
-        f"{data.root}, split {data.split}: {data.images} pictures, {data.boxes} boxes{difficult}",
+        f"{data.root}, split {data.split}: {data.images} pictures, {data.boxes} boxes{difficult}"
+        f"{resized}",
         "AP in points (hundredths), diff against float32; blank: not measured",
         "score error: mean |score - float32's| of the detections that both show",
         f"accuracy at score >= {accuracy.score:g}, latency at score >= {latency.score:g}, "

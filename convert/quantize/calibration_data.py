@@ -10,7 +10,7 @@ import numpy as np
 
 from convert.arguments import MIN_IMAGES
 from edge_runtime.detector.calibration_record import CalibrationRecord
-from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.resize import resize
 from edge_runtime.detector.spec import DetectorSpec
 from train.data.dataset import DataWarning, DetectionDataset, Example, read_image
 from train.data.decoding import drop_undecodable

@@ -29,6 +29,7 @@ from edge_runtime.commands.detector_flags import MODEL_HELP, add_model_arguments
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.interpreter import MOST_THREADS, available_cores
 from edge_runtime.detector.latency import STEPS, WARM_UP_RUNS, measure
+from edge_runtime.detector.resize import OPENCV, PILLOW, RESIZERS, keep_opencv_to_one_thread
 from edge_runtime.media.images import read_image
 from edge_runtime.system import board
 from edge_runtime.system.machine import describe_machine, one_line, package_version
@@ -95,6 +96,13 @@ def add_parser(subparsers: SubParsers) -> None:
         help="runs before, which do not count (default: %(default)s)",
     )
     add_model_arguments(parser)
+    add(
+        "--resizer",
+        choices=tuple(RESIZERS),
+        default=PILLOW,
+        help=f"of the frame; `run` uses {OPENCV} for videos, webcams and rtsp:// "
+        "(default: %(default)s)",
+    )
     image = parser.add_mutually_exclusive_group()
     image.add_argument(
         "--size",
@@ -115,8 +123,12 @@ def run(args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     threads = args.threads or range(1, available_cores() + 1)
     frame = noise(args.size) if args.image is None else read_image(args.image)
+    if args.resizer == OPENCV:
+        keep_opencv_to_one_thread()
     detectors = [
-        Detector(model, count, **model_options(model, args.family, args.labels))
+        Detector(
+            model, count, resizer=args.resizer, **model_options(model, args.family, args.labels)
+        )
         for model in args.models
         for count in threads
     ]
@@ -148,10 +160,11 @@ def run_bench(
         frame: (H, W, 3) RGB uint8.
         say: told how far it is.
 
-    Returns: JSON-ready: "version", "machine", "frame_wh", "runs", "warm_up_runs", "thresholds",
-        "temperature_c" {"before", "after"}, "throttled" (what was, at any time of the run; None
-        where the board does not say) and "rows", one for each model and number of threads:
-        "model", "input_hw", "bytes", "threads", "ms" as `latency.measure`, "peak_memory_bytes".
+    Returns: JSON-ready: "version", "machine", "frame_wh", "resizer", "runs", "warm_up_runs",
+        "thresholds", "temperature_c" {"before", "after"}, "throttled" (what was, at any time
+        of the run; None where the board does not say) and "rows", one for each model and number of
+        threads: "model", "input_hw", "bytes", "threads", "ms" as `latency.measure`,
+        "peak_memory_bytes".
     """
     rows = [_describe(detector) for detector in detectors]
     for number, (detector, row) in enumerate(zip(detectors, rows, strict=True)):
@@ -166,6 +179,7 @@ def run_bench(
         "version": package_version(),
         "machine": describe_machine(),
         "frame_wh": [frame.shape[1], frame.shape[0]],
+        "resizer": first.resizer,
         "runs": runs,
         "warm_up_runs": warm_up_runs,
         "thresholds": {"score": first.score_threshold, "iou": first.iou_threshold},
@@ -214,7 +228,7 @@ class ThermalMonitor:
 
 def peak_memory(detector: Detector, frame_hw: tuple[int, int]) -> int | None:
     """Bytes of a process that looks at a few frames with this model; None if it cannot be told."""
-    words = [detector.path, detector.num_threads, *frame_hw, detector.family.name]
+    words = [detector.path, detector.num_threads, *frame_hw, detector.family.name, detector.resizer]
     words += [] if detector.labels is None else [detector.labels]
     command = [sys.executable, "-c", MEMORY_CHILD, *map(str, words)]
     try:
@@ -227,10 +241,16 @@ def peak_memory(detector: Detector, frame_hw: tuple[int, int]) -> int | None:
 
 
 def print_peak_memory(
-    path: str, threads: str, height: str, width: str, family: str, labels: str | None = None
+    path: str,
+    threads: str,
+    height: str,
+    width: str,
+    family: str,
+    resizer: str,
+    labels: str | None = None,
 ) -> None:
     """Work of the child process: prints the bytes of its peak memory."""
-    detector = Detector(path, int(threads), family=family, labels=labels)
+    detector = Detector(path, int(threads), family=family, labels=labels, resizer=resizer)
     frame = noise((int(width), int(height)))
     for _ in range(MEMORY_RUNS):
         detector.detect(frame)
@@ -271,7 +291,8 @@ def format_bench(report: dict) -> str:
         table.append([model, side, str(row["threads"]), *cells, megabytes])
     lines = [
         one_line(report["machine"]),
-        f"Frame {width}x{height} ({report['frame']}), {report['runs']} runs after "
+        f"Frame {width}x{height} ({report['frame']}), resized by {report['resizer']}, "
+        f"{report['runs']} runs after "
         f"{report['warm_up_runs']}, in turns; milliseconds: median / 90th percentile.",
         *_board_lines(report),
     ]

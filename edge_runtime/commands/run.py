@@ -17,6 +17,7 @@ from edge_runtime.commands.detector_flags import (
     load_detector,
 )
 from edge_runtime.detector.interpreter import NetworkError
+from edge_runtime.detector.resize import OPENCV, PILLOW
 from edge_runtime.pipeline.model_history import service_history
 from edge_runtime.pipeline.pipeline import Pipeline
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
@@ -30,7 +31,7 @@ from edge_runtime.sinks.registry import SINKS
 from edge_runtime.sources.address import public_source
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.factory import add_arguments as add_source_arguments
-from edge_runtime.sources.factory import open_source
+from edge_runtime.sources.factory import is_decoded_by_opencv, open_source
 from edge_runtime.system.paths import printable_path
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ def _leave(*_: object) -> None:
 def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
     """Pipeline with everything open and nothing running. Raises: as what could not be opened."""
     detector = make_detector(args)
+    log.info("frames are resized by %s", detector.detector.resizer)
     sinks = make_sinks(args)
     source = make_source(args, detector, sinks)
     stats = Stats(source)
@@ -128,8 +130,9 @@ def _start(args: argparse.Namespace, stack: ExitStack) -> Pipeline:
 def make_detector(args: argparse.Namespace) -> ReloadingDetector:
     """The detector that the flags describe. Raises: as `ReloadingDetector`."""
     names = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
+    usual_resizer = OPENCV if is_decoded_by_opencv(args.source) else PILLOW
     return ReloadingDetector(
-        lambda file: load_detector(args, file), args.model, names, service_history()
+        lambda file: load_detector(args, file, usual_resizer), args.model, names, service_history()
     )
 
 

@@ -13,6 +13,7 @@ from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.interpreter import MOST_THREADS
 from edge_runtime.detector.json_object import is_whole, shown
 from edge_runtime.detector.model_file import ModelFile, read_model_file
+from edge_runtime.detector.resize import PILLOW, find_resize
 from edge_runtime.detector.spec import MOST_ANCHORS, DetectorSpec
 
 
@@ -20,7 +21,7 @@ class Detector:
     """Finds objects in RGB frames. Not for several threads at once.
 
     `detect` is `preprocess`, `invoke` and `postprocess`, which a benchmark calls one by one.
-    The three thresholds may be assigned at any time; the next frame uses them.
+    The three thresholds and the resizer may be assigned at any time; the next frame uses them.
 
     Attributes:
         path: of the model file.
@@ -44,6 +45,7 @@ class Detector:
         family: str | None = None,
         labels: str | Path | None = None,
         file: ModelFile | None = None,
+        resizer: str = PILLOW,
     ) -> None:
         """Load a .tflite file.
 
@@ -57,16 +59,20 @@ class Detector:
                 what the file itself says.
             labels: file of class names for a file that has none, or instead of them.
             file: the one at `path`, read before; it may have been replaced since. None: it is read.
+            resizer: "pillow", with which detectors are trained and calibrated, or "opencv", which
+                is several times as fast; see `edge_runtime.detector.resize`.
 
         Raises: FileNotFoundError; SpecError if the file does not fit the spec inside it, or was
             calibrated on images prepared otherwise than here; ValueError for files that cannot be
-            read as detectors and for arguments out of range; ImportError without an interpreter.
+            read as detectors and for arguments out of range; ImportError without an interpreter,
+            and without OpenCV where that is to resize.
         """
         if num_threads is not None:
             _check_count("num_threads", num_threads, MOST_THREADS)
         self.score_threshold = score_threshold
         self.iou_threshold = iou_threshold
         self.max_detections = max_detections
+        self.resizer = resizer
         self.path = Path(path)
         self._adapter = open_adapter(file or read_model_file(path), num_threads, family, labels)
         self._network = self._adapter.network
@@ -132,6 +138,16 @@ class Detector:
     def max_detections(self, value: int) -> None:
         self._max_detections = _check_count("max_detections", value, MOST_ANCHORS)
 
+    @property
+    def resizer(self) -> str:
+        """What resizes pictures: a name of `edge_runtime.detector.resize.RESIZERS`."""
+        return self._resizer
+
+    @resizer.setter
+    def resizer(self, name: str) -> None:
+        self._resize = find_resize(name)
+        self._resizer = name
+
     def detect(self, frame: np.ndarray) -> Detections:
         """Find objects in a frame.
 
@@ -145,7 +161,7 @@ class Detector:
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
         """(H, W, 3) RGB uint8 → the network's input, with batch, in its dtype."""
-        tensor = self._adapter.preprocess(frame)
+        tensor = self._adapter.preprocess(frame, self._resize)
         self._picture_hw = frame.shape[0], frame.shape[1]
         return tensor
 

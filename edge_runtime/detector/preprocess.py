@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
+from edge_runtime.detector.resize import Resize, resize
 from edge_runtime.detector.spec import DetectorSpec
 
 if TYPE_CHECKING:
@@ -37,42 +37,6 @@ def check_frame(frame: np.ndarray) -> None:
     if frame.dtype != np.uint8:
         cure = "(frame * 255).round().astype(np.uint8) converts values in [0, 1]"
         raise ValueError(f"{wanted}, {got}; {cure}")
-
-
-def resize(frame: np.ndarray, input_hw: tuple[int, int]) -> np.ndarray:
-    """Stretch (H, W, 3) uint8 to (input_h, input_w, 3): bilinear, antialiased when shrinking.
-
-    Stretching, not letterboxing, so that boxes in [0, 1] are the same before and after.
-    """
-    if frame.shape[:2] == tuple(input_hw):
-        return frame
-    height, width = input_hw
-    image = Image.fromarray(np.ascontiguousarray(frame))
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-
-
-def fitted_hw(picture_hw: tuple[int, int], input_hw: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of a picture that is scaled by one factor until it just fits an input."""
-    factor = min(side / whole for side, whole in zip(input_hw, picture_hw, strict=True))
-    height, width = (max(1, round(whole * factor)) for whole in picture_hw)
-    return min(height, input_hw[0]), min(width, input_hw[1])
-
-
-def letterbox_corner(fitted: tuple[int, int], input_hw: tuple[int, int]) -> tuple[int, int]:
-    """(top, left) of a fitted picture in the middle of an input; an odd pixel goes below, right."""
-    return (input_hw[0] - fitted[0]) // 2, (input_hw[1] - fitted[1]) // 2
-
-
-def letterbox(frame: np.ndarray, input_hw: tuple[int, int], pad: int) -> np.ndarray:
-    """Scale (H, W, 3) uint8 by one factor into (input_h, input_w, 3), with bars of `pad` around."""
-    fitted = fitted_hw((frame.shape[0], frame.shape[1]), input_hw)
-    image = resize(frame, fitted)
-    if fitted == tuple(input_hw):
-        return image
-    top, left = letterbox_corner(fitted, input_hw)
-    boxed = np.full((*input_hw, 3), pad, np.uint8)
-    boxed[top : top + fitted[0], left : left + fitted[1]] = image
-    return boxed
 
 
 def pixel_table(
@@ -153,7 +117,9 @@ def preprocess(
     return pixel_map(spec, dtype, quantization)(network_pixels(frame, spec.input_hw))[None]
 
 
-def network_pixels(frame: np.ndarray, input_hw: tuple[int, int]) -> np.ndarray:
+def network_pixels(
+    frame: np.ndarray, input_hw: tuple[int, int], resize: Resize = resize
+) -> np.ndarray:
     """A frame's pixels as the network sees them: (input_h, input_w, 3) uint8. Raises: as above."""
     check_frame(frame)
     return resize(frame, input_hw)

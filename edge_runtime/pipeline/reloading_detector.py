@@ -164,6 +164,7 @@ class ReloadingDetector:
             reloads=self._reloads,
             reload_failures=self._failures,
             reload_error=self._error,
+            resizer=self.detector.resizer,
         )
 
     def _first(self) -> Detector:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edge_runtime.detector.resize import PILLOW
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -60,6 +62,7 @@ class ModelState:
         reloads: how often a new file took the place of the old.
         reload_failures: new files that could not be used.
         reload_error: why not the last one; None where it is in use.
+        resizer: what brings frames to the network's size, see `edge_runtime.detector.resize`.
     """
 
     path: str
@@ -69,6 +72,7 @@ class ModelState:
     reloads: int = 0
     reload_failures: int = 0
     reload_error: str | None = None
+    resizer: str = PILLOW
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from edge_runtime.arguments import positive_number, size_wh
+from edge_runtime.media.many_pictures import holds_many
 from edge_runtime.sources.address import (
     HIDDEN,
     check_address,
@@ -29,9 +30,21 @@ def _like(pattern: str) -> Callable[[str], bool]:
     return lambda text: re.fullmatch(pattern, text, re.DOTALL) is not None
 
 
+def _always(text: str) -> bool:
+    return True
+
+
+def _never(text: str) -> bool:
+    return False
+
+
 def _is_video_file(text: str) -> bool:
     path = Path(text)
     return is_there(path) and path.is_file() and not is_image(path)
+
+
+def _is_opencv_film(text: str) -> bool:
+    return not holds_many(text)
 
 
 def _is_images(text: str) -> bool:
@@ -53,6 +66,8 @@ class Kind:
         sizable: whether --size applies.
         valid: a pattern that a recognized text must match in full.
         expected: for the message where it does not.
+        opencv_decodes: whether OpenCV decodes the frames of a recognized text, so far as that can
+            be told before it is opened.
     """
 
     written: str
@@ -63,6 +78,7 @@ class Kind:
     watched_by: str = ""
     valid: str = r"(?s).*"
     expected: str = ""
+    opencv_decodes: Callable[[str], bool] = _never
 
     def make(self, text: str, options: SourceOptions) -> Source:
         """The source, in this process and not yet opened. Raises: as `Source`."""
@@ -92,6 +108,7 @@ KINDS = (
         sizable=True,
         valid=r"usb:\d+",
         expected="usb:N expected, N the camera's number from 0",
+        opencv_decodes=_always,
     ),
     # Below /dev/v4l/by-id/ a camera has a name that outlives replugging.
     Kind(
@@ -100,10 +117,18 @@ KINDS = (
         "opencv:OpenCvCamera",
         live=True,
         sizable=True,
+        opencv_decodes=_always,
     ),
-    Kind("rtsp://…", _like(r"rtsps?://.*"), "opencv:OpenCvCamera", live=True),
+    Kind(
+        "rtsp://…",
+        _like(r"rtsps?://.*"),
+        "opencv:OpenCvCamera",
+        live=True,
+        opencv_decodes=_always,
+    ),
+    # What it answers decides: nearly all send JPEGs, which Pillow decodes.
     Kind("http://…", _like(r"https?://.*"), "http.camera:HttpCamera", live=True),
-    Kind("a video file", _is_video_file, "video:Video"),
+    Kind("a video file", _is_video_file, "video:Video", opencv_decodes=_is_opencv_film),
     Kind(
         "a picture, a folder of pictures, or a pattern like 'folder/*.jpg' in quotes",
         _is_images,
@@ -120,9 +145,7 @@ def open_source(text: str, options: SourceOptions) -> Source:
     """
     if not text:  # which a path would take for the folder where the program happens to run
         raise ValueError("--source: a source expected, got nothing; is a variable not set?")
-    if text.startswith("~/"):  # in quotes no shell has done it
-        text = str(Path(text).expanduser())
-    text = tidied_source(text)
+    text = _meant(text)
     kind = kind_of(text)
     _check_options(text, kind, options)
     if kind is None:
@@ -136,6 +159,22 @@ def open_source(text: str, options: SourceOptions) -> Source:
 
         return SupervisedSource(text, options)
     return kind.make(text, options)
+
+
+def is_decoded_by_opencv(text: str) -> bool:
+    """Whether OpenCV decodes the frames of a source; False for a path that is not there.
+
+    Raises: ValueError as `kind_of`.
+    """
+    text = _meant(text)
+    kind = kind_of(text)
+    return kind is not None and kind.opencv_decodes(text)
+
+
+def _meant(text: str) -> str:
+    if text.startswith("~/"):  # in quotes no shell has done it
+        text = str(Path(text).expanduser())
+    return tidied_source(text)
 
 
 def open_here(text: str, options: SourceOptions) -> Source:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edge_runtime.detector.preprocess import fitted_hw, resize
+from edge_runtime.detector.resize import fitted_hw, resize
 from edge_runtime.frame import Frame
 from edge_runtime.sources.base import Source, SourceError, SourceOptions
 from edge_runtime.sources.turning import turn, turned_hw

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from edge_runtime.detector.model_facts import ModelFacts
-from edge_runtime.detector.preprocess import fitted_hw, letterbox_corner, quantize, resize
+from edge_runtime.detector.preprocess import quantize
+from edge_runtime.detector.resize import fitted_hw, letterbox_corner, resize
 from edge_runtime.detector.tflite_metadata import read_metadata
 from studies.readers.readers import Found, Reader
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from edge_runtime.detector.detector import Detector
-from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.resize import resize
 from edge_runtime.detector.spec import read_spec
 
 # Of readers that take them; as train/evaluation/coco.py counts, where nearly every guess matters.

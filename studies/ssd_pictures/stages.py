@@ -8,7 +8,8 @@ import numpy as np
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.boxes import cxcywh_to_xyxy, decode, iou
 from edge_runtime.detector.postprocess import decode_outputs, softmax
-from edge_runtime.detector.preprocess import preprocess, resize
+from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.resize import resize
 from edge_runtime.detector.spec import DetectorSpec
 from studies.ssd_pictures.drawing import COLORS, GRAY, GREEN, RED, Panel
 from train.data.targets import MATCH_IOU, match_anchors

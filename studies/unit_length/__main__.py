@@ -21,7 +21,8 @@ from convert.errors import quiet_imports
 from convert.report_files import write_report
 from convert.tables import align
 from edge_runtime.arguments import run_command, whole_number
-from edge_runtime.detector.preprocess import preprocess, resize
+from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.resize import resize
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from edge_runtime.media.images import read_image
 from edge_runtime.system.machine import describe_hardware

@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from studies.resizers.report import page_table as resizers_table
 from studies.speed.report import page_table
 from tests.conftest import ROOT
 
@@ -253,3 +254,19 @@ def test_the_page_has_the_speed_of_the_runtime():
         "kept detections",
         "threads",
     }
+
+
+def test_the_page_has_the_resizers():
+    """Written by `make resizers`."""
+    said = _section("results.md", "Resizers")
+    found = json.loads((ROOT / "studies/resizers/resizers.json").read_text(encoding="utf-8"))
+    rows, machine = found["rows"], found["machine"]
+    assert resizers_table(rows) in said
+    where = f"{machine['cores']} cores of an {machine['cpu']}, {machine['interpreter']}"
+    assert f"{where}, {_day(machine['date'])}" in _prose(said)
+    assert {row["split"] for row in rows} == {"val", "test"}
+    # Of a set once, not of each of its detectors.
+    both = {(row["data"], row["split"]): (row["larger_in_both"], row["pictures"]) for row in rows}
+    larger, pictures = map(sum, zip(both["kangaroo", "val"], both["kangaroo", "test"], strict=True))
+    assert f"Only those of kangaroo, {larger} of {pictures}, are more than twice" in _prose(said)
+    assert not any(count for (data, _), (count, _) in both.items() if data != "kangaroo")

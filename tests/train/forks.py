@@ -129,6 +129,7 @@ def main(descriptor: str) -> int:
     gc.disable()  # see tests/conftest.py
     if os.environ["KERAS_BACKEND"] == "jax":
         sys.modules["tensorflow"] = None  # as on a machine without it
+    import train  # noqa: F401 - before Keras: see train/lean_import.py
     from tests.train.tiny_training import run, warm_up  # with the backend
 
     warm_up()

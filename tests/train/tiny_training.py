@@ -10,6 +10,7 @@ unreadable, slowly.
 
 import itertools
 import json
+import math
 import os
 import resource
 import signal
@@ -82,8 +83,22 @@ savez = np.savez
 ROOM = 12_000  # bytes: for a line of the log, not for a state
 
 
+def start_with_numpy() -> None:
+    """First values of weights and of the optimizer: JAX would compile a program of every shape."""
+
+    def glorot(initializer, shape, dtype=None):
+        limit = math.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:])))
+        return np.random.default_rng(0).uniform(-limit, limit, shape).astype(dtype)
+
+    keras.initializers.GlorotUniform.__call__ = glorot
+    keras.initializers.Zeros.__call__ = lambda _, shape, dtype=None: np.zeros(shape, dtype)
+    keras.initializers.Ones.__call__ = lambda _, shape, dtype=None: np.ones(shape, dtype)
+
+
 def warm_up() -> None:
-    """What is costly the first time, and the same in every fork: Matplotlib finds its fonts."""
+    """What is costly the first time and the same in every fork: imports, Matplotlib's fonts."""
+    import sklearn.cluster  # noqa: F401 - for anchors
+
     row = dict.fromkeys(("epoch", "loss", "logits_loss", "offsets_loss", "learning_rate"), 1.0)
     with TemporaryDirectory() as folder:
         draw_curves([row | {"val_ap": 0.5, "val_ap50": 0.5}], Path(folder) / "curves.png")
@@ -100,5 +115,7 @@ def run() -> int:
         loop.TrainingBatches = DyingBatches
     if "UNREADABLE_AFTER" in os.environ:
         loader.read_image = read_for_a_while
+    if keras.backend.backend() == "jax":
+        start_with_numpy()
     np.savez = write_state
     return main()

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from edge_runtime.detector.boxes import area, intersection, iou
-from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.resize import resize
 from train.settings import check_settings, setting
 
 # image, boxes, class_ids

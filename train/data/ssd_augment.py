@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from PIL import Image
 
-from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.resize import resize
 from train.data.augment import (
     MIN_IOUS,
     Augmentation,

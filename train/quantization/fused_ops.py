@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 from keras import layers
@@ -73,8 +74,21 @@ class FusedOp:
         return self.layers[2 if self.batch_norm else 1 :] if self.convolves else self.layers
 
 
+_FOUND: WeakKeyDictionary[keras.Model, tuple[list[FusedOp], list[int]]] = WeakKeyDictionary()
+
+
 def find_ops(model: keras.Model) -> tuple[list[FusedOp], list[int]]:
-    """The ops of a functional model, in order of computing, and the numbers of its outputs."""
+    """The ops of a functional model, in order of computing, and the numbers of its outputs.
+
+    A model's layers stay as they are; it is traced once, which takes half a second of a real net.
+    """
+    if model not in _FOUND:
+        _FOUND[model] = _find_ops(model)
+    ops, outputs = _FOUND[model]
+    return list(ops), list(outputs)
+
+
+def _find_ops(model: keras.Model) -> tuple[list[FusedOp], list[int]]:
     calls, outputs = _trace(model)
     users: dict[int, list[FusedOp]] = {}
     for call in calls:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER, CalibrationRecord
-from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.resize import resize
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import DetectionDataset, read_image
 from train.quantization.calibrate import calibrate_ranges

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_runtime.detector.adapters.families import Family
 from edge_runtime.detector.interpreter import Network
+from edge_runtime.detector.resize import Resize
 from edge_runtime.detector.spec import DetectorSpec
 from edge_runtime.detector.suppression import best_candidates, nms
 from edge_runtime.system.log_limit import LogLimit
@@ -58,7 +59,7 @@ class Adapter(ABC):
         self._no_score, self._no_name = LogLimit(), LogLimit()
 
     @abstractmethod
-    def preprocess(self, frame: np.ndarray) -> np.ndarray:
+    def preprocess(self, frame: np.ndarray, resize: Resize) -> np.ndarray:
         """(H, W, 3) RGB uint8 → the network's input. Raises: TypeError, ValueError."""
 
     @abstractmethod

@@ -26,6 +26,7 @@ from edge_runtime.detector.adapters.quantized import quantization_of, raw_thresh
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.labels import Labels, has_background, read_labels
 from edge_runtime.detector.model_facts import TensorFacts
+from edge_runtime.detector.resize import Resize
 from edge_runtime.detector.tflite_metadata import AnchorDecoding
 
 LOCATION = ("location", "detection_boxes", "boxes")
@@ -72,8 +73,8 @@ class MediaPipeAdapter(Adapter):
         """True for two such outputs with anchors in the metadata."""
         return file.metadata.decoding is not None and find_pair(file) is not None
 
-    def preprocess(self, frame: np.ndarray) -> np.ndarray:
-        return self._input.prepare(frame)
+    def preprocess(self, frame: np.ndarray, resize: Resize) -> np.ndarray:
+        return self._input.prepare(frame, resize)
 
     def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """Raw boxes (N, 4) and scores (N, C), in the file's own dtypes."""

@@ -11,6 +11,7 @@ from edge_runtime.detector.calibration_record import CalibrationRecord, check_ca
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.postprocess import FLOAT, decode_outputs
 from edge_runtime.detector.preprocess import network_pixels, pixel_map
+from edge_runtime.detector.resize import Resize
 from edge_runtime.detector.spec import DetectorSpec, SpecError
 
 OUTPUTS = ("logits", "offsets")
@@ -38,8 +39,8 @@ class OwnAdapter(Adapter):
         self._logits_quantization = network.outputs["logits"].quantization or FLOAT
         self._offsets_quantization = network.outputs["offsets"].quantization or FLOAT
 
-    def preprocess(self, frame: np.ndarray) -> np.ndarray:
-        return self._to_input(network_pixels(frame, self.input_hw))[None]
+    def preprocess(self, frame: np.ndarray, resize: Resize) -> np.ndarray:
+        return self._to_input(network_pixels(frame, self.input_hw, resize))[None]
 
     def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """Logits (N, C + 1) and offsets (N, 4), in the file's own dtypes."""

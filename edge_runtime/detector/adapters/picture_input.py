@@ -8,14 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_runtime.detector.interpreter import Tensor
-from edge_runtime.detector.preprocess import (
-    check_frame,
-    fitted_hw,
-    letterbox,
-    letterbox_corner,
-    quantize,
-    resize,
-)
+from edge_runtime.detector.preprocess import check_frame, quantize
+from edge_runtime.detector.resize import Resize, fitted_hw, letterbox, letterbox_corner
 
 INPUT_TYPES = ("uint8", "int8", "int16", "float32")
 # Those that hold pixels, less this.
@@ -71,13 +65,13 @@ class PictureInput:
         same = tensor.dtype == np.uint8 and np.array_equal(table, pixels)
         return cls(input_hw, None if same else table, channels_first, pad)
 
-    def prepare(self, frame: np.ndarray) -> np.ndarray:
+    def prepare(self, frame: np.ndarray, resize: Resize) -> np.ndarray:
         """(H, W, 3) RGB uint8 → the input, with batch. Raises: TypeError, ValueError."""
         check_frame(frame)
         if self.pad is None:
             image = resize(frame, self.input_hw)
         else:
-            image = letterbox(frame, self.input_hw, self.pad)
+            image = letterbox(frame, self.input_hw, self.pad, resize)
         if self.table is not None:
             # np.take: indexing the table with the picture takes three times as long.
             image = (

@@ -29,6 +29,7 @@ from edge_runtime.detector.adapters.yolo import suppressed_yolo
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.labels import Labels
 from edge_runtime.detector.model_facts import post_process_options
+from edge_runtime.detector.resize import Resize
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ class PostProcessedAdapter(Adapter):
             or by_shape(file.outputs) is not None
         )
 
-    def preprocess(self, frame: np.ndarray) -> np.ndarray:
-        return self._input.prepare(frame)
+    def preprocess(self, frame: np.ndarray, resize: Resize) -> np.ndarray:
+        return self._input.prepare(frame, resize)
 
     def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """Boxes (K, 4), classes (K,), scores (K,) and their number (1,)."""

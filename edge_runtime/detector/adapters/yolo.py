@@ -17,6 +17,7 @@ from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput, Scaling
 from edge_runtime.detector.adapters.quantized import quantization_of
 from edge_runtime.detector.interpreter import Network
+from edge_runtime.detector.resize import Resize
 
 PAD = 114
 UNIT = Scaling((0.0,), (255.0,))
@@ -57,8 +58,8 @@ class YoloAdapter(Adapter):
         pixels = None if told is None else pixels_by_trial(told, self.input_hw)
         self._unit = BoxUnit(self.input_hw, pixels)
 
-    def preprocess(self, frame: np.ndarray) -> np.ndarray:
-        return self._input.prepare(frame)
+    def preprocess(self, frame: np.ndarray, resize: Resize) -> np.ndarray:
+        return self._input.prepare(frame, resize)
 
     def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """The output, two axes, in the file's own dtype."""

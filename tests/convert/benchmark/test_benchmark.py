@@ -16,7 +16,7 @@ from convert.export.source import open_source
 from convert.report_files import write_report
 from edge_runtime.detector.latency import WARM_UP_RUNS, measure
 from edge_runtime.detector.spec import DetectorSpec, embed
-from tests.conftest import HANG, ROOT
+from tests.conftest import HANG, ROOT, needs_opencv
 from tests.convert.fixtures import (  # noqa: F401
     SPEC,
     converted_fixture,
@@ -105,6 +105,16 @@ def test_class_without_ground_truth_stays_blank(converted, tmp_path, capsys):
     assert "blue" in lines  # and nothing behind it
     lines = [line for line in lines if str(tmp_path) not in line]  # it may hold a -1 itself
     assert not any("nan" in line or "None" in line or "-1" in line for line in lines)
+
+
+@needs_opencv
+def test_another_resizer_is_in_the_report(converted, dataset, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    arguments = [str(converted["int8"]), "--data", str(dataset), "--out", str(out), "--no-page"]
+    arguments += ["--latency-runs", "0", "--limit", "2", "--resizer", "opencv"]
+    assert benchmark.main(arguments) == 0
+    assert "resized by opencv" in capsys.readouterr().out
+    assert json.loads(out.read_text())["resizer"] == read_report(out).resizer == "opencv"
 
 
 def test_limit(converted, dataset, tmp_path):

@@ -17,7 +17,8 @@ from convert.explain.switchable_net import SwitchableNet
 from convert.explain.tables import format_explanation
 from convert.pipeline import ConversionInput, write_variant
 from edge_runtime.detector.detector import Detector
-from edge_runtime.detector.preprocess import preprocess, resize
+from edge_runtime.detector.preprocess import preprocess
+from edge_runtime.detector.resize import resize
 from edge_runtime.detector.spec import embed
 from edge_runtime.media.images import read_image
 from tests.conftest import HANG, ROOT

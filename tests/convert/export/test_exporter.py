@@ -21,7 +21,7 @@ from edge_runtime import Detector, read_spec
 from edge_runtime.detector.anchors import make_anchors
 from edge_runtime.detector.model_file import read_model_file
 from edge_runtime.detector.postprocess import dequantize, softmax
-from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.resize import resize
 from edge_runtime.media.images import read_image
 from tests.conftest import HANG, ROOT
 from tests.tiny_model import CELL_BOX

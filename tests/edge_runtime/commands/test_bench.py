@@ -46,12 +46,13 @@ def test_a_whole_run():
         "--runs",
         "2",
     ]
-    command += ["--warmup", "1", "--size", "64x48"]
+    command += ["--warmup", "1", "--size", "64x48", "--resizer", "pillow"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     *text, last = done.stdout.splitlines()
     report = json.loads(last)
     assert (report["frame_wh"], report["frame"], report["runs"]) == ([64, 48], "noise", 2)
+    assert report["resizer"] == "pillow" and "resized by pillow" in text[1]
     (row,) = report["rows"]
     assert (row["threads"], row["input_hw"]) == (1, [320, 320])
     assert 20e6 < row["peak_memory_bytes"] < 2e9
@@ -134,6 +135,7 @@ def report_of(**changes) -> dict:
             "interpreter": "ai-edge-litert 2.3.0",
         },
         "frame_wh": [640, 480],
+        "resizer": "pillow",
         "frame": "noise",
         "runs": 50,
         "warm_up_runs": 5,

@@ -10,7 +10,7 @@ import pytest
 
 from edge_runtime.__main__ import main
 from edge_runtime.commands import install_service as service_command
-from tests.conftest import HANG, ROOT
+from tests.conftest import HANG, ROOT, needs_opencv
 from tests.edge_runtime.service.fixtures import account_fixture, unit_of  # noqa: F401
 
 MODEL = str(ROOT / "models" / "digits_int8.tflite")
@@ -58,6 +58,7 @@ def test_install_again_keeps_what_was_there(places, capsys):
     assert (places / "edge-runtime.env").read_text() == "EDGE_RUNTIME_WEB_TOKEN=mine\n"
 
 
+@needs_opencv
 @pytest.mark.parametrize(
     ("flags", "address"),
     [
@@ -88,6 +89,7 @@ def test_an_address_with_a_secret_goes_where_only_its_owner_reads(places, capsys
     assert secrets.read_text().count("EDGE_RUNTIME_SOURCE") == 2  # the comment, and this
 
 
+@needs_opencv
 def test_a_source_of_the_environment_is_that_of_the_service(places, monkeypatch):
     monkeypatch.setenv("EDGE_RUNTIME_SOURCE", "rtsp://admin:hunter2@cam/x")
     assert main(["install-service", MODEL]) == 0

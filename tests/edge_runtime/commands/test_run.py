@@ -10,13 +10,13 @@ import threading
 import pytest
 from PIL import Image
 
-from edge_runtime.__main__ import main
+from edge_runtime.__main__ import build_parser, main
 from edge_runtime.commands import run as run_command
 from edge_runtime.detector.interpreter import Network, NetworkError
 from edge_runtime.sinks.base import Sink
 from edge_runtime.sinks.flags import SinkFlags
 from edge_runtime.sinks.registry import SINKS
-from tests.conftest import HANG, ROOT
+from tests.conftest import HANG, ROOT, needs_opencv
 
 ENDS_WITHIN = 20  # seconds; the promise is 2, and a busy machine must not fail the test
 
@@ -185,10 +185,49 @@ def test_an_interpreter_that_fails_on_the_way_is_one_line_and_status_1(
     assert errors.endswith("tiny_int8.tflite: it cannot run it\n") and "Traceback" not in errors
 
 
+@needs_opencv
+@pytest.mark.parametrize(
+    ("flags", "resizer"),
+    [
+        (["--source", "usb:0"], "opencv"),
+        (["--source", "usb:0", "--resizer", "auto"], "opencv"),
+        (["--source", "rtsp://camera/1", "--resizer", "pillow"], "pillow"),
+        (["--source", "picamera2"], "pillow"),
+        (["--source", "docs/detections.jpg"], "pillow"),
+        (["--source", "docs/detections.jpg", "--resizer", "opencv"], "opencv"),
+    ],
+)
+def test_the_resizer_follows_the_source(tiny_models, flags, resizer):
+    import cv2
+
+    cv2.setNumThreads(2)
+    arguments = ["run", str(tiny_models / "tiny_int8.tflite"), *flags]
+    detector = run_command.make_detector(build_parser(["run"]).parse_args(arguments))
+    assert detector.detector.resizer == detector.state().resizer == resizer
+    assert cv2.getNumThreads() == (1 if resizer == "opencv" else 2)
+
+
+def test_a_source_without_opencv_names_the_cure(tiny_models, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert main(["run", str(tiny_models / "tiny_int8.tflite"), "--source", "usb:0"]) == 2
+    assert "cv2 is not installed" in capsys.readouterr().err
+
+
+def test_detect_needs_no_opencv_unless_it_is_asked_for(tiny_models, pictures, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    command = ["detect", str(tiny_models / "tiny_int8.tflite"), str(pictures / "0.png")]
+    assert main(command) == 0
+    assert main([*command, "--resizer", "opencv"]) == 2
+    assert "cv2 is not installed" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--resizer", "cv2"])
+    assert "invalid choice: 'cv2'" in capsys.readouterr().err
+
+
 def test_a_stop_while_it_starts_is_no_crash_of_the_model_file(monkeypatch, tiny_models, tmp_path):
     """`systemctl restart` twice in a row, while a new file is opened for the first time."""
 
-    def load(args, file):
+    def load(*_):
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))

@@ -11,7 +11,7 @@ from PIL import Image
 from convert.quantize.calibration_data import describe_calibration
 from edge_runtime import Detector, SpecError
 from edge_runtime.__main__ import main
-from edge_runtime.detector import preprocess as device
+from edge_runtime.detector import calibration_record as device
 from edge_runtime.detector.calibration_record import (
     CALIBRATION_MEMBER,
     NAMES,
@@ -85,7 +85,7 @@ def test_another_preparation_is_the_devices_fault(
 ):
     there = replace(record, pillow="9.4.0", numpy="1.26.4")
     path = copied(converted[variant], tmp_path / "a.tflite", there.to_json())
-    monkeypatch.setattr(device, "resize", resized_by(Image.Resampling.BICUBIC))
+    monkeypatch.setattr(device, "network_pixels", resized_by(Image.Resampling.BICUBIC))
     with pytest.raises(SpecError, match="this device is wrong") as caught:
         Detector(path)
     message = str(caught.value)

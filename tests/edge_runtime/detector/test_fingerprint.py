@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime.detector import preprocess as device
+from edge_runtime.detector import calibration_record as device
 from edge_runtime.detector.calibration_record import NAMES, fingerprint, largest_difference
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 
@@ -37,7 +37,7 @@ def not_antialiased(frame, input_hw):
     )
 
 
-RIGHT = device.resize
+RIGHT = device.network_pixels
 CHANGES = {
     "BGR": lambda frame, hw: RIGHT(frame, hw)[:, :, ::-1],
     "transposed": lambda frame, hw: RIGHT(frame.swapaxes(0, 1), hw),
@@ -57,7 +57,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_every_other_preparation_shows(spec, change, monkeypatch):
     right = fingerprint(spec)
-    monkeypatch.setattr(device, "resize", CHANGES[change])
+    monkeypatch.setattr(device, "network_pixels", CHANGES[change])
     assert largest_difference(right, fingerprint(spec), spec)
 
 
@@ -85,6 +85,6 @@ def test_pixels_rounded_otherwise_are_no_difference(monkeypatch):
         )
 
     right = fingerprint(SPECS[0])
-    monkeypatch.setattr(device, "resize", rounded)
+    monkeypatch.setattr(device, "network_pixels", rounded)
     assert fingerprint(SPECS[0]) != right
     assert largest_difference(right, fingerprint(SPECS[0]), SPECS[0]) is None

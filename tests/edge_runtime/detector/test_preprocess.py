@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.preprocess import (
-    fitted_hw,
     holds_pixels,
-    letterbox,
     pixel_map,
     pixel_quantization,
     pixel_table,
     preprocess,
-    resize,
 )
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 
@@ -86,20 +83,6 @@ def test_pixel_quantization_by_hand(spec, dtype, expected):
     assert not holds_pixels(None, spec, dtype)
 
 
-def test_resize_stretches_each_side_by_itself():
-    frame = np.zeros((40, 20, 3), np.uint8)
-    frame[20:] = 255  # the lower half
-    small = resize(frame, (4, 10))
-    assert small.shape == (4, 10, 3)
-    assert small[0].max() == 0 and small[-1].min() == 255
-
-
-def test_resize_shrinks_by_averaging():
-    frame = np.indices((64, 64)).sum(axis=0) % 2 * 255  # a chessboard: aliasing would give 0 or 255
-    small = resize(np.repeat(frame[:, :, None], 3, axis=2).astype(np.uint8), (4, 4))
-    assert small.min() >= 120 and small.max() <= 135
-
-
 def test_a_view_of_a_frame_is_accepted():
     mirrored = FRAME[:, ::-1, ::-1]  # as BGR → RGB by a slice
     np.testing.assert_array_equal(
@@ -125,28 +108,3 @@ def test_a_view_of_a_frame_is_accepted():
 def test_wrong_frames_name_the_cure(frame, error, cure):
     with pytest.raises(error, match=cure):
         preprocess(frame, SPEC)
-
-
-@pytest.mark.parametrize(
-    ("picture_hw", "input_hw", "fitted"),
-    [
-        ((100, 200), (64, 64), (32, 64)),
-        ((200, 100), (64, 64), (64, 32)),
-        ((20, 10), (64, 64), (64, 32)),  # made larger as well
-        ((64, 96), (64, 96), (64, 96)),
-        ((1000, 3), (64, 64), (64, 1)),
-        ((1080, 1920), (640, 640), (360, 640)),
-    ],
-)
-def test_a_picture_of_one_factor_just_fits(picture_hw, input_hw, fitted):
-    assert fitted_hw(picture_hw, input_hw) == fitted
-
-
-def test_letterbox_is_the_picture_between_bars():
-    frame = np.full((10, 30, 3), 7, np.uint8)
-    boxed = letterbox(frame, (31, 60), 114)
-    # 20 x 60: of the 11 rows that are left, the odd one lies below.
-    assert (boxed[5:25] == 7).all() and (boxed[:5] == 114).all() and (boxed[25:] == 114).all()
-    upright = letterbox(frame.swapaxes(0, 1), (60, 31), 0)
-    assert (upright[:, 5:25] == 7).all() and not upright[:, 25:].any()
-    assert letterbox(frame, (20, 60), 114).min() == 7  # no bars where none are needed

@@ -65,7 +65,7 @@ def test_a_frame_prepared_for_a_model_since_replaced_is_prepared_anew(path, red_
 
 
 def model_input(frame):
-    from edge_runtime.detector.preprocess import resize
+    from edge_runtime.detector.resize import resize
 
     return resize(frame, SPEC.input_hw)
 

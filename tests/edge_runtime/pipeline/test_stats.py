@@ -92,7 +92,7 @@ def test_names_in_json_are_those_that_others_read(stats, clock, monkeypatch):
     monkeypatch.setattr(board, "read_throttling", lambda: held_back)
     monkeypatch.setattr(board, "read_temperature", lambda: 61.5)
     monkeypatch.setattr(board, "read_process_memory", lambda: 90_000_000)
-    model = ModelState("m.tflite", ("cat", "dog"), 4, "litert 2", 2, 1, "damaged")
+    model = ModelState("m.tflite", ("cat", "dog"), 4, "litert 2", 2, 1, "damaged", "opencv")
     sinks = {"mqtt": SinkCounters(5, 1, 2, "gone", {"connected": False, "waiting": 7})}
     stats.attach(lambda: 3, lambda: model, lambda: sinks)
     clock.now += 2
@@ -118,6 +118,7 @@ def test_names_in_json_are_those_that_others_read(stats, clock, monkeypatch):
             "reloads": 2,
             "reload_failures": 1,
             "reload_error": "damaged",
+            "resizer": "opencv",
         },
         "sinks": {
             "mqtt": {

@@ -16,7 +16,7 @@ from edge_runtime.__main__ import main
 from edge_runtime.commands import run as run_command
 from edge_runtime.service.unit import WATCHDOG_SECONDS, Unit, quote
 from edge_runtime.sinks.registry import SINKS
-from tests.conftest import HANG, ROOT
+from tests.conftest import HANG, ROOT, needs_opencv
 from tests.edge_runtime.service.fixtures import account_fixture, unit_of  # noqa: F401
 
 MODEL = str(ROOT / "models" / "digits_int8.tflite")
@@ -60,6 +60,7 @@ def verify(path: Path) -> None:
     assert (done.returncode, ours) == (0, [])
 
 
+@needs_opencv
 def test_systemd_finds_nothing_wrong(account, tmp_path):
     out = tmp_path / "edge-runtime.service"
     odd = tmp_path / "50% of $HOME"
@@ -136,6 +137,7 @@ def test_quote():
         quote("a\nb")
 
 
+@needs_opencv
 def test_what_the_unit_says(account, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copy(MODEL, tmp_path / "m.tflite")
@@ -166,6 +168,7 @@ def test_watchdog_leaves_time_for_a_camera_to_come_back(account, capsys):
     assert unit_of(capsys.readouterr().out)["WatchdogSec"] == ["360"]
 
 
+@needs_opencv
 def test_network_is_waited_for_where_an_address_is_named(account, capsys):
     assert main(["install-service", "--dry-run", MODEL, "--source", "rtsp://camera/1"]) == 0
     assert "network-online.target" in unit_of(capsys.readouterr().out)["After"][0].split()
@@ -178,7 +181,7 @@ def test_network_is_waited_for_where_an_address_is_named(account, capsys):
         (["--classes", "dragon"], "dragon"),
         (["--source", "usb:x"], "usb:N expected"),
         (["--source", "no/such/folder"], "no/such/folder"),
-        (["--source", "rtsp://me:s3cret@camera/1"], "EDGE_RUNTIME_SOURCE"),
+        (["--source", "http://me:s3cret@camera/1"], "EDGE_RUNTIME_SOURCE"),
         (["--mqtt", "mqtt://me:s3cret@broker"], "EDGE_RUNTIME_MQTT_PASSWORD"),
         (["--dry-run"], "before MODEL"),
         (["--window"], "a service has no display for --window; --web shows the same"),

@@ -5,9 +5,16 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
+from PIL import Image
 
 from edge_runtime.sources.base import Source, SourceOptions
-from edge_runtime.sources.factory import KINDS, kind_of, open_here, open_source
+from edge_runtime.sources.factory import (
+    KINDS,
+    is_decoded_by_opencv,
+    kind_of,
+    open_here,
+    open_source,
+)
 from edge_runtime.sources.isolated.supervisor import SupervisedSource
 
 OPTIONS = SourceOptions(input_hw=(32, 48))
@@ -56,3 +63,22 @@ def test_a_file_is_not_opened_as_a_camera(tmp_path):
     for text in (str(tmp_path), str(tmp_path / "none.jpg")):
         with pytest.raises(ValueError, match="a camera or stream expected"):
             open_here(text, OPTIONS)
+
+
+def test_what_opencv_decodes_can_be_told_before_it_is_opened(tmp_path):
+    film, photograph = tmp_path / "film.mp4", tmp_path / "a.jpg"
+    film.write_bytes(b"no picture, so OpenCV's to read")
+    frames = [Image.new("RGB", (9, 9), color) for color in ("red", "blue")]
+    frames[0].save(photograph)
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    theirs = [
+        *LIVE["usb:N"],
+        *LIVE["/dev/videoN"],
+        *LIVE["rtsp://…"],
+        " RTSP://camera/1",
+        str(film),
+    ]
+    ours = [*LIVE["picamera2[:N]"], *LIVE["http://…"], str(photograph), str(tmp_path / "a.gif")]
+    ours += [str(tmp_path), str(tmp_path / "*.jpg"), str(tmp_path / "missing.mp4"), ""]
+    assert all(map(is_decoded_by_opencv, [*theirs, str(film)]))
+    assert not any(map(is_decoded_by_opencv, ours))

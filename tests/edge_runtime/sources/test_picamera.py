@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from edge_runtime.detector.preprocess import resize
+from edge_runtime.detector.resize import resize
 from edge_runtime.sources.base import SourceError, SourceOptions
 from edge_runtime.sources.picamera import PiCamera, reasons, sensor_age
 

@@ -105,7 +105,7 @@ def alone(scenes, begun, tmp_path_factory, nursery):
     seldom = ("--epochs=10", "--validate-every=10")
     runs = {
         "tiny": ([tiny], {}),
-        "two devices": ([tiny], {"XLA_FLAGS": f"{HASTY} --xla_force_host_platform_device_count=2"}),
+        "two devices": ([tiny], {"JAX_NUM_CPU_DEVICES": "2"}),
         "int8": (
             [tiny, "--qat", "--preset=fpnlite", "--learning-rate=0.003", *seldom, *still],
             {},

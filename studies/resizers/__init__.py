@@ -1,0 +1,1 @@
+"""Speed of the runtime: what everything but the network costs, side by side with bare loops."""
