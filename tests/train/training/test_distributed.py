@@ -185,7 +185,7 @@ def test_hosts_make_the_parts_of_one_batch(scenes):
     spec = PRESETS["digits"].spec(dataset.class_names, (64, 64))
 
     def batch(part):
-        return TrainingBatches(dataset, spec, Augmentation(), 6, 0, range(1), part)[0]
+        return TrainingBatches(dataset, spec, Augmentation(), 6, 0, range(1), part=part)[0]
 
     images, targets = batch((0, 1))
     parts = [batch((index, 3)) for index in range(3)]
