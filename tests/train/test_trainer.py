@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
@@ -98,11 +98,13 @@ def test_the_hardest_negatives_count_from_the_given_epoch_on(scenes, tmp_path, t
 def test_a_state_older_than_a_setting_is_gone_on_with(tmp_path):
     files = TrainingFiles(tmp_path / "model.keras")
     older = asdict(TrainConfig())
-    del older["mining_from"]
+    del older["mining_from"], older["schedule"]
     np.savez(files.state, progress=json.dumps(asdict(Progress(1, -1.0, older, []))))
-    assert begin(asdict(TrainConfig()), files, resume=True, overwrite=False).epochs == 1
-    with pytest.raises(ValueError, match="mining_from"):
-        begin(asdict(TrainConfig(mining_from=1.0)), files, resume=True, overwrite=False)
+    as_then = TrainConfig(mining_from=0.0)
+    assert begin(asdict(as_then), files, resume=True, overwrite=False).epochs == 1
+    for other in (TrainConfig(), replace(as_then, schedule="steps")):
+        with pytest.raises(ValueError, match=r"different:.*(mining_from|schedule)"):
+            begin(asdict(other), files, resume=True, overwrite=False)
 
 
 def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp_path, monkeypatch):

@@ -21,6 +21,8 @@ from train.training.logs import Row
 
 # What a recipe says of the data: new pictures and better boxes are no other training.
 DATA = ("data", "pictures", "val_data", "val_pictures")
+# What trainings did before there were these settings, where it was not what their defaults do.
+BEFORE = {"mining_from": 0.0}
 
 
 def save_detector(
@@ -117,8 +119,8 @@ def _go_on(recipe: dict[str, Any], files: TrainingFiles) -> Progress:
     if not state.is_file():
         raise ValueError(f"--resume expects {state}, which is not there; start without it")
     progress = read_progress(state)
-    # A setting that is younger than the state was at its default.
-    earlier = {**asdict(TrainConfig()), **progress.recipe}
+    # A setting that is younger than the state was at its default, or did not act.
+    earlier = {**asdict(TrainConfig()), **BEFORE, **progress.recipe}
     changed = {k for k in recipe if k not in DATA and recipe[k] != earlier.get(k)}
     if changed:
         raise ValueError(
