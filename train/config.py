@@ -23,8 +23,8 @@ QAT_DEFAULTS = {
 }
 
 # The SSD paper's training (Liu et al. 2016, sections 2.2, 3 and 3.6), of any preset. The rest of it
-# is the house's anyway: matching at IoU 0.5, three of the hardest negatives for each positive, and
-# validation at NMS 0.45, score 0.01, the best 200.
+# is the house's anyway: matching at IoU 0.5, three negatives for each positive, and validation at
+# NMS 0.45, score 0.01, the best 200.
 SSD_DEFAULTS = {
     "optimizer": "sgd",
     "schedule": "steps",

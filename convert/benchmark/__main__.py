@@ -57,6 +57,24 @@ def _parser() -> argparse.ArgumentParser:
         help=f"what brings pictures to the network's size; `run` uses {OPENCV} for videos, webcams "
         "and rtsp://: what that costs on these pictures",
     )
+    _add_results_arguments(parser)
+    add(
+        "--robustness",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="float32 and int8 on dark, flat, blurred, noisy pictures, too: takes minutes",
+    )
+    add(
+        "--page",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="report.html beside the JSON; it compares one float32 file with one int8 file",
+    )
+    return parser
+
+
+def _add_results_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--results",
         nargs="+",
@@ -73,19 +91,6 @@ def _parser() -> argparse.ArgumentParser:
         help="COCO annotations whose image and category ids --results uses; None: pictures by "
         "name or number",
     )
-    add(
-        "--robustness",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="float32 and int8 on dark, flat, blurred, noisy pictures, too: takes minutes",
-    )
-    add(
-        "--page",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="report.html beside the JSON; it compares one float32 file with one int8 file",
-    )
-    return parser
 
 
 def _run(args: argparse.Namespace, command: str) -> None:

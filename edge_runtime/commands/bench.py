@@ -96,7 +96,12 @@ def add_parser(subparsers: SubParsers) -> None:
         help="runs before, which do not count (default: %(default)s)",
     )
     add_model_arguments(parser)
-    add(
+    _add_frame_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--resizer",
         choices=tuple(RESIZERS),
         default=PILLOW,
@@ -112,7 +117,6 @@ def add_parser(subparsers: SubParsers) -> None:
         help="of a frame of noise (default: 1280x720)",
     )
     image.add_argument("--image", type=path_of_file, metavar="FILE", help="a picture as the frame")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,9 +18,10 @@ from edge_runtime.detector.spec import MOST_ANCHORS, DetectorSpec
 
 
 class Detector:
-    """Finds objects in RGB frames. Not for several threads at once.
+    """Finds objects in RGB frames. `detect` is not for several threads at once.
 
-    `detect` is `preprocess`, `invoke` and `postprocess`, which a benchmark calls one by one.
+    It is `preprocess`, `invoke` and `postprocess`, which a benchmark calls one by one, and of which
+    each may have a thread of its own, if `postprocess` is told `picture_hw`.
     The three thresholds and the resizer may be assigned at any time; the next frame uses them.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Resizing: a picture at the size of the network's input, stretched or between bars.
 
 Training and calibration resize with Pillow, and so does a detector unless it is told to use
-OpenCV, which is several times as fast. The two differ by one to three grey levels on the average.
+OpenCV, which is several times as fast. The two differ by some grey levels where there are edges.
 """
 
 from __future__ import annotations

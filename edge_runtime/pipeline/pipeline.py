@@ -66,15 +66,15 @@ class Pipeline:
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._frames: LatestQueue[Frame | PreparedFrame] = LatestQueue(wait=not source.live)
-        # Nothing that the network has seen is dropped.
+        # What the network has seen is dropped by nothing but a stop, or where decoding fails.
         self._inferred: LatestQueue[InferredFrame] = LatestQueue(wait=True)
         self._sinks = [SinkThread(sink, source.live, self._fail) for sink in sinks]
         self._workers = [
-            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
-            for name, work in (
-                ("capture", self._capture),
-                ("infer", self._infer),
-                ("decode", self._decode),
+            threading.Thread(target=self._guard, args=(work, end), name=name, daemon=True)
+            for name, work, end in (
+                ("capture", self._capture, self._end_capture),
+                ("infer", self._infer, self._end_infer),
+                ("decode", self._decode, self._end_decode),
             )
         ]
         stats.attach(
@@ -148,12 +148,27 @@ class Pipeline:
             self._error = error
         self._ended.set()
 
-    def _guard(self, work: Callable[[], None]) -> None:
+    def _guard(self, work: Callable[[], None], end: Callable[[], None]) -> None:
         try:
             work()
         except BaseException as error:  # whatever it is, the main thread must hear of it
+            self._error = self._error or error
+        finally:
+            end()  # only now: who hears of the end asks for the error
+
+    def _end_capture(self) -> None:
+        if self._error is not None and self._source.live:
             self._discard()
-            self._fail(error)
+            self._ended.set()
+        self._frames.close()  # what a recording has given until now comes through
+
+    def _end_infer(self) -> None:
+        self._frames.close(discard=True)
+        self._inferred.close()
+
+    def _end_decode(self) -> None:
+        self._discard()
+        self._ended.set()
 
     def _discard(self) -> None:
         for queue in (self._frames, self._inferred):
@@ -169,7 +184,6 @@ class Pipeline:
                 self._frames.put(frame if self._source.live else self._detector.prepare(frame))
         except ClosedError:
             return
-        self._frames.close()
 
     def _infer(self) -> None:
         due = time.monotonic()
@@ -185,7 +199,6 @@ class Pipeline:
                 self._inferred.put(self._detector.infer(frame))
             except ClosedError:
                 break
-        self._inferred.close()
 
     def _decode(self) -> None:
         """Beside the network, which would wait for it otherwise, and find its caches changed."""
@@ -201,7 +214,6 @@ class Pipeline:
             for sink in self._sinks:
                 sink.put(result)
             self._on_result(result)
-        self._ended.set()
 
 
 def seconds_left(deadline: float) -> float:

@@ -30,7 +30,9 @@ class SpeedReport:
 def cells(row: Json) -> list[str]:
     """A row of the table, of the JSON's."""
     unit = "" if row["unit"] == "x" else f" {row['unit']}"
-    median, low, high = (f"{row['figure'][key]:.2f}" for key in ("median", "low", "high"))
+    hair = f"{row['figure']['median']:.2f}" == f"{row['goal']:.2f}"  # which side of the goal it is
+    digits = 3 if hair else 2
+    median, low, high = (f"{row['figure'][key]:.{digits}f}" for key in ("median", "low", "high"))
     return [
         row["name"],
         f"{row['goal']:.2f}{unit}",

@@ -132,6 +132,8 @@ def main(descriptor: str) -> int:
     import train  # noqa: F401 - before Keras: see train/lean_import.py
     from tests.train.tiny_training import run, warm_up  # with the backend
 
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        assert not {"jax", "sklearn"} & sys.modules.keys()  # it hid them
     warm_up()
     gc.freeze()
     gc.enable()

@@ -107,6 +107,18 @@ def test_a_state_older_than_a_setting_is_gone_on_with(tmp_path):
             begin(asdict(other), files, resume=True, overwrite=False)
 
 
+@pytest.mark.parametrize(("hard_negatives", "mining_from"), [(True, 0.0), (False, 1.0)])
+def test_a_state_from_before_late_mining_goes_on_as_it_was(tmp_path, hard_negatives, mining_from):
+    files = TrainingFiles(tmp_path / "model.keras")
+    older = asdict(TrainConfig()) | {"hard_negatives": hard_negatives}
+    del older["mining_from"]
+    np.savez(files.state, progress=json.dumps(asdict(Progress(1, -1.0, older, []))))
+    now = asdict(TrainConfig(mining_from=mining_from))
+    assert begin(now, files, resume=True, overwrite=False).epochs == 1
+    with pytest.raises(ValueError, match=rf"mining_from: {mining_from} then, 0\.35 now"):
+        begin(asdict(TrainConfig()), files, resume=True, overwrite=False)
+
+
 def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp_path, monkeypatch):
     fine = (AnchorLevel(8, (0.2, 0.4), (0.6, 0.6)),)  # needs the first half of the net
     monkeypatch.setitem(PRESETS, "digits", Preset(fine, 0, 0.35, (64, 64)))

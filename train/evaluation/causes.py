@@ -58,6 +58,12 @@ class Evidence:
         return [row for row in self.history if math.isfinite(row["val_ap"])]
 
     @cached_property
+    def comparable(self) -> Sequence[Mapping[str, float]]:
+        """Rows whose losses count negatives as the last one's does: mining changes that."""
+        mined = round(self.config.mining_from * self.config.epochs)
+        return self.history[mined:] or self.history
+
+    @cached_property
     def best(self) -> Mapping[str, float]:
         """Row of the model that is kept."""
         return max(self.measured, key=lambda row: row["val_ap"])
@@ -110,21 +116,22 @@ def overfitting(evidence: Evidence) -> Cause | None:
     peak = max(rows[:half], key=lambda row: row["val_ap"])
     if max(row["val_ap"] for row in rows[half:]) > peak["val_ap"] + 0.005:
         return None
-    last = evidence.history[-1]["loss"]
-    fall = 1 - last / peak["loss"]
+    rows_since = [row for row in evidence.comparable if row["epoch"] >= peak["epoch"]]
+    begin, last = rows_since[0]["loss"], rows_since[-1]["loss"]
+    fall = 1 - last / begin
     if fall < 0.15:
         return None
     return Cause(
         fall,
         f"AP has not risen since epoch {peak['epoch']:.0f} of {len(evidence.history)}, while the "
-        f"training loss fell from {peak['loss']:.2f} to {last:.2f}: the net learns its pictures by "
+        f"training loss fell from {begin:.2f} to {last:.2f}: the net learns its pictures by "
         "heart; more epochs will not help, more and other pictures will",
     )
 
 
 def underfitting(evidence: Evidence) -> Cause | None:
     """The training loss hardly fell, and the result is poor."""
-    history, config = evidence.history, evidence.config
+    history, config = evidence.comparable, evidence.config
     first, last = history[0]["loss"], history[-1]["loss"]
     if len(history) < 3 or last < 0.7 * first or evidence.best["val_ap50"] >= 0.5 or config.qat:
         return None

@@ -21,8 +21,6 @@ from train.training.logs import Row
 
 # What a recipe says of the data: new pictures and better boxes are no other training.
 DATA = ("data", "pictures", "val_data", "val_pictures")
-# What trainings did before there were these settings, where it was not what their defaults do.
-BEFORE = {"mining_from": 0.0}
 
 
 def save_detector(
@@ -114,17 +112,28 @@ def check_free(files: TrainingFiles, overwrite: bool) -> None:
             )
 
 
+def _as_now(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A state's recipe with the settings that are younger than it: as they were without a flag."""
+    # Before `mining_from` negatives were mined from the start, or with --no-hard-negatives never.
+    mined = 0.0 if recipe.get("hard_negatives", True) else 1.0
+    return {**asdict(TrainConfig()), "mining_from": mined, **recipe}
+
+
 def _go_on(recipe: dict[str, Any], files: TrainingFiles) -> Progress:
     state = files.state
     if not state.is_file():
         raise ValueError(f"--resume expects {state}, which is not there; start without it")
     progress = read_progress(state)
-    # A setting that is younger than the state was at its default, or did not act.
-    earlier = {**asdict(TrainConfig()), **BEFORE, **progress.recipe}
+    earlier = _as_now(progress.recipe)
     changed = {k for k in recipe if k not in DATA and recipe[k] != earlier.get(k)}
     if changed:
+        values = "".join(
+            f"; {name}: {earlier[name]} then, {recipe[name]} now"
+            for name in sorted(changed)
+            if isinstance(earlier.get(name), int | float | str)
+        )
         raise ValueError(
-            f"{state} belongs to another recipe (different: {sorted(changed)}); give the "
+            f"{state} belongs to another recipe (different: {sorted(changed)}{values}); give the "
             "flags and classes of the interrupted training, or start again with --overwrite"
         )
     if progress.best_ap >= 0 and not files.model.is_file():

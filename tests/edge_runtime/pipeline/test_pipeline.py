@@ -53,20 +53,28 @@ def test_every_frame_of_a_file_reaches_every_sink_in_order(detector, red_frame):
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_frames_of_a_recording_are_prepared_by_the_thread_that_reads_them(
-    detector, red_frame, live, monkeypatch
-):
-    threads = set()
-    preprocess = Detector.preprocess
+def test_reading_inference_and_decoding_have_a_thread_each(detector, red_frame, live, monkeypatch):
+    """A recording's frames are also preprocessed where they are read."""
+    threads = {}
 
-    def watched(self, frame):
-        threads.add(threading.current_thread().name)
-        return preprocess(self, frame)
+    def watch(step):
+        work = getattr(Detector, step)
 
-    monkeypatch.setattr(Detector, "preprocess", watched)
+        def watched(self, *args):
+            threads.setdefault(step, set()).add(threading.current_thread().name)
+            return work(self, *args)
+
+        monkeypatch.setattr(Detector, step, watched)
+
+    for step in ("preprocess", "invoke", "postprocess"):
+        watch(step)
     source = ScriptedSource([red_frame] * 5, live=live)
     Pipeline(source, detector, [], Stats(source)).run()
-    assert threads == {"infer" if live else "capture"}
+    assert threads == {
+        "preprocess": {"infer" if live else "capture"},
+        "invoke": {"infer"},
+        "postprocess": {"decode"},
+    }
 
 
 def test_a_slow_sink_of_a_file_holds_it_up_and_loses_nothing(detector):
@@ -164,6 +172,43 @@ def test_what_a_source_fails_with_is_raised_and_sinks_are_closed(detector, failu
     with pytest.raises(type(failure), match=str(failure)):
         Pipeline(source, detector, [sink], Stats(source)).run()
     assert sink.closed == 1 and source.closed.is_set()
+
+
+def test_what_a_recording_gave_before_it_failed_comes_through(detector):
+    def pictures():
+        yield from [BLACK] * 3
+        raise SourceError("cut off")
+
+    source, sink = ScriptedSource(pictures(), live=False), Collector()
+    with pytest.raises(SourceError, match="cut off"):
+        Pipeline(source, detector, [sink], Stats(source)).run()
+    assert sink.numbers == [0, 1, 2]
+
+
+def test_what_the_network_saw_before_it_failed_comes_through(detector, monkeypatch):
+    infer = detector.infer
+
+    def failing(frame):
+        if frame.frame.number == 3:
+            raise ZeroDivisionError("a mistake")
+        return infer(frame)
+
+    monkeypatch.setattr(detector, "infer", failing)
+    source, sink = ScriptedSource([BLACK] * 20, live=False), Collector()
+    with pytest.raises(ZeroDivisionError):
+        Pipeline(source, detector, [sink], Stats(source)).run()
+    assert sink.numbers == [0, 1, 2]
+
+
+def test_a_mistake_in_decoding_ends_the_run_and_is_raised(detector, monkeypatch):
+    def failing(inferred):
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(detector, "decode", failing)
+    source, sink = ScriptedSource([BLACK] * 20, live=False), Collector()
+    with pytest.raises(ZeroDivisionError):
+        Pipeline(source, detector, [sink], Stats(source)).run()
+    assert sink.numbers == [] and sink.closed == 1
 
 
 def test_a_mistake_in_a_sink_ends_the_run_and_is_raised(detector):

@@ -64,6 +64,17 @@ def test_a_frame_prepared_for_a_model_since_replaced_is_prepared_anew(path, red_
     assert detector.detect(prepared).detections.names == ["red", "green"]
 
 
+def test_a_frame_that_waits_is_decoded_as_the_model_that_saw_it(path, red_frame, tiny_models):
+    detector = make_detector(path)
+    expected = detector.detect(make_frame(image=red_frame)).detections
+    inferred = detector.infer(make_frame(image=red_frame))
+    replace(path, tiny_models / "tiny_bare.tflite", names=("rouge", "vert"))
+    refresh_twice(detector)
+    assert detector.class_names == ("rouge", "vert")
+    found = detector.decode(inferred).detections
+    assert found.class_names == ("red", "green") and found.to_dicts() == expected.to_dicts()
+
+
 def model_input(frame):
     from edge_runtime.detector.resize import resize
 

@@ -47,7 +47,7 @@ def evidence(history=HEALTHY, training=None, validating=None, accuracy=None, **m
         training or split(300),
         validating or split(40, "val"),
         SPEC,
-        TrainConfig(**{"epochs": len(history), **more}),
+        TrainConfig(**{"epochs": len(history), "mining_from": 0.0, **more}),
         pretrained=True,
         ap50_per_class={"cat": 0.42, "dog": 0.42} if accuracy is None else accuracy,
     )
@@ -65,6 +65,18 @@ def test_still_rising():
     stage = causes.still_rising(evidence(history, epochs=10, stop_after=4))
     assert "stopped after 4 of 10 epochs" in stage.sentence and "--epochs" not in stage.sentence
     assert causes.still_rising(evidence(rows([8, 4], [NAN, 0.3]))) is None  # one figure
+
+
+def test_losses_are_those_since_negatives_are_mined():
+    """The loss jumps where mining begins."""
+    history = rows([4, 1, 0.5, 6, 5, 4, 3, 2], [0.1, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4])
+    cause = causes.overfitting(evidence(history, mining_from=3 / 8))
+    assert "since epoch 3 of 8, while the training loss fell from 6.00 to 2.00" in cause.sentence
+    assert causes.overfitting(evidence(history)) is None  # from 0.5 to 2
+    hardly = rows([4, 1, 0.5, 6, 5.9, 5.8, 5.7, 5.6], [0.1] * 8)
+    assert "from 6.00 to 5.60" in causes.underfitting(evidence(hardly, mining_from=3 / 8)).sentence
+    just_begun = rows([6, 2, 1, 5], [0.1] * 4)
+    assert causes.underfitting(evidence(just_begun, mining_from=3 / 4)) is None
 
 
 def test_overfitting():
