@@ -60,13 +60,15 @@ def decode_outputs(
     row_offsets = dequantize(offsets.take(rows, axis=0), offsets_quantization)
     boxes = box_ops.decode(row_offsets, anchors.take(rows, axis=0), variances).clip(0, 1)
     x_min, y_min, x_max, y_max = boxes.T
-    has_area = np.flatnonzero((x_max > x_min) & (y_max > y_min))  # not of NaN
-    scores = softmax(logits.take(rows[has_area], axis=0), logits_quantization[0])
+    has_area = (x_max > x_min) & (y_max > y_min)  # not of NaN
+    if np.count_nonzero(has_area) < len(rows):
+        rows, boxes = rows[has_area], boxes[has_area]
+    scores = softmax(logits.take(rows, axis=0), logits_quantization[0])
     picked, class_ids, best = _best_pairs(scores, score_threshold, max_detections)
-    boxes = boxes.take(has_area[picked], axis=0)
+    boxes = boxes.take(picked, axis=0)
     keep, voted = nms_and_vote(boxes, best, class_ids, iou_threshold, max_detections)
     # A mean of boxes in the image may leave it by a rounding.
-    return voted.clip(0, 1), best[keep], class_ids[keep]
+    return voted.clip(0, 1), best.take(keep), class_ids.take(keep)
 
 
 def _best_pairs(
@@ -79,11 +81,11 @@ def _best_pairs(
     wanted = scores >= float(score_threshold)
     wanted[:, 0] = False
     # Row and class as one number: NumPy finds what is True ten times as fast along one axis.
-    pairs = np.flatnonzero(wanted)
+    (pairs,) = wanted.ravel().nonzero()
     found = scores.take(pairs)
     best = best_candidates(found, max_detections)
-    rows, columns = np.divmod(pairs[best], scores.shape[1])
-    return rows, columns - 1, found[best]
+    rows, columns = np.divmod(pairs.take(best), scores.shape[1])
+    return rows, columns - 1, found.take(best)
 
 
 def dequantize(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:
@@ -121,8 +123,11 @@ def _possible_rows(logits: np.ndarray, score_threshold: float, scale: float) -> 
     if logits.dtype.kind in "iu":
         # A difference of int8 does not fit int8; whole numbers are compared with a whole number.
         wider = np.int16 if logits.itemsize == 1 else np.int32
-        return np.flatnonzero(np.subtract(best, background, dtype=wider) >= math.ceil(margin))
-    return np.flatnonzero(best - background >= margin)
+        possible = np.subtract(best, background, dtype=wider) >= math.ceil(margin)
+    else:
+        possible = best - background >= margin
+    rows: np.ndarray = possible.nonzero()[0]
+    return rows
 
 
 def _best_class(logits: np.ndarray) -> np.ndarray:

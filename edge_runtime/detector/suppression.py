@@ -32,7 +32,7 @@ def best_candidates(scores: np.ndarray, max_detections: int) -> np.ndarray:
         scores: (N,) of all candidates. max_detections: wanted in the end.
     """
     most = max(MIN_CANDIDATES, CANDIDATES_PER_DETECTION * max_detections)
-    rows: np.ndarray = np.argsort(-scores, kind="stable")[:most]
+    rows: np.ndarray = (-scores).argsort(kind="stable")[:most]
     return rows
 
 
@@ -91,6 +91,8 @@ def nms_and_vote(
         weights /= weights.sum(axis=1, keepdims=True)
         rows.append(kept)
         voted.append(weights @ boxes)
+    if len(rows) == 1:
+        return rows[0], voted[0]
     return np.concatenate(rows), np.concatenate(voted)
 
 
@@ -104,7 +106,7 @@ def _kept(
     if len(boxes) <= AT_ONCE:
         overlap = _overlap(boxes, class_ids, boxes, class_ids)
         kept = _greedy(overlap > iou_threshold, most)
-        yield kept, overlap[kept]
+        yield kept, overlap.take(kept, axis=0)
         return
     class_ids = class_ids.astype(np.int32)  # half as much to compare
     alive: np.ndarray = np.ones(len(boxes), bool)
