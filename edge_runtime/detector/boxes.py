@@ -29,17 +29,28 @@ def xyxy_to_cxcywh(boxes: np.ndarray) -> np.ndarray:
 
 def area(boxes: np.ndarray) -> np.ndarray:
     """(N, 4) xyxy → (N,) areas; an inverted box has none."""
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    areas: np.ndarray = sides[:, 0] * sides[:, 1]
+    return _areas(boxes.T)
+
+
+def _areas(corners: np.ndarray) -> np.ndarray:
+    """`area` of (4, N) coordinates."""
+    sides = corners[2:] - corners[:2]
+    np.maximum(sides, 0, out=sides)
+    areas: np.ndarray = sides[0] * sides[1]
     return areas
 
 
 def intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(N, 4) and (M, 4) xyxy → (N, M) areas in common."""
-    # By coordinate: a product over an axis of length 2 takes twice as long as all the rest.
-    corners, other_corners = boxes.T[:, :, None], np.ascontiguousarray(others.T)[:, None, :]
-    sides = np.minimum(corners[2:], other_corners[2:])  # [2, N, M]
-    sides -= np.maximum(corners[:2], other_corners[:2])
+    return _common(boxes.T, np.ascontiguousarray(others.T))
+
+
+def _common(corners: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """`intersection` of (4, N) and (4, M) coordinates."""
+    # A product over an axis of length 2 takes twice as long as all the rest.
+    corners, others = corners[:, :, None], others[:, None, :]
+    sides = np.minimum(corners[2:], others[2:])  # [2, N, M]
+    sides -= np.maximum(corners[:2], others[:2])
     np.maximum(sides, 0, out=sides)
     common: np.ndarray = sides[0] * sides[1]
     return common
@@ -50,9 +61,12 @@ def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
     Two boxes without area have an IoU of 0, not 0 / 0.
     """
-    areas = area(boxes)
-    other_areas = areas if others is boxes else area(others)
-    return _over_union(intersection(boxes, others), areas[:, None] + other_areas)
+    # By coordinate, in rows of their own: NumPy takes twice as long for steps of four numbers.
+    corners = np.ascontiguousarray(boxes.T)
+    other_corners = corners if others is boxes else np.ascontiguousarray(others.T)
+    areas = _areas(corners)
+    other_areas = areas if others is boxes else _areas(other_corners)
+    return _over_union(_common(corners, other_corners), areas[:, None] + other_areas)
 
 
 def paired_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
