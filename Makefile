@@ -28,7 +28,7 @@ needs := $(installed) $(if $(filter $(digits),$(DATA:/=)),data)
 # The shipped detector: most of the way at 256 pixels, then at 320, where small digits are found.
 # Digits are not mirrored, and the scenes have every size already: little cropping and zooming.
 digits_recipe := --data $(digits) --preset digits --batch-size 16 --horizontal-flip 0 \
-  --weight-decay 0 --anchors preset --validate-every 2 --mining-from 0
+  --weight-decay 0 --anchors preset --validate-every 2
 mild := --crop 0.25 --min-crop 0.5 --zoom-out 0.1 --max-zoom 1.25
 coarse := --from-scratch --learning-rate 2e-3 --input-size 256 --epochs 30 --stop-after 10 \
   --crop 0.35 --min-crop 0.4 --zoom-out 0.2 --max-zoom 1.5

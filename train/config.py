@@ -19,19 +19,17 @@ QAT_DEFAULTS = {
     "warmup_epochs": 0.5,
     "weight_decay": 0.0,
     "validate_every": 1,
-    "mining_from": 0.0,
 }
 
 # The SSD paper's training (Liu et al. 2016, sections 2.2, 3 and 3.6), of any preset. The rest of it
-# is the house's anyway: matching at IoU 0.5, three negatives for each positive, and validation at
-# NMS 0.45, score 0.01, the best 200.
+# is the house's anyway: matching at IoU 0.5, three of the hardest negatives for each
+# positive, and validation at NMS 0.45, score 0.01, the best 200.
 SSD_DEFAULTS = {
     "optimizer": "sgd",
     "schedule": "steps",
     "learning_rate": 1e-3,
     "weight_decay": 5e-4,
     "batch_size": 32,
-    "mining_from": 0.0,
     "frozen_blocks": 0,
     "anchors": "preset",
     "patience": 0,
@@ -116,9 +114,10 @@ class LearningSettings:
         0,
     )
     mining_from: float = setting(
-        0.35,
+        0.0,
         "share of the epochs after which a picture's hardest negatives alone count, as in SSD; "
-        "before, all of them: a net that finds nothing yet learns little from the hardest",
+        "before, all of them, for a first stage from scratch: a net that finds nothing yet learns "
+        "little from the hardest",
         0,
         1,
     )

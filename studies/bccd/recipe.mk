@@ -7,7 +7,7 @@ bccd_data := --train-split trainval --val-split none \
   --vertical-flip 0.5 --crop 0.5 --min-crop 0.6 --zoom-out 0.2 --max-zoom 1.3
 bccd_net := --input-size 300 --batch-size 8 --warmup-epochs 2 --anchors build/bccd_anchors.json \
   --learning-rate 2e-3 --weight-decay 0.05 --backbone-rate 0.15 --frozen-blocks 3 \
-  --freeze-batch-norm --validate-every 2 --mining-from 0
+  --freeze-batch-norm --validate-every 2
 bccd_recipe := $(bccd_data) $(bccd_net) --epochs 80
 
 # $(call link,TARGET,NAME): build/NAME points at a user's file or folder, whatever stood there before.

@@ -9,7 +9,6 @@ import pytest
 from studies.resizers.report import page_table as resizers_table
 from studies.speed.report import page_table
 from tests.conftest import ROOT
-from train.config import TrainConfig
 
 BCCD = ROOT / "studies" / "bccd"
 FAMILY = ROOT / "studies" / "width_and_size"
@@ -223,16 +222,12 @@ def test_the_page_has_the_readers_of_exported_files():
     assert _day(machine["date"]) in _prose(said)
 
 
-@pytest.mark.parametrize(("name", "flags"), [("mined_from_the_start", "--mining-from 0")])
-def test_small_sets_are_those_of_the_json(name, flags):
-    """Untouched, and as the defaults were before."""
-    path = ROOT / "studies" / "small_sets" / f"{name}.json"
+def test_small_sets_are_those_of_the_json():
+    content = json.loads((ROOT / "studies/small_sets/small_sets.json").read_text(encoding="utf-8"))
     section = _section("results.md", "Small sets")
-    assert f"`studies/small_sets/{name}.json`" in _prose(section)
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    assert cells
-    for cell in cells:
-        assert cell["flags"] == flags
+    assert content["cells"]
+    for cell in content["cells"]:
+        assert cell["flags"] == ""  # untouched
         figures = (
             100 * cell[key] for key in ("float32_ap50", "float32_ap", "int8_ap50", "int8_ap")
         )
@@ -251,7 +246,7 @@ def test_what_is_said_of_late_mining_was_measured():
         rows = list(csv.DictReader(file))
     gains = []
     for start, late in zip(rows[::2], rows[1::2], strict=True):
-        assert (start["mining_from"], float(late["mining_from"])) == ("0", TrainConfig.mining_from)
+        assert (start["mining_from"], late["mining_from"]) == ("0", "0.35")
         cells = [start[key] for key in ("set", "input", "epochs", "seed")]
         assert cells == [late[key] for key in ("set", "input", "epochs", "seed")]
         before, now = (100 * float(row["best_val_ap"]) for row in (start, late))
@@ -260,6 +255,10 @@ def test_what_is_said_of_late_mining_was_measured():
     assert f"| {sum(gains) / len(gains):+.2f} |" in said
     ap50 = [100 * float(row["its_val_ap50"]) for row in rows]
     assert f"AP50 is a draw, {(sum(ap50[1::2]) - sum(ap50[::2])) / len(gains):+.2f} in" in said
+    path = ROOT / "studies/small_sets/late_mining.json"
+    (cell,) = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    figures = (100 * cell[key] for key in ("float32_ap", "float32_ap50"))
+    assert "an AP of {:.2f} and an AP50 of {:.2f} only".format(*figures) in _prose(said)
 
 
 def test_the_page_has_the_speed_of_the_runtime():

@@ -100,9 +100,9 @@ def test_a_state_older_than_a_setting_is_gone_on_with(tmp_path):
     older = asdict(TrainConfig())
     del older["mining_from"], older["schedule"]
     np.savez(files.state, progress=json.dumps(asdict(Progress(1, -1.0, older, []))))
-    as_then = TrainConfig(mining_from=0.0)
+    as_then = TrainConfig()
     assert begin(asdict(as_then), files, resume=True, overwrite=False).epochs == 1
-    for other in (TrainConfig(), replace(as_then, schedule="steps")):
+    for other in (replace(as_then, mining_from=0.5), replace(as_then, schedule="steps")):
         with pytest.raises(ValueError, match=r"different:.*(mining_from|schedule)"):
             begin(asdict(other), files, resume=True, overwrite=False)
 
@@ -115,8 +115,8 @@ def test_a_state_from_before_late_mining_goes_on_as_it_was(tmp_path, hard_negati
     np.savez(files.state, progress=json.dumps(asdict(Progress(1, -1.0, older, []))))
     now = asdict(TrainConfig(mining_from=mining_from))
     assert begin(now, files, resume=True, overwrite=False).epochs == 1
-    with pytest.raises(ValueError, match=rf"mining_from: {mining_from} then, 0\.35 now"):
-        begin(asdict(TrainConfig()), files, resume=True, overwrite=False)
+    with pytest.raises(ValueError, match=rf"mining_from: {mining_from} then, 0\.5 now"):
+        begin(asdict(TrainConfig(mining_from=0.5)), files, resume=True, overwrite=False)
 
 
 def test_a_pretrained_backbone_keeps_its_first_blocks_and_statistics(scenes, tmp_path, monkeypatch):
