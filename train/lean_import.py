@@ -1,4 +1,4 @@
-"""Keras and TensorFlow imported without what they would only like to have.
+"""Lean import of Keras and TensorFlow: without what they only would like to have.
 
 Keras has a wrapper for scikit-learn, TensorFlow's converter one for JAX; both do without where
 there is none. They are hidden while the importing package is executed, and can be imported after.

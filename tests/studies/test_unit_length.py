@@ -24,7 +24,7 @@ def test_division_in_float_is_less_noise():
 
 
 def test_a_net_without_a_division_is_named():
-    keras = pytest.importorskip("keras")
+    keras = pytest.importorskip("keras", reason="no Keras here: make setup")
     image = keras.Input((32, 32, 3))
     net = keras.Model(image, {"logits": keras.layers.Conv2D(1, 1)(image)})
     with pytest.raises(ValueError, match="RMSNormalization expected"):

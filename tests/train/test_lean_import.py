@@ -1,4 +1,4 @@
-"""What Keras and TensorFlow import only to be ready for it is hidden from them, and them alone."""
+"""Lean import: a package is hidden while another one is imported, and from that one alone."""
 
 import gc
 import importlib

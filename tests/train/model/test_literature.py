@@ -87,7 +87,7 @@ def test_every_cell_of_conv4_3_begins_with_length_20(vgg):
 @pytest.mark.slow
 def test_a_cell_of_zeros_gives_finite_gradients():
     """As ReLU leaves them; the plain unit vector has a gradient of 1e12 there."""
-    tf = pytest.importorskip("tensorflow")
+    tf = pytest.importorskip("tensorflow", reason="no TensorFlow here: make setup")
     if keras.backend.backend() != "tensorflow":
         pytest.skip("gradients by TensorFlow's tape")
     model = build("ssd300_vgg16", alpha=0.125)

@@ -2,10 +2,8 @@
 
 import json
 import logging
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from argparse import ArgumentParser
@@ -16,7 +14,7 @@ from edge_runtime.pipeline.snapshot import BoardState, Latency, Snapshot
 from edge_runtime.sinks.base import Context
 from edge_runtime.sinks.mqtt import connection
 from edge_runtime.sinks.mqtt import flags as mqtt
-from tests.conftest import HANG, ROOT
+from tests.conftest import HANG
 from tests.edge_runtime.sinks.mqtt.certificates import Authority
 from tests.edge_runtime.sinks.mqtt.mosquitto import PATIENCE, Listener, Mosquitto, wait_for
 from tests.edge_runtime.sinks.mqtt.test_sink import NAMES, make_result
@@ -39,12 +37,6 @@ def impatient(monkeypatch):
 def no_thread_is_left():
     yield
     wait_for(lambda: all(t.name != "mqtt" for t in threading.enumerate()), "the threads end")
-
-
-@pytest.fixture
-def broker(tmp_path):
-    with Mosquitto(tmp_path) as broker:
-        yield broker
 
 
 @pytest.fixture
@@ -430,34 +422,3 @@ def test_tls(certificates, publisher, tmp_path, caplog):
             sink.write(make_result(number, 0))
         wait_for(lambda: delivered(sink), "all is acknowledged")
         sink.close()
-
-
-@pytest.fixture
-def running(broker, tmp_path):
-    """`edge-runtime run` on a looped picture; killed at the end."""
-    command = [sys.executable, "-m", "edge_runtime", "run", "models/digits_int8.tflite"]
-    command += ["--source", "docs/detections.jpg", "--loop", "--max-fps", "20", "--threads", "1"]
-    command += ["--mqtt", broker.url, "--mqtt-name", "door", "--state-dir", tmp_path / "state"]
-    command += ["--mqtt-interval", "0.1"]
-    process = subprocess.Popen([*map(str, command)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    yield process
-    process.kill()
-    process.communicate(timeout=PATIENCE)
-
-
-def test_last_will_of_a_killed_run(broker, running):
-    with Listener(broker.port, f"{BASE}/#") as listener:
-        listener.wait(f"{BASE}/motion", "ON")
-        wait_for(lambda: len(listener.of(DETECTIONS)) > 2, "detections")
-        assert listener.of(f"{BASE}/state") == ["online"]
-        running.kill()
-        listener.wait(f"{BASE}/state", "offline")
-
-
-def test_a_run_that_is_told_to_end(broker, running):
-    with Listener(broker.port, f"{BASE}/#") as listener:
-        wait_for(lambda: listener.of(DETECTIONS), "detections")
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(PATIENCE) == 0
-        listener.wait(f"{BASE}/state", "offline")
-        assert "edge-runtime" not in running.stderr.read()  # which begins each of our messages
