@@ -40,8 +40,9 @@ def prepare(system: System, wheel: Path) -> Path:
         _unpack_system(system, folder / "root")
         _download(system, pins, folder / "wheels")
         _make_environment(system, folder)
-        pip = _pip(python, folder / "wheels")
-        must([*pip, "-r", pins], f"installing {pins.name} in the emulated system", env=clean())
+        wheels = sorted((folder / "wheels").glob("*.whl"))
+        command = [*_pip(python, folder / "wheels"), *wheels]
+        must(command, f"installing {pins.name} in the emulated system", env=clean())
         mark.write_text(key.hexdigest())
     for path in python.parents[1].glob("lib/python*/site-packages/edge_runtime*"):
         shutil.rmtree(path)
@@ -142,8 +143,8 @@ runpy.run_module("pip", run_name="__main__")
 
 
 def _pip(python: Path, wheels: Path) -> Sequence[object]:
-    """The command that installs in the emulated system what `wheels` holds, and nothing else."""
+    """The command that installs wheels in the emulated system, and nothing else; pip's is among
+    `wheels`."""
     (wheel,) = wheels.glob("pip-*.whl")
     alone = ("--isolated", "--disable-pip-version-check", "install", "--no-index", "--quiet")
-    options = ("--root-user-action=ignore", "--find-links", wheels)
-    return [python, "-c", _PIP, wheel, *alone, *options]
+    return [python, "-c", _PIP, wheel, *alone, "--root-user-action=ignore"]
