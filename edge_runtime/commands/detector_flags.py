@@ -90,6 +90,11 @@ def model_options(path: str | Path, family: str | None, labels: Path | None) -> 
     return {"family": family, "labels": labels}
 
 
+def resizer_of(args: argparse.Namespace, usual_resizer: str) -> str:
+    """The resizer that was asked for, or the usual one where it was left to the program."""
+    return usual_resizer if args.resizer == AUTO else str(args.resizer)
+
+
 def load_detector(
     args: argparse.Namespace, file: ModelFile | None = None, usual_resizer: str = PILLOW
 ) -> Detector:
@@ -101,7 +106,7 @@ def load_detector(
 
     Raises: as `Detector`.
     """
-    resizer = usual_resizer if args.resizer == AUTO else args.resizer
+    resizer = resizer_of(args, usual_resizer)
     if resizer == OPENCV:
         keep_opencv_to_one_thread()
     return Detector(

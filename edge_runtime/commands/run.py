@@ -15,6 +15,7 @@ from edge_runtime.commands.detector_flags import (
     MODEL_HELP,
     add_detector_arguments,
     load_detector,
+    resizer_of,
 )
 from edge_runtime.detector.interpreter import NetworkError
 from edge_runtime.detector.resize import OPENCV, PILLOW, keep_opencv_to_one_thread
@@ -131,7 +132,7 @@ def make_detector(args: argparse.Namespace) -> ReloadingDetector:
     """The detector that the flags describe. Raises: as `ReloadingDetector`."""
     names = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
     usual_resizer = OPENCV if is_decoded_by_opencv(args.source) else PILLOW
-    if OPENCV in (args.resizer, usual_resizer) and args.resizer != PILLOW:
+    if resizer_of(args, usual_resizer) == OPENCV:
         keep_opencv_to_one_thread()  # before a model file is opened, which would be blamed for it
     return ReloadingDetector(
         lambda file: load_detector(args, file, usual_resizer), args.model, names, service_history()
