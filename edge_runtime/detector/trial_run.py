@@ -7,16 +7,13 @@ finish. Here that is a ValueError, and nothing else stops.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.detector.interpreter import find_runtime
-from edge_runtime.detector.model_file import ModelFile
 from edge_runtime.detector.sha256 import sha256
 from edge_runtime.system.child_process import child_command, child_environment
 
@@ -80,34 +77,6 @@ def try_file(path: str | Path, content: bytes) -> Trial:
         find_runtime()
         _passed[digest] = _run(path, content)
     return _passed[digest]
-
-
-def try_new(file: ModelFile) -> None:
-    """Try a file unless this machine has done so with this interpreter.
-
-    Raises: as `try_file`.
-    """
-    name = f"{file.digest} {find_runtime()}"
-    # A folder that cannot be read or made costs a trial each time, and no more.
-    with suppress(OSError, RuntimeError):
-        if (_notes_folder() / name).exists():
-            return
-    try_file(file.path, file.content)
-    with suppress(OSError, RuntimeError):
-        _notes_folder().mkdir(parents=True, exist_ok=True)
-        (_notes_folder() / name).touch()
-
-
-def _notes_folder() -> Path:
-    """Folder of empty files, one for each file that was tried: a service's, or the user's.
-
-    Raises: RuntimeError for a user without a home.
-    """
-    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    if not Path(cache).is_absolute():  # as the specification of base directories wants it
-        cache = ""
-    return Path(state or cache or Path("~/.cache").expanduser(), "edge-runtime", "tried")
 
 
 def _run(path: str | Path, content: bytes) -> Trial:

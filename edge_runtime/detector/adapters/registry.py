@@ -17,6 +17,7 @@ from edge_runtime.detector.interpreter import (
 )
 from edge_runtime.detector.model_file import ModelFile
 from edge_runtime.detector.spec import SPEC_MEMBER, DetectorSpec, parse_spec
+from edge_runtime.detector.trial_notes import note_tried, was_tried
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +67,13 @@ def _spec(file: ModelFile, family: str | None) -> DetectorSpec | None:
 
 def _try(file: ModelFile) -> None:
     """Try a file of this project in a process of its own where that is due. Raises: ValueError."""
-    from edge_runtime.detector.trial_run import try_file, try_new  # not above: a help needs none
+    if file.is_sealed and was_tried(file):
+        return
+    from edge_runtime.detector.trial_run import try_file  # not above: `subprocess` takes its time
 
     if file.is_sealed:
-        try_new(file)
+        try_file(file.path, file.content)
+        note_tried(file)
         return
     if file.digest not in _told:  # of an earlier version: nothing tells whether its bytes are right
         _told.add(file.digest)

@@ -15,6 +15,7 @@ from edge_runtime import Detector
 from edge_runtime.detector import trial_run
 from edge_runtime.detector.model_file import read_model_file
 from edge_runtime.detector.spec import embed
+from edge_runtime.detector.trial_notes import notes_folder
 from edge_runtime.detector.trial_run import try_file
 from edge_runtime.pipeline import reloading_detector
 from edge_runtime.pipeline.reloading_detector import ReloadingDetector
@@ -167,4 +168,4 @@ def test_a_cache_folder_that_is_not_absolute_is_none(tmp_path, monkeypatch):
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # it would litter whatever folder it is
-    assert trial_run._notes_folder() == tmp_path / ".cache/edge-runtime/tried"
+    assert notes_folder() == tmp_path / ".cache/edge-runtime/tried"
