@@ -34,7 +34,7 @@ class Detections:
         object.__setattr__(self, "boxes", np.asarray(self.boxes, dtype=np.float32))
         object.__setattr__(self, "scores", np.asarray(self.scores, dtype=np.float32))
         ids = np.asarray(self.class_ids)
-        if ids.size and not np.issubdtype(ids.dtype, np.integer):
+        if ids.size and ids.dtype.kind not in "iu":
             raise ValueError(f"class_ids must be integers, got {ids.dtype}; use .astype(np.int64)")
         object.__setattr__(self, "class_ids", ids.astype(np.int64, copy=False))
         object.__setattr__(self, "class_names", tuple(self.class_names))

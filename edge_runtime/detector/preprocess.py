@@ -128,9 +128,34 @@ def network_pixels(
 def pixel_map(
     spec: DetectorSpec, dtype: DTypeLike = np.float32, quantization: tuple[float, int] | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """`pixel_table` as a function of uint8 arrays of any shape, by the fastest way there is."""
-    table = pixel_table(spec, dtype, quantization)
-    if table.dtype == np.int8 and (table == np.arange(256) - 128).all():
+    """`pixel_table` as a function of uint8 arrays of any shape."""
+    return table_map(pixel_table(spec, dtype, quantization))
+
+
+def table_map(table: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A table of the 256 pixel values as a function of uint8 arrays, by the fastest way there is.
+
+    Args:
+        table: (256,) of any type, for arrays of any shape; or (256, 3), a column for each channel
+            of (..., 3).
+
+    Returns: array → array of its shape and the table's type; the same one where every pixel stands
+        for itself.
+    """
+    if table.ndim == 2:
+        columns = [table_map(np.ascontiguousarray(column)) for column in table.T]
+
+        def by_channel(pixels: np.ndarray) -> np.ndarray:
+            mapped = np.empty(pixels.shape, table.dtype)
+            for channel, column in enumerate(columns):
+                mapped[..., channel] = column(pixels[..., channel])
+            return mapped
+
+        return by_channel
+    values = np.arange(256)
+    if table.dtype == np.uint8 and (table == values).all():
+        return lambda pixels: pixels
+    if table.dtype == np.int8 and (table == values - 128).all():
         # pixel - 128, the usual int8 input: the same bits with the highest one turned over.
         return lambda pixels: np.bitwise_xor(pixels, np.uint8(128)).view(np.int8)
     # np.take: indexing the table with the picture takes three times as long.

@@ -9,6 +9,7 @@ from edge_runtime.detector.preprocess import (
     pixel_quantization,
     pixel_table,
     preprocess,
+    table_map,
 )
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 
@@ -48,6 +49,18 @@ def test_the_fast_way_is_the_tables(dtype, quantization):
     got = pixel_map(SPEC, dtype, quantization)(pixels)
     assert got.dtype == dtype
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float32])
+def test_a_table_may_have_a_column_for_each_channel(dtype):
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)[::2, ::-1]
+    # One column is the pixels themselves, or those less 128, which have ways of their own.
+    plain = np.arange(256) - 128 * (dtype == np.int8)
+    table = np.stack([plain, np.arange(256) // 2, plain[::-1]], axis=1).astype(dtype)
+    got = table_map(table)(pixels)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, table[pixels, np.arange(3)])
+    np.testing.assert_array_equal(pixels, np.arange(48).reshape(4, 4, 3)[::2, ::-1])
 
 
 def test_uint8_input():

@@ -167,7 +167,7 @@ def test_another_makers_input_is_resized_as_it_is_told(photograph, pad):
         told.append(hw)
         return np.full((*hw, 3), 7, np.uint8)
 
-    tensor = PictureInput((64, 64), None, pad=pad).prepare(photograph, resize)
+    tensor = PictureInput((64, 64), lambda pixels: pixels, pad=pad).prepare(photograph, resize)
     assert told == [(64, 64) if pad is None else (36, 64)]
     assert (tensor[0, 14:50] == 7).all() and (tensor[0, 0] == (pad or 7)).all()
 
