@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from studies.resizers.report import page_table as resizers_table
+from studies.small_sets.report import HEADINGS, read_cells, summary_rows
 from studies.speed.report import page_table
 from tests.conftest import ROOT
 
@@ -223,21 +224,12 @@ def test_the_page_has_the_readers_of_exported_files():
 
 
 def test_small_sets_are_those_of_the_json():
-    content = json.loads((ROOT / "studies/small_sets/small_sets.json").read_text(encoding="utf-8"))
+    cells = read_cells(ROOT / "studies/small_sets/small_sets.json")
     section = _section("results.md", "Small sets")
-    assert content["cells"]
-    for cell in content["cells"]:
-        assert cell["flags"] == ""  # untouched
-        figures = (
-            100 * cell[key] for key in ("float32_ap50", "float32_ap", "int8_ap50", "int8_ap")
-        )
-        row = [
-            *(cell["data"], f"{cell['pictures']} + {cell['test_pictures']}", cell["input"], "1"),
-            *(f"{figure:.2f}" for figure in figures),
-            f"{cell['minutes']:.0f}",
-        ]
-        assert f"| {' | '.join(row)} |" in section
-        assert _day(cell["date"]) in section
+    for line in (HEADINGS, *summary_rows(cells)):
+        assert f"| {' | '.join(line)} |" in section
+    assert {cell.flags for cell in cells} == {""}  # untouched
+    assert all(_day(cell.date) in section for cell in cells)
 
 
 def test_what_is_said_of_late_mining_was_measured():
