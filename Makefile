@@ -6,9 +6,8 @@ DETECTOR ?= models/digits_int8.tflite
 QAT ?= $(wildcard $(MODEL:.keras=_qat.keras))
 OUT ?= build/$(basename $(notdir $(MODEL)))
 PYTHON ?= python3
-# Of `make mine`: DATA's name, without spaces.
-space := $(subst ,, )
-mine = $(subst $(space),_,$(notdir $(patsubst %/,%,$(DATA))))
+# DATA as one word of a shell, as it was typed: no character of it means anything.
+data = '$(subst ','\'',$(value DATA))'
 # Of a soak.
 MINUTES ?= 30
 # More flags for the command behind a target: make convert FLAGS="--threads 1"
@@ -78,7 +77,7 @@ data: $(installed) ## draw the embedded default, scenes of handwritten digits
 	@$(python) -m train.digits --out $(digits)
 
 check-data: $(needs) ## what is wrong with the pictures and labels in DATA, and what would be done
-	@$(python) -m train.data check "$(DATA)" $(FLAGS)
+	@$(python) -m train.data check $(data) $(FLAGS)
 
 train: $(installed) data ## train the shipped detector again, from scratch, overnight
 	@$(call stage,digits_256,$(digits_recipe) $(coarse))
@@ -86,22 +85,18 @@ train: $(installed) data ## train the shipped detector again, from scratch, over
 	@$(call stage,digits_qat,$(digits_qat))
 
 mine: $(installed) ## your own pictures from folder to int8: check, train, convert, report; DATA=folder
-	@$(python) -m train.data check "$(DATA)"
-	@$(call stage,$(mine),--data "$(DATA)")
-	@[ build/$(mine)/report.json -nt build/$(mine).keras ] || \
-	  $(python) -m convert build/$(mine).keras --data "$(DATA)" --out build/$(mine)
-	@echo "found and missed on held-out pictures: build/$(mine)/found.jpg"
-	@echo "for the Pi: build/$(mine)/$(mine)_int8.tflite; what it cost: build/$(mine)/report.html"
+	@$(python) -m convert.mine --data=$(if $(filter file,$(origin DATA)),,$(data)) \
+	  $(if $(NAME),--name "$(NAME)") $(FLAGS)
 
 convert: $(needs) ## int8 and other .tflite files, and what they cost: report.html
-	@$(python) -m convert "$(MODEL)" $(if $(QAT),--qat "$(QAT)") --data "$(DATA)" --out "$(OUT)" $(FLAGS)
+	@$(python) -m convert "$(MODEL)" $(if $(QAT),--qat "$(QAT)") --data $(data) --out "$(OUT)" $(FLAGS)
 
 benchmark: $(needs) ## measure again the files that convert wrote
 	@ls "$(OUT)"/*.tflite >/dev/null 2>&1 || { echo "no .tflite file in $(OUT): make convert first"; exit 2; }
-	@$(python) -m convert.benchmark "$(OUT)"/*.tflite --data "$(DATA)" --out "$(OUT)"/report.json $(FLAGS)
+	@$(python) -m convert.benchmark "$(OUT)"/*.tflite --data $(data) --out "$(OUT)"/report.json $(FLAGS)
 
 detect: $(if $(IMAGES),$(installed),$(needs)) ## what DETECTOR finds in IMAGES="a.jpg b.jpg": JSON lines and pictures
-	@$(python) -m edge_runtime detect $(DETECTOR) $(or $(IMAGES),"$(DATA)"/JPEGImages/test_0000?.jpg) \
+	@$(python) -m edge_runtime detect $(DETECTOR) $(or $(IMAGES),$(data)/JPEGImages/test_0000?.jpg) \
 	  --out build/detections $(FLAGS)
 
 test: $(installed) ## run the tests, on all cores

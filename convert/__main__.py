@@ -27,6 +27,7 @@ from convert.arguments import (
 )
 from convert.benchmark.agreement import PictureMatch
 from convert.benchmark.html import write_results
+from convert.benchmark.report import BenchmarkReport
 from convert.benchmark.run import COMPARED, run_benchmark
 from convert.benchmark.tables import format_report
 from convert.errors import quiet_imports, run_conversion
@@ -39,6 +40,7 @@ from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.data.dataset import open_data, plain_warnings
 from train.data.decoding import drop_undecodable
 from train.evaluation.contact_sheet import draw_contact_sheet
+from train.evaluation.verdict import assess
 from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import read_training
 
@@ -187,12 +189,20 @@ def _benchmark(args: argparse.Namespace, paths: Mapping[str, Path], command: str
     )
     comparison = comparison.with_training(read_training(args.model))
     print(format_report(comparison.report))
-    written = write_results(args.out / "report.json", comparison)
+    sheet = args.out / SHEET
     if comparison.matches:
-        sheet = args.out / SHEET
         _draw_found(comparison.matches, read_spec(args.model).class_names, sheet)
-        written = [sheet, *written]
-    print(*written, sep="\n")
+    # Last, so that where it is, all is there.
+    written = write_results(args.out / "report.json", comparison)
+    print(*([sheet] if comparison.matches else []), *written, sep="\n")
+    if comparison.matches:
+        print(f"int8: {_verdict(comparison.report, comparison.matches)}")
+
+
+def _verdict(report: BenchmarkReport, matches: Sequence[PictureMatch]) -> str:
+    """What the int8 file is worth on the benchmark's pictures, in words."""
+    ap50 = next(row.accuracy.ap50 for row in report.models if row.variant == COMPARED[1])
+    return assess(ap50 or 0.0, [match.example for match in matches], report.data.split)
 
 
 def _draw_found(matches: Sequence[PictureMatch], class_names: Sequence[str], path: Path) -> None:

@@ -42,6 +42,11 @@ class Settled:
     reasons: tuple[str, ...]
 
 
+def usual_epochs(pictures: int) -> int:
+    """Passes over so many training pictures that show the net enough of them in all."""
+    return int(np.clip(round(PICTURES_SEEN / pictures), FEWEST_EPOCHS, MOST_EPOCHS))
+
+
 def settle(config: TrainConfig, training: DetectionDataset) -> Settled:
     """Fill in what a recipe leaves at 0: epochs, validations, how far crops and zooms go.
 
@@ -50,7 +55,7 @@ def settle(config: TrainConfig, training: DetectionDataset) -> Settled:
     chosen: dict[str, Any] = {}
     reasons = []
     if not config.epochs:
-        chosen["epochs"] = _epochs(len(training))
+        chosen["epochs"] = usual_epochs(len(training))
         seen = chosen["epochs"] * len(training)
         reasons.append(f"--epochs {chosen['epochs']}: {len(training)} pictures, {seen} seen in all")
     epochs = int(chosen.get("epochs", config.epochs))
@@ -111,10 +116,6 @@ def check_sizes(spec: DetectorSpec, training: DetectionDataset) -> None:
         f"{width}x{height}: no net of this kind finds them; cut the pictures into tiles or take "
         f"them from nearer{also}"
     )
-
-
-def _epochs(pictures: int) -> int:
-    return int(np.clip(round(PICTURES_SEEN / pictures), FEWEST_EPOCHS, MOST_EPOCHS))
 
 
 def _input_side(config: TrainConfig, training: DetectionDataset) -> int:

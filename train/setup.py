@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -153,20 +152,10 @@ def describe_recipe(
 
 def _describe_data(splits: Splits) -> dict[str, Any]:
     parts: dict[str, Any] = {
-        "data": _fingerprint(splits.training),
+        "data": splits.training.fingerprint(),
         "pictures": len(splits.training),
     }
     if splits.validating:
-        parts["val_data"] = _fingerprint(splits.validating)
+        parts["val_data"] = splits.validating.fingerprint()
         parts["val_pictures"] = len(splits.validating)
     return parts
-
-
-def _fingerprint(dataset: DetectionDataset) -> str:
-    """Of the images' names, in order, and their boxes; the pixels are not looked at."""
-    digest = hashlib.sha256()
-    for example in dataset:
-        digest.update(example.image_id.encode())
-        digest.update(example.boxes.tobytes())
-        digest.update(example.class_ids.tobytes())
-    return digest.hexdigest()[:16]

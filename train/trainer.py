@@ -18,6 +18,7 @@ from typing import Any
 import keras
 
 from edge_runtime.detector.spec import DetectorSpec
+from edge_runtime.media.atomic import atomic_path
 from train.anchors.coverage import unreachable_classes
 from train.config import TrainConfig
 from train.data.batches import TrainingBatches
@@ -134,7 +135,10 @@ def train(
     checkpoint = _run(job, command, tensorboard, left)
     history = _finish(checkpoint, files, cluster)
     if cluster.first and splits.validating:
-        print(_judge(job, splits.validating, history, checkpoint))
+        verdict = str(_judge(job, splits.validating, history, checkpoint))
+        print(verdict)
+        with atomic_path(files.verdict) as temporary:
+            temporary.write_text(f"{verdict}\n", encoding="utf-8")
     return history
 
 

@@ -66,7 +66,8 @@ def test_command(keras_path, dataset, tmp_path):
     assert lines[0].startswith("calibration: 25 of 30 pictures of split 'train', seed 0; boxes: bl")
     assert {line.split(":")[0] for line in lines[1 : 1 + len(FILES)]} == FILES
     assert lines[1 + len(FILES)].startswith("cells_int8_postprocess.tflite: 0.0")
-    assert lines[-1] == str(out / "report.json")
+    assert lines[-2] == str(out / "report.json")
+    assert lines[-1].startswith("int8: AP50 1.00 on 12 test pictures is very good: ")
     reports = {"found.jpg", "report.json", "report.html"}
     assert {path.name for path in out.iterdir()} == FILES | EXPORTED | reports
     assert (out / "cells_int8_labels.txt").read_text() == "0 blue\n1 red\n"

@@ -7,6 +7,7 @@ python -m train.data check DIR --report set.png # classes, box sizes, samples
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,15 @@ class DetectionDataset:
         for example in self.examples:
             counts += np.bincount(example.class_ids, minlength=len(counts))
         return dict(zip(self.class_names, counts.tolist(), strict=True))
+
+    def fingerprint(self) -> str:
+        """16 hex digits of the images' names, in order, and their boxes; not of the pixels."""
+        digest = hashlib.sha256()
+        for example in self.examples:
+            digest.update(example.image_id.encode())
+            digest.update(example.boxes.tobytes())
+            digest.update(example.class_ids.tobytes())
+        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,10 @@ from edge_runtime.detector.spec import DetectorSpec
 from train.config import TrainConfig
 from train.data.dataset import DetectionDataset
 from train.data.targets import MATCH_IOU, best_anchor_iou
+from train.from_data import usual_epochs
 
 FEW_PICTURES = 300  # some hundred make a sturdy detector
+SHORT = 0.4  # of the usual epochs: a training of fewer is most likely not done
 FEW_BOXES = 50  # of a class, to learn from
 SMALL = 16  # pixels of the input: two cells of the finest level, of stride 8
 NAMED = 3  # classes in one sentence
@@ -80,6 +82,19 @@ def find_causes(evidence: Evidence) -> list[Cause]:
     return sorted(found, key=lambda cause: -cause.weight)
 
 
+def too_short(evidence: Evidence) -> Cause | None:
+    """Far fewer epochs than so many pictures want, as of a small --budget."""
+    config, usual = evidence.config, usual_epochs(len(evidence.training))
+    planned = config.epochs_trained
+    if config.qat or config.stop_after or planned > SHORT * usual:
+        return None
+    return Cause(
+        1 - planned / usual,
+        f"only {planned} epochs, where {len(evidence.training)} pictures want some {usual}: leave "
+        "out --epochs, and give --budget more minutes, or leave it out as well",
+    )
+
+
 def still_rising(evidence: Evidence) -> Cause | None:
     """AP50 rose in the last quarter of its measurements."""
     values = [row["val_ap50"] for row in evidence.measured]
@@ -134,6 +149,8 @@ def underfitting(evidence: Evidence) -> Cause | None:
     history, config = evidence.comparable, evidence.config
     first, last = history[0]["loss"], history[-1]["loss"]
     if len(history) < 3 or last < 0.7 * first or evidence.best["val_ap50"] >= 0.5 or config.qat:
+        return None
+    if too_short(evidence):  # then that is why
         return None
     cure = f"try a --learning-rate above and below {config.learning_rate:g}"
     if evidence.pretrained and config.frozen_blocks:
@@ -249,6 +266,7 @@ def other_sizes(evidence: Evidence) -> Cause | None:
 
 
 CAUSES: tuple[Callable[[Evidence], Cause | None], ...] = (
+    too_short,
     still_rising,
     overfitting,
     underfitting,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from train.data.dataset import DetectionDataset
+from train.data.dataset import Example
 from train.evaluation.causes import Evidence, find_causes
 
 FEW_VALIDATED = 30  # pictures; an AP on fewer is a rough figure
@@ -42,16 +43,28 @@ class Verdict:
 def judge(evidence: Evidence) -> Verdict:
     """Judge the model that a training has kept; a very good one needs no causes."""
     ap50 = evidence.best["val_ap50"]
-    level, meaning = next((name, what) for below, name, what in LEVELS if ap50 < below)
-    pictures, where = _validated(evidence.validating)
-    sentence = f"AP50 {ap50:.2f} on {where} is {level}: {meaning}"
-    if pictures < FEW_VALIDATED:
-        low, high = rough_interval(ap50, pictures)
-        sentence += (
-            f"; with so few it is a rough figure, {low:.2f} to {high:.2f} would be no surprise"
-        )
+    sentence = assess(ap50, evidence.validating.examples, "validation")
     causes = find_causes(evidence)[:SHOWN] if ap50 < VERY_GOOD else []
     return Verdict(sentence, tuple(cause.sentence for cause in causes))
+
+
+def assess(ap50: float, examples: Sequence[Example], split: str) -> str:
+    """What an AP50 is worth, and how rough it is, in a sentence.
+
+    Args:
+        examples: that it was measured on, those of the split.
+    """
+    # As it is shown: 0.4996 would be "AP50 0.50 is poor".
+    level, meaning = next((name, what) for below, name, what in LEVELS if round(ap50, 2) < below)
+    pictures, where = _measured(examples, split)
+    if not pictures:
+        return f"no object in the {len(examples)} {split} pictures: they cannot judge a detector"
+    sentence = f"AP50 {ap50:.2f} on {where} is {level}: {meaning}"
+    if pictures >= FEW_VALIDATED:
+        return sentence
+    low, high = rough_interval(ap50, pictures)
+    rough = f"with so few it is a rough figure, {low:.2f} to {high:.2f} would be no surprise"
+    return f"{sentence}; {rough}"
 
 
 def rough_interval(accuracy: float, pictures: int) -> tuple[float, float]:
@@ -67,8 +80,8 @@ def rough_interval(accuracy: float, pictures: int) -> tuple[float, float]:
     return max(0.0, center - half), min(1.0, center + half)
 
 
-def _validated(dataset: DetectionDataset) -> tuple[int, str]:
+def _measured(examples: Sequence[Example], split: str) -> tuple[int, str]:
     """Pictures that AP comes from, as a number and in words."""
-    count = sum(bool((~np.asarray(example.difficult, bool)).any()) for example in dataset)
-    some = "" if count == len(dataset) else " with objects"
-    return count, f"{count} validation picture{'s' * (count != 1)}{some}"
+    count = sum(bool((~np.asarray(example.difficult, bool)).any()) for example in examples)
+    some = "" if count == len(examples) else " with objects"
+    return count, f"{count} {split} picture{'s' * (count != 1)}{some}"

@@ -51,6 +51,10 @@ class TrainingFiles:
         return self.model.with_name(f"{self.model.stem}_validation.jpg")
 
     @property
+    def verdict(self) -> Path:
+        return self.model.with_name(f"{self.model.stem}_verdict.txt")
+
+    @property
     def events(self) -> Path:
         return self.model.with_suffix(".tensorboard")
 
@@ -58,9 +62,13 @@ class TrainingFiles:
     def state(self) -> Path:
         return self.model.with_suffix(".resume.npz")
 
+    @property
+    def results(self) -> tuple[Path, ...]:
+        return self.model, self.log, self.curves, self.sheet, self.verdict
+
     def remove_leftovers(self) -> None:
         """Delete what a killed training was writing at that moment."""
-        for path in (self.model, self.log, self.curves, self.sheet, self.state):
+        for path in (*self.results, self.state):
             remove_leftovers(path)
 
 
@@ -94,7 +102,7 @@ def begin(recipe: dict[str, Any], files: TrainingFiles, resume: bool, overwrite:
     check_free(files, overwrite)
     state = files.state
     # Else they would be taken for the new training's.
-    for path in (state, files.sheet, files.curves):
+    for path in (state, files.sheet, files.curves, files.verdict):
         path.unlink(missing_ok=True)
     files.remove_leftovers()
     return Progress(0, -1.0, recipe, [])
@@ -103,7 +111,7 @@ def begin(recipe: dict[str, Any], files: TrainingFiles, resume: bool, overwrite:
 def check_free(files: TrainingFiles, overwrite: bool) -> None:
     """Raises: ValueError rather than replace an earlier result that is not to be overwritten."""
     state = files.state
-    for path in (state, files.model, files.log, files.curves, files.sheet):
+    for path in (state, *files.results):
         if path.exists() and not overwrite:
             what = "an interrupted training" if path == state else "an earlier result"
             cure = "go on with --resume, or " if path == state else ""

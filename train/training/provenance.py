@@ -46,6 +46,7 @@ def describe_training(
         "data": Path(dataset.root).resolve().name,
         "split": dataset.split,
         "images": len(dataset),
+        "fingerprint": dataset.fingerprint(),
         **software,
         "machine": describe_hardware(),
     }

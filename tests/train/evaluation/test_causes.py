@@ -30,6 +30,9 @@ def split(pictures, name="train", px=40, class_ids=(0, 1), difficult=False, widt
     return DetectionDataset(Path("set"), name, NAMES, examples)
 
 
+ENOUGH = split(2000)  # pictures, for which a dozen epochs are usual
+
+
 def rows(losses, aps):
     return [
         {"epoch": n + 1.0, "loss": loss, "val_ap": ap / 2, "val_ap50": ap}
@@ -44,7 +47,7 @@ HEALTHY = rows([8, 4, 2, 1.9, 1.8, 1.8, 1.8, 1.8], [0.1, 0.2, 0.4, 0.4, 0.42, 0.
 def evidence(history=HEALTHY, training=None, validating=None, accuracy=None, **more):
     return Evidence(
         history,
-        training or split(300),
+        training or ENOUGH,
         validating or split(40, "val"),
         SPEC,
         TrainConfig(**{"epochs": len(history), "mining_from": 0.0, **more}),
@@ -65,6 +68,19 @@ def test_still_rising():
     stage = causes.still_rising(evidence(history, epochs=10, stop_after=4))
     assert "stopped after 4 of 10 epochs" in stage.sentence and "--epochs" not in stage.sentence
     assert causes.still_rising(evidence(rows([8, 4], [NAN, 0.3]))) is None  # one figure
+
+
+def test_too_short():
+    history = rows([8, 7, 7], [0.01, 0.02, 0.02])
+    few = evidence(history, training=split(240))  # 100 epochs are usual
+    assert causes.too_short(few).sentence.startswith(
+        "only 3 epochs, where 240 pictures want some 100: leave out --epochs, and give --budget "
+    )
+    assert causes.too_short(few).weight == pytest.approx(0.97)
+    assert causes.underfitting(few) is None  # no learning rate would make up for it
+    assert causes.too_short(evidence(history, training=split(240), epochs=41)) is None
+    assert causes.too_short(evidence(history, training=split(240), epochs=9, stop_after=3)) is None
+    assert causes.too_short(evidence(history, training=split(240), qat=True)) is None
 
 
 def test_losses_are_those_since_negatives_are_mined():
@@ -92,10 +108,10 @@ def test_overfitting():
 
 def test_underfitting():
     history = rows([5, 4.5, 4.5, 4], [0.01, 0.02, 0.02, 0.02])
-    cause = causes.underfitting(evidence(history, frozen_blocks=7))
+    cause = causes.underfitting(evidence(history, frozen_blocks=7, epochs=8))
     assert "from 5.00 to 4.00 in 4 epochs" in cause.sentence
     assert "above and below 0.001, and fewer --frozen-blocks than 7" in cause.sentence
-    own = replace(evidence(history), pretrained=False)
+    own = replace(evidence(history, epochs=8), pretrained=False)
     assert "--frozen-blocks" not in causes.underfitting(own).sentence
     assert causes.underfitting(evidence(rows([5, 5, 5], [0.8] * 3))) is None  # it began well
     assert causes.underfitting(evidence(rows([5, 3, 2], [0.1] * 3))) is None
@@ -170,4 +186,4 @@ def test_validated_on_objects_of_another_size():
 
 def test_the_likeliest_first():
     found = find_causes(evidence(training=split(120, px=12)))
-    assert [each.sentence.split()[0] for each in found] == ["100%", "boxes", "only"]
+    assert [each.sentence.split()[0] for each in found] == ["100%", "only", "boxes", "only"]

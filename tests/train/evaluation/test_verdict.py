@@ -16,7 +16,8 @@ def ended_with(ap50, **more):
     ("ap50", "level"),
     [
         (0.0, "is poor: "),
-        (0.499, "is poor: "),
+        (0.494, "is poor: "),
+        (0.496, "is usable with care: "),
         (0.5, "is usable with care: "),
         (0.75, "is good: "),
         (0.9, "is very good: "),
