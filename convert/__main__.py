@@ -25,7 +25,6 @@ from convert.arguments import (
     add_calibration_images,
     add_model_and_data,
 )
-from convert.benchmark.agreement import PictureMatch
 from convert.benchmark.html import write_results
 from convert.benchmark.report import BenchmarkReport
 from convert.benchmark.run import COMPARED, run_benchmark
@@ -37,9 +36,10 @@ from edge_runtime.arguments import whole_number
 from edge_runtime.detector.calibration_record import CalibrationRecord
 from edge_runtime.detector.interpreter import MOST_THREADS
 from edge_runtime.detector.spec import DetectorSpec, read_spec
-from train.data.dataset import open_data, plain_warnings
+from train.data.dataset import Example, open_data, plain_warnings
 from train.data.decoding import drop_undecodable
-from train.evaluation.contact_sheet import draw_contact_sheet
+from train.evaluation.coco import PictureDetections
+from train.evaluation.contact_sheet import count_outcomes, draw_contact_sheet
 from train.evaluation.verdict import assess
 from train.quantization.learnt_ranges import read_ranges
 from train.training.provenance import read_training
@@ -189,26 +189,25 @@ def _benchmark(args: argparse.Namespace, paths: Mapping[str, Path], command: str
     )
     comparison = comparison.with_training(read_training(args.model))
     print(format_report(comparison.report))
-    sheet = args.out / SHEET
-    if comparison.matches:
-        _draw_found(comparison.matches, read_spec(args.model).class_names, sheet)
+    matches, said = comparison.matches or [], []
+    if matches:  # of what int8 finds in the benchmark's pictures
+        examples, found = [each.example for each in matches], [each.found[1] for each in matches]
+        sheet = args.out / SHEET
+        draw_contact_sheet(examples, found, read_spec(args.model).class_names, sheet)
+        said = [sheet, f"int8: {_verdict(comparison.report, examples, found)}"]
     # Last, so that where it is, all is there.
     written = write_results(args.out / "report.json", comparison)
-    print(*([sheet] if comparison.matches else []), *written, sep="\n")
-    if comparison.matches:
-        print(f"int8: {_verdict(comparison.report, comparison.matches)}")
+    print(*said[:1], *written, *said[1:], sep="\n")
 
 
-def _verdict(report: BenchmarkReport, matches: Sequence[PictureMatch]) -> str:
+def _verdict(
+    report: BenchmarkReport, examples: Sequence[Example], found: Sequence[PictureDetections]
+) -> str:
     """What the int8 file is worth on the benchmark's pictures, in words."""
-    ap50 = next(row.accuracy.ap50 for row in report.models if row.variant == COMPARED[1])
-    return assess(ap50 or 0.0, [match.example for match in matches], report.data.split)
-
-
-def _draw_found(matches: Sequence[PictureMatch], class_names: Sequence[str], path: Path) -> None:
-    """A sheet of what the int8 file found and missed on the benchmark's pictures."""
-    examples = [match.example for match in matches]
-    draw_contact_sheet(examples, [match.found[1] for match in matches], class_names, path)
+    accuracy = next(row.accuracy for row in report.models if row.variant == COMPARED[1])
+    tally = count_outcomes(examples, found)
+    ap50, per_class = accuracy.ap50 or 0.0, accuracy.ap50_per_class
+    return assess(ap50, examples, report.data.split, per_class, tally)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

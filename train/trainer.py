@@ -24,8 +24,9 @@ from train.config import TrainConfig
 from train.data.batches import TrainingBatches
 from train.data.dataset import DetectionDataset, open_data
 from train.data.readiness import Splits, load_splits
+from train.data.splits.making import pictures
 from train.data.ssd_augment import augmentation_of
-from train.evaluation.causes import Evidence
+from train.evaluation.causes import Evidence, anchors_cure, listed
 from train.evaluation.verdict import Verdict, judge
 from train.from_data import as_begun, check_sizes, settle
 from train.model.ssd import multiply_adds
@@ -196,7 +197,7 @@ def _run(job: _Job, command: str, tensorboard: bool, budget: float) -> BestCheck
         callbacks.append(EventLog(open_writer(job.files.events), start.history))
     callbacks.append(screen)
     if cluster.first:
-        _describe(views.export, job.spec, training, validating)
+        _describe(config, views.export, job.spec, training, validating)
     scope = job.distribution.scope() if job.distribution else nullcontext()
     with cluster.report_lost_host(job.files.state), scope:
         model = _compiled(job, views, batches.steps_per_epoch)
@@ -327,11 +328,13 @@ def _judge(
             job.config,
             job.initial.pretrained_backbone,
             checkpoint.ap50_per_class,
+            checkpoint.tally,
         )
     )
 
 
 def _describe(
+    config: TrainConfig,
     model: keras.Model,
     spec: DetectorSpec,
     training: DetectionDataset,
@@ -344,11 +347,11 @@ def _describe(
         f"{model.output['logits'].shape[1]} anchors"
     )
     for dataset in filter(None, (training, validating)):
-        print(f"{dataset.split}: {len(dataset)} pictures, {dataset.box_count} boxes")
+        print(f"{dataset.split}: {pictures(len(dataset))}, {dataset.box_count} boxes")
     missed = [f"{name} {share:.0%}" for name, share in unreachable_classes(training, spec)]
     if missed:
         print(
-            f"warning: few boxes of these classes have an anchor with IoU 0.5: "
-            f"{', '.join(missed)}; `python -m train.anchors` fits anchors to the data"
+            f"warning: few boxes of these classes have an anchor with IoU 0.5: {listed(missed)}; "
+            f"{anchors_cure(spec, config)}"
         )
     sys.stdout.flush()

@@ -125,10 +125,16 @@ class LabeledData:
 
         Over the whole folder, so that every split numbers its classes alike.
 
-        Raises: ValueError where there is none, or the list names one twice.
+        Raises: ValueError where no box has one, or the list names one twice.
         """
         folder = self.folder
         found = {name for name, count in folder.class_counts.items() if count}
+        if not found:
+            raise ValueError(
+                f"{folder.root}: boxes to learn from expected, got none that can be used in its "
+                f"{len(folder.items)} pictures; label objects in them, and mend the pictures and "
+                "labels that `python -m train.data check` warns of"
+            )
         if folder.classes is None:
             return check_class_names(sorted(found), f"{folder.root}: classes of the boxes")
         names = folder.classes.names

@@ -13,6 +13,7 @@ import numpy as np
 
 from train.data.dataset import DataWarning, DetectionDataset, LabeledData
 from train.data.decoding import check_share, drop_undecodable
+from train.data.splits.making import pictures
 
 FEW_PICTURES = 50  # to learn from; with fewer a warning says what to expect
 USUAL_SPLITS = ("train", "val", "test", "trainval")  # where the boxes of a class may be
@@ -66,7 +67,7 @@ def load_splits(data: LabeledData, train_split: str, val_split: str) -> Splits:
         _check(data, decoded, measured)
     if len(decoded) < FEW_PICTURES:
         warnings.warn(
-            f"split {train_split!r} has {len(decoded)} pictures to learn from: expect a detector "
+            f"split {train_split!r} has {pictures(len(decoded))} to learn from: expect a detector "
             f"that knows these and misses much in others; label {FEW_PICTURES} at least, better "
             "some hundred",
             DataWarning,

@@ -16,10 +16,14 @@ import numpy as np
 from edge_runtime.detector.spec import DetectorSpec
 from train.config import TrainConfig
 from train.data.dataset import DetectionDataset
+from train.data.splits.making import pictures
 from train.data.targets import MATCH_IOU, best_anchor_iou
+from train.evaluation.contact_sheet import Tally
 from train.from_data import usual_epochs
+from train.model.presets import PRESETS
 
 FEW_PICTURES = 300  # some hundred make a sturdy detector
+HARDLY_ANY = 50  # pictures; with fewer nothing else matters much
 SHORT = 0.4  # of the usual epochs: a training of fewer is most likely not done
 FEW_BOXES = 50  # of a class, to learn from
 SMALL = 16  # pixels of the input: two cells of the finest level, of stride 8
@@ -44,6 +48,7 @@ class Evidence:
         history: a row an epoch, at least one of them with a finite val_ap.
         pretrained: whether the backbone came with weights of ImageNet, its first blocks frozen.
         ap50_per_class: of the validation; empty where that was another run's.
+        tally: of the validation; None where that was another run's.
     """
 
     history: Sequence[Mapping[str, float]]
@@ -53,6 +58,7 @@ class Evidence:
     config: TrainConfig
     pretrained: bool
     ap50_per_class: Mapping[str, float | None]
+    tally: Tally | None = None
 
     @cached_property
     def measured(self) -> list[Mapping[str, float]]:
@@ -168,8 +174,8 @@ def few_pictures(evidence: Evidence) -> Cause | None:
     if count >= FEW_PICTURES:
         return None
     return Cause(
-        0.5 * (1 - count / FEW_PICTURES),
-        f"only {count} pictures to learn from: label more, {FEW_PICTURES} at least",
+        max(0.5 * (1 - count / FEW_PICTURES), 1 - count / HARDLY_ANY),
+        f"only {pictures(count)} to learn from: label more, {FEW_PICTURES} at least",
     )
 
 
@@ -184,11 +190,11 @@ def rare_classes(evidence: Evidence) -> Cause | None:
     if not counts:
         return None
     rare = sorted(counts, key=lambda name: counts[name])
-    named = ", ".join(f"{n} ({counts[n]}{_accuracy_of(accuracy, n)})" for n in rare[:NAMED])
+    named = listed([f"{n} ({counts[n]}{_accuracy_of(accuracy, n)})" for n in rare])
     scarce = 1 - sum(counts.values()) / len(counts) / FEW_BOXES
     return Cause(
         scarce * _share_of_lack(evidence, rare),
-        f"fewer than {FEW_BOXES} boxes to learn from: {named}{_others(rare)}; label more of them",
+        f"fewer than {FEW_BOXES} boxes to learn from: {named}; label more of them",
     )
 
 
@@ -205,11 +211,11 @@ def weak_classes(evidence: Evidence) -> Cause | None:
     if not weak:
         return None
     names = sorted(weak, key=lambda name: weak[name])
-    named = ", ".join(f"{name} {weak[name]:.2f}" for name in names[:NAMED])
+    named = listed([f"{name} {weak[name]:.2f}" for name in names])
     rest = np.mean([ap for name, ap in accuracy.items() if name not in weak])
     return Cause(
         _share_of_lack(evidence, names),
-        f"AP50 is far below that of other classes ({rest:.2f}) for {named}{_others(names)}: "
+        f"AP50 is far below that of other classes ({rest:.2f}) for {named}: "
         "confused with another class, or not labelled everywhere; look at the validation pictures "
         "beside the model",
     )
@@ -244,7 +250,7 @@ def unreached_boxes(evidence: Evidence) -> Cause | None:
     return Cause(
         share,
         f"{share:.0%} of the boxes of {SMALL} px and more have no anchor with IoU {MATCH_IOU}: "
-        f"{_where(evidence)}give --anchors a file of python -m train.anchors, which fits them",
+        f"{_where(evidence)}{anchors_cure(evidence.spec, evidence.config)}",
     )
 
 
@@ -310,5 +316,14 @@ def _accuracy_of(accuracy: Mapping[str, float | None], name: str) -> str:
     return "" if value is None else f", AP50 {value:.2f}"
 
 
-def _others(names: Sequence[str]) -> str:
-    return f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+def anchors_cure(spec: DetectorSpec, config: TrainConfig) -> str:
+    """What helps boxes that no anchor reaches."""
+    if not config.anchors and spec.levels != PRESETS[config.preset].levels:
+        return "raise --input-size, since anchors fitted to the boxes reach no more"
+    return "raise --input-size, or give --anchors a file of python -m train.anchors, fitted to them"
+
+
+def listed(items: Sequence[str]) -> str:
+    """The first few of them, and how many more there are."""
+    more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
+    return ", ".join(items[:NAMED]) + more

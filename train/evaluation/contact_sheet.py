@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -57,6 +58,21 @@ def outcome(
     free = np.ones(len(example.boxes), bool)
     free[matched[matched != NONE]] = False
     return right, shown[matched == NONE], np.flatnonzero(free & ~example.difficult)
+
+
+class Tally(NamedTuple):
+    """Objects found and missed, and detections that are wrong, see `outcome`."""
+
+    found: int
+    missed: int
+    wrong: int
+
+
+def count_outcomes(examples: Sequence[Example], detections: Sequence[PictureDetections]) -> Tally:
+    """Of all pictures together."""
+    rows = [outcome(*pair) for pair in zip(examples, detections, strict=True)]
+    found, wrong, missed = (sum(len(each[part]) for each in rows) for part in range(3))
+    return Tally(found, missed, wrong)
 
 
 def draw_contact_sheet(

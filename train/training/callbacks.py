@@ -26,7 +26,7 @@ from train.evaluation.coco import (
     PictureDetections,
     evaluate,
 )
-from train.evaluation.contact_sheet import draw_contact_sheet
+from train.evaluation.contact_sheet import Tally, count_outcomes, draw_contact_sheet
 from train.training.checkpoint import Progress, TrainingFiles, advise, save_detector, save_state
 from train.training.logs import Row, draw_curves, write_log
 from train.training.model_views import ModelViews
@@ -115,6 +115,7 @@ class BestCheckpoint(keras.callbacks.Callback):
 
     Attributes:
         ap50_per_class: of the best model; of the last one where the best is an earlier run's.
+        tally: of the best model; None where that is an earlier run's.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         self.progress, self.provenance = start, provenance
         self.drawn = time.perf_counter()  # the curves, last; of one short epoch there are none
         self._ap50_per_class: dict[str, float | None] = {}
+        self.tally: Tally | None = None
 
     @property
     def ap50_per_class(self) -> dict[str, float | None]:
@@ -183,6 +185,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         if dataset:
             found = self.validation.detections
             draw_contact_sheet(dataset.examples, found, spec.class_names, self.files.sheet)
+            self.tally = count_outcomes(dataset.examples, found)
 
     def write_history(self, draw: bool = True) -> None:
         """The log as it is now, and the curves, which take half a second, unless told not to."""

@@ -71,3 +71,13 @@ def test_few_pictures_are_warned_of_in_one_line(tmp_path):
         load_splits(open_data(tmp_path), "train", "val")
     assert len(caught) == 1
     assert "\n" not in str(caught[0].message)
+
+
+def test_a_set_without_a_box_that_can_be_used(tmp_path):
+    """As YOLO reads one whose list of classes is longer than what is labelled."""
+    write(tmp_path, "train", a="", b="", c="")
+    write(tmp_path, "val", d="")
+    for classes in ("", "cat\ndog\n"):
+        (tmp_path / "classes.txt").write_text(classes)
+        with pytest.raises(ValueError, match="got none that can be used in its 4 pictures; label"):
+            load_splits(open_data(tmp_path), "train", "val")

@@ -11,6 +11,7 @@ from train.config import TrainConfig
 from train.data.dataset import DetectionDataset, Example
 from train.evaluation import causes
 from train.evaluation.causes import Evidence, find_causes
+from train.model.presets import PRESETS
 
 NAN = float("nan")
 NAMES = ("cat", "dog")
@@ -121,6 +122,8 @@ def test_few_pictures():
     cause = causes.few_pictures(evidence(training=split(120)))
     assert cause.sentence.startswith("only 120 pictures") and cause.weight == pytest.approx(0.3)
     assert causes.few_pictures(evidence(training=split(300))) is None
+    assert causes.few_pictures(evidence(training=split(5))).weight == pytest.approx(0.9)
+    assert causes.few_pictures(evidence(training=split(1))).sentence.startswith("only 1 picture to")
 
 
 def mixed(cats, dogs):
@@ -171,7 +174,12 @@ def test_boxes_too_small_for_the_input():
 def test_boxes_of_a_shape_that_no_anchor_has():
     cause = causes.unreached_boxes(evidence(training=split(5, px=30, width=120)))
     assert cause.sentence.startswith("100% of the boxes of 16 px and more have no anchor")
-    assert "train.anchors" in cause.sentence
+    assert cause.sentence.endswith("since anchors fitted to the boxes reach no more")
+    own = replace(SPEC, levels=PRESETS["fpnlite"].levels)
+    assert "or give --anchors a file of python -m train.anchors" in causes.anchors_cure(
+        own, TrainConfig()
+    )
+    assert "or give --anchors" in causes.anchors_cure(SPEC, TrainConfig(anchors="preset"))
     assert causes.unreached_boxes(evidence()) is None
     assert causes.unreached_boxes(evidence(training=split(5, px=8))) is None  # told by small_boxes
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from tests.train.evaluation.test_causes import evidence, rows, split
+from tests.train.evaluation.test_causes import ENOUGH, evidence, rows, split
 from train.evaluation import verdict
 from train.evaluation.causes import Cause
-from train.evaluation.verdict import judge, rough_interval
+from train.evaluation.contact_sheet import Tally
+from train.evaluation.verdict import assess, judge, rough_interval
 
 
 def ended_with(ap50, **more):
@@ -64,3 +65,33 @@ def test_at_most_three_causes_and_none_for_a_very_good_result(monkeypatch):
 def test_the_kept_model_is_judged_not_the_last():
     history = rows([8, 4, 2, 2], [0.2, 0.8, 0.6, 0.6])
     assert judge(evidence(history)).sentence.startswith("AP50 0.80 ")
+
+
+def test_what_a_mean_hides():
+    """A class that no picture shows, one that is hardly found, scores too low to be seen."""
+    accuracy = {"cat": 0.99, "dog": 0.3, "hen": None, "owl": None}
+    said = assess(0.645, ENOUGH.examples, "test", accuracy, Tally(20, 20, 3))
+    assert said.split("; ")[1:] == [
+        "but it is poor for dog (0.30)",
+        "nothing is known of hen, owl, which no test picture has",
+        "at score 0.5 it finds 20 of 40 objects and 3 that are not in the annotations",
+    ]
+    few_seen = assess(0.95, ENOUGH.examples, "test", {"cat": 0.95}, Tally(29, 11, 0))
+    assert few_seen.endswith("annotations; a lower --score-threshold shows more")
+    all_poor = assess(0.2, ENOUGH.examples, "test", {"cat": 0.1, "dog": 0.3}, None)
+    assert "poor for" not in all_poor  # that is said already
+    many = assess(0.6, ENOUGH.examples, "test", {f"c{n}": n / 10 for n in range(10)}, None)
+    assert "but it is poor for c0 (0.00), c1 (0.10), c2 (0.20) and 2 more" in many
+
+
+def test_a_weak_class_has_causes_however_good_the_mean(monkeypatch):
+    monkeypatch.setattr(verdict, "find_causes", lambda evidence: [Cause(1, "a cause")])
+    history = rows([8, 4, 2, 2], [0.92] * 4)
+    assert judge(evidence(history, accuracy={"cat": 1.0, "dog": 0.4})).causes == ("a cause",)
+    assert judge(evidence(history, accuracy={"cat": 1.0, "dog": 0.84})).causes == ()
+
+
+def test_pictures_without_an_object_judge_nothing():
+    empty = split(4, "test", class_ids=())
+    said = assess(0.0, empty.examples, "test", {"cat": None}, Tally(0, 0, 2))
+    assert said == "no object in the 4 test pictures: they cannot judge a detector"
