@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,8 @@ def _convert(data: str, files: MineFiles, claim: TextIO) -> int:
     report, model = files.report, files.model
     if report.exists() and report.stat().st_mtime >= model.stat().st_mtime:
         return 0
+    for left in files.converted.glob(".convert-*"):  # of one that was killed: nobody else is here
+        shutil.rmtree(left, ignore_errors=True)
     return run_stage(["convert", str(model), "--data", data, "--out", str(files.converted)], claim)
 
 
@@ -212,6 +215,8 @@ def _run(args: argparse.Namespace, flags: Sequence[str]) -> int:
             print(f"== {number} of {len(stages)}: {name} of {data}", flush=True)
             status = stage()
             if status:
+                if status > INTERRUPTED and sys.stdout.isatty():
+                    print()  # after the line that moved
                 print(f"make mine: {_stopped(name, status)}", file=sys.stderr)
                 return status
     _conclude(files)
@@ -223,8 +228,12 @@ def _stopped(stage: str, status: int) -> str:
         name = signal.Signals(status - 128).name
         memory = ", most likely for lack of memory" if name == "SIGKILL" else ""
         return f"the {stage} was ended by {name}{memory}; the same command goes on from there"
-    why = "was stopped" if status == INTERRUPTED else "stopped, for what is said above"
-    return f"the {stage} {why}; the same command goes on from there"
+    if status == INTERRUPTED:
+        return f"the {stage} was stopped; the same command goes on from there"
+    return (
+        f"the {stage} stopped, for what is said above; once that is mended, the same command goes "
+        "on from there"
+    )
 
 
 def _conclude(files: MineFiles) -> None:

@@ -149,8 +149,11 @@ def test_a_stage_that_stopped_is_gone_on_with(stages, capsys):
     (mine.BUILD / "my_set.resume.npz").unlink()
     stages.ran.clear()
     stages.status["convert"] = 0
+    left = mine.BUILD / "my_set" / ".convert-abc"  # of a killed one
+    left.mkdir(parents=True)
     assert main(["--data=my set"]) == 0
     assert stages.names == ["train.data", "convert"]
+    assert not left.exists()
 
 
 def test_data_that_changed_since_are_named(stages, capsys):

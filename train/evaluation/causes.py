@@ -18,6 +18,7 @@ from train.config import TrainConfig
 from train.data.dataset import DetectionDataset
 from train.data.splits.making import pictures
 from train.data.targets import MATCH_IOU, best_anchor_iou
+from train.evaluation.coco import MAX_DETECTIONS
 from train.evaluation.contact_sheet import Tally
 from train.from_data import usual_epochs
 from train.model.presets import PRESETS
@@ -254,6 +255,19 @@ def unreached_boxes(evidence: Evidence) -> Cause | None:
     )
 
 
+def crowds(evidence: Evidence) -> Cause | None:
+    """More objects in a picture than detections of it are measured."""
+    counts = np.array([int((~np.asarray(e.difficult, bool)).sum()) for e in evidence.validating])
+    beyond = float(np.maximum(counts - MAX_DETECTIONS, 0).sum() / max(counts.sum(), 1))
+    if beyond < 0.05:
+        return None
+    return Cause(
+        min(1.0, beyond / evidence.lacking),
+        f"{beyond:.0%} of the objects are beyond the {MAX_DETECTIONS} that are measured in a "
+        f"picture, one has {counts.max()}: cut the pictures into tiles",
+    )
+
+
 def other_sizes(evidence: Evidence) -> Cause | None:
     """Objects of the validation split are of another size than those learnt from."""
     splits = (evidence.training, evidence.validating)
@@ -281,6 +295,7 @@ CAUSES: tuple[Callable[[Evidence], Cause | None], ...] = (
     weak_classes,
     small_boxes,
     unreached_boxes,
+    crowds,
     other_sizes,
 )
 

@@ -98,10 +98,8 @@ def _shown(ap50: float, tally: Tally) -> str:
     found, missed, wrong = tally
     share = found / max(found + missed, 1)
     more = f"; a lower {THRESHOLD_FLAG} shows more" if share < ap50 - LESS_SHOWN else ""
-    return (
-        f"at score {SCORE_THRESHOLD} it finds {found} of {found + missed} objects and "
-        f"{wrong} that are not in the annotations{more}"
-    )
+    seen = f"at score {SCORE_THRESHOLD} it finds {found} of {found + missed} objects"
+    return f"{seen} and makes up {wrong}{more}"
 
 
 def rough_interval(accuracy: float, pictures: int) -> tuple[float, float]:

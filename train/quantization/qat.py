@@ -21,6 +21,7 @@ from train.quantization.calibrate import calibrate_ranges
 from train.quantization.fake_quant import FakeQuant
 from train.quantization.learnt_ranges import RANGES_MEMBER, ranges_to_json, read_ranges
 from train.quantization.simulated_net import Quantization, build_int8_net
+from train.training.checkpoint import load_detector
 from train.training.model_views import ModelViews
 
 CALIBRATION_IMAGES = 64  # where the ranges begin; training moves them
@@ -80,11 +81,7 @@ def describe_learning(
 
 
 def _load(path: Path) -> keras.Model:
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises what its layers happen to raise
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path}: a Keras model expected, cannot load it ({first})") from error
+    model = load_detector(path)
     for layer in model.layers:  # frozen layers could not make up for their own rounding
         # But int8 has no scale of a normalisation of length: the layer behind it has.
         layer.trainable = not isinstance(layer, keras.layers.RMSNormalization)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import warnings
-import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -30,6 +32,26 @@ def save_detector(
     with atomic_path(path) as temporary:
         model.save(temporary)
         embed(temporary, spec, members)
+
+
+def load_detector(path: Path) -> keras.Model:
+    """The net in a .keras file, not compiled. Raises: ValueError for another or a damaged file."""
+    if path.suffix != ".keras":
+        raise ValueError(
+            f"{path}: a .keras file of `python -m train` expected, got another kind; a converted "
+            "file cannot learn any more: give the .keras file that it was made of"
+        )
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras, h5py and zipfile raise what they happen to find
+        raise ValueError(
+            f"{path}: a Keras model expected, cannot load it ({_first_line(error)}); copy the file "
+            "again, or start from another"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @dataclass(frozen=True)
@@ -140,6 +162,7 @@ def _go_on(recipe: dict[str, Any], files: TrainingFiles) -> Progress:
             for name in sorted(changed)
             if isinstance(earlier.get(name), int | float | str)
         )
+        values += _changed_classes(earlier, recipe)
         raise ValueError(
             f"{state} belongs to another recipe (different: {sorted(changed)}{values}); give the "
             "flags and classes of the interrupted training, or start again with --overwrite"
@@ -160,6 +183,14 @@ def _go_on(recipe: dict[str, Any], files: TrainingFiles) -> Progress:
     files.remove_leftovers()
     # What a recipe finds at its start alone, as in a file since moved, is that of the start.
     return replace(progress, recipe={**progress.recipe, **recipe})
+
+
+def _changed_classes(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """A clause on classes that were added, taken out or renamed; "spec" would say nothing of it."""
+    then, names = ((each.get("spec") or {}).get("class_names", []) for each in (earlier, now))
+    if list(then) == list(names):
+        return ""
+    return f"; classes: {', '.join(then)} then, {', '.join(names)} now"
 
 
 def _changed_data(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -209,21 +240,46 @@ def save_state(path: Path, model: keras.Model, progress: Progress) -> None:
 
 def read_progress(path: Path) -> Progress:
     """Raises: ValueError if the file is no training state."""
-    try:
-        with np.load(path) as state:
-            return Progress(**json.loads(str(state["progress"])))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path}: the state of an interrupted training expected, found something else "
-            f"({error}); delete it and train from the start"
-        ) from error
+    with _opened(path) as state:
+        return Progress(**json.loads(str(state["progress"])))
 
 
 def restore_state(path: Path | BinaryIO, model: keras.Model) -> None:
-    """Put weights and optimizer state back into a compiled model of the same shape."""
+    """Put weights and optimizer state back into a compiled model of the same shape.
+
+    Raises: ValueError if they are not in the file, or damaged.
+    """
     model.optimizer.build(model.trainable_variables)
-    with np.load(path) as state:
+    with _opened(path) as state:
         count = len(model.get_weights())
         model.set_weights([state[f"weight_{i}"] for i in range(count)])
         for i, variable in enumerate(model.optimizer.variables):
             variable.assign(state[f"optimizer_{i}"])
+
+
+# What NumPy and zipfile raise of a file that is no state, or a damaged one.
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error, BadZipFile)
+
+
+@contextmanager
+def _opened(path: Path | BinaryIO) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays of a state. Raises: ValueError, in the block too, for another or damaged file."""
+    with ExitStack() as stack:
+        try:
+            # NumPy would leave a file open that it takes for no archive.
+            file = stack.enter_context(path.open("rb")) if isinstance(path, Path) else path
+            yield stack.enter_context(np.load(file))
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            TypeError,
+            zlib.error,
+            BadZipFile,
+        ) as error:
+            name = path if isinstance(path, Path) else "the first host's file"
+            raise ValueError(
+                f"{name}: the state of an interrupted training expected, found something else "
+                f"({_first_line(error)}); delete it and train from the start"
+            ) from error

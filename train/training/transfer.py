@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.model.backbones import OWN_LAYERS, backbone_names, backbone_of
+from train.training.checkpoint import load_detector
 from train.training.provenance import read_training
 
 # As build_ssd names them.
@@ -39,7 +40,7 @@ def load_weights(model: keras.Model, spec: DetectorSpec, path: Path, alpha: floa
     Raises: ValueError for another file or a net of other widths; FileNotFoundError.
     """
     names, known = spec.class_names, read_spec(path).class_names
-    source = keras.saving.load_model(path, compile=False)
+    source = load_detector(path)
     theirs = {layer.name: layer.get_weights() for layer in _weighted(source)}
     _check_backbone(model, source, path)
     _check_fit(model, theirs, path, alpha)

@@ -192,6 +192,16 @@ def test_validated_on_objects_of_another_size():
     assert causes.other_sizes(evidence(validating=split(4, "val", px=80))) is None  # eight boxes
 
 
+def test_crowds_of_which_only_a_part_is_measured():
+    crowded = split(4, "val", class_ids=(0,) * 250)
+    cause = causes.crowds(evidence(validating=crowded))
+    assert cause.sentence.startswith("20% of the objects are beyond the 200 that are measured in")
+    assert cause.weight == pytest.approx(0.2 / 0.58)
+    assert causes.crowds(evidence(validating=split(4, "val", class_ids=(0,) * 205))) is None
+    hidden = split(4, "val", class_ids=(0,) * 250, difficult=True)
+    assert causes.crowds(evidence(validating=hidden)) is None
+
+
 def test_the_likeliest_first():
     found = find_causes(evidence(training=split(120, px=12)))
     assert [each.sentence.split()[0] for each in found] == ["100%", "only", "boxes", "only"]

@@ -74,10 +74,10 @@ def test_what_a_mean_hides():
     assert said.split("; ")[1:] == [
         "but it is poor for dog (0.30)",
         "nothing is known of hen, owl, which no test picture has",
-        "at score 0.5 it finds 20 of 40 objects and 3 that are not in the annotations",
+        "at score 0.5 it finds 20 of 40 objects and makes up 3",
     ]
     few_seen = assess(0.95, ENOUGH.examples, "test", {"cat": 0.95}, Tally(29, 11, 0))
-    assert few_seen.endswith("annotations; a lower --score-threshold shows more")
+    assert few_seen.endswith("makes up 0; a lower --score-threshold shows more")
     all_poor = assess(0.2, ENOUGH.examples, "test", {"cat": 0.1, "dog": 0.3}, None)
     assert "poor for" not in all_poor  # that is said already
     many = assess(0.6, ENOUGH.examples, "test", {f"c{n}": n / 10 for n in range(10)}, None)

@@ -4,12 +4,20 @@ import json
 import warnings
 from dataclasses import asdict
 
+import keras
 import numpy as np
 import pytest
 
 from train.config import TrainConfig
 from train.data.dataset import DataWarning
-from train.training.checkpoint import Progress, TrainingFiles, advise, begin
+from train.training.checkpoint import (
+    Progress,
+    TrainingFiles,
+    advise,
+    begin,
+    restore_state,
+    save_state,
+)
 
 NOW = {
     **asdict(TrainConfig()),
@@ -82,3 +90,24 @@ def test_resuming_is_advised_only_where_there_is_a_state(tmp_path):
     )
     state.touch()
     assert advise(state, "mend it") == "mend it and go on with --resume"
+
+
+def test_renamed_classes_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"'spec'\]; classes: dog, hen then, cat now\); give"):
+        go_on(tmp_path, spec={"class_names": ["dog", "hen"]})
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_damaged_state_is_named(tmp_path, cut):
+    """As after a bad sector: what says how far it had come may still be readable."""
+    path = tmp_path / "model.resume.npz"
+    model = keras.Sequential([keras.Input((50,)), keras.layers.Dense(50)])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    save_state(path, model, Progress(3, 0.4, NOW, []))
+    restore_state(path, model)
+    content = path.read_bytes()
+    place = content.find(b"weight_0.npy") + 500
+    path.write_bytes(content[:place] if cut else content[:place] + bytes(9) + content[place + 9 :])
+    with pytest.raises(ValueError, match=r"model\.resume\.npz: the state of .*delete it and train"):
+        restore_state(path, model)

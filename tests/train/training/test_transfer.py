@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import keras
@@ -269,3 +270,36 @@ def test_a_fine_tuning_is_trained_and_resumed_as_such(
     assert run(scenes, tmp_path / "same.keras", "--epochs=1", f"--start-from={trained}") == 0
     assert frozen == []
     assert f"all weights are taken over from {trained.name}" in capsys.readouterr().out
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def with_damaged_weights(path):
+    """As after a bad copy: the list of contents is whole, what it lists is not."""
+    content = bytearray(path.read_bytes())
+    start = content.find(b"\x89HDF")  # keras stores the weights uncompressed
+    content[start + 600 : start + 700] = bytes(100)
+    path.write_bytes(content)
+
+
+def without_net(path):
+    """As a .tflite file under another name: a spec, and nothing of Keras."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("detector_spec.json", DetectorSpec((64, 64), KNOWN, LEVELS).to_json())
+
+
+@pytest.mark.parametrize("harm", [truncated, with_damaged_weights, without_net])
+def test_a_damaged_file_is_no_start(tmp_path, harm):
+    saved(tmp_path / "a.keras")
+    harm(tmp_path / "a.keras")
+    with pytest.raises(ValueError, match=r"a\.keras: a (Keras )?model .*expected"):
+        taken_over(tmp_path / "a.keras", KNOWN)
+
+
+def test_a_converted_file_is_no_start(tmp_path):
+    saved(tmp_path / "a.keras")
+    (tmp_path / "a.keras").rename(tmp_path / "a.tflite")
+    with pytest.raises(ValueError, match=r"a\.tflite: a \.keras file .* expected, got another"):
+        taken_over(tmp_path / "a.tflite", KNOWN)
