@@ -62,10 +62,15 @@ def _recipe(given: Sequence[str]) -> str:
     return found if found in RECIPES else "house"
 
 
+def parse(given: Sequence[str]) -> argparse.Namespace:
+    """The flags, each with its value or its default. Raises: SystemExit for what is no flag."""
+    return _parser(given).parse_args(given)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns: the exit status, 2 after an error that the user can cure."""
     given = sys.argv[1:] if argv is None else argv
-    arguments = _parser(given).parse_args(given)
+    arguments = parse(given)
     plain_warnings()
     command = shlex.join(["python", "-m", "train", *given])
     return run_command(

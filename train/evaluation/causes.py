@@ -95,9 +95,10 @@ def too_short(evidence: Evidence) -> Cause | None:
     planned = config.epochs_trained
     if config.qat or config.stop_after or planned > SHORT * usual:
         return None
+    many = "epochs" if planned > 1 else "epoch"
     return Cause(
         1 - planned / usual,
-        f"only {planned} epochs, where {len(evidence.training)} pictures want some {usual}: leave "
+        f"only {planned} {many}, where {pictures(len(evidence.training))} want some {usual}: leave "
         "out --epochs, and give --budget more minutes, or leave it out as well",
     )
 

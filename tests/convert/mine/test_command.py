@@ -1,82 +1,20 @@
-"""`make mine`: names and claims of data sets, stages that are due, signals, the last words."""
+"""`make mine`: stages that are due, the last words, any folder handed over by make."""
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from convert import mine
-from convert.mine import claimed, main, plain_name
-from tests.conftest import HANG, ROOT
+from convert.mine import __main__ as mine
+from convert.mine.__main__ import main
+from tests.conftest import ROOT
 from tests.train.data.voc_folder import make_voc
 from train.data.dataset import open_data
 from train.training.provenance import TRAINING_MEMBER, provenance_to_json
-
-SLEEPS = ["timeit", "-n1", "-r1", "import time; print('begun', flush=True); time.sleep(1800)"]
-
-
-@pytest.mark.parametrize(
-    ("folder", "name"),
-    [
-        ("my set", "my_set"),
-        ("it's $x (1);", "it_s__x__1__"),
-        ('a"b\n', "a_b_"),
-        ("größe-2.1", "größe-2.1"),
-        ("-rf", "rf"),
-        ("...", "mine"),
-        ("x" * 300, "x" * 60),
-        ("\udcff", "mine"),  # a name that is no UTF-8
-    ],
-)
-def test_a_name_is_one_plain_word(folder, name):
-    assert plain_name(Path("/data", folder)) == name
-
-
-def test_a_named_data_yaml_is_called_by_its_folder(tmp_path):
-    (tmp_path / "data.yaml").touch()
-    assert plain_name(tmp_path / "data.yaml") == tmp_path.name.replace("[", "_").replace("]", "_")
-
-
-def name_of(data, build):
-    with claimed(data, "set", build) as (files, _):
-        return files.name
-
-
-def test_two_folders_of_one_name_have_files_of_their_own(tmp_path):
-    first, second = tmp_path / "a" / "set", tmp_path / "b" / "set"
-    first.mkdir(parents=True)
-    second.mkdir(parents=True)
-    build = tmp_path / "build"
-    assert name_of(first, build) == "set"
-    other = name_of(second, build)
-    assert other.startswith("set-") and len(other) == 12
-    assert (name_of(first, build), name_of(second, build)) == ("set", other)
-    assert len(list(build.iterdir())) == 2
-    first.rename(tmp_path / "moved")  # then its name is that of the set at its new place
-    assert name_of(tmp_path / "moved", build) == "set"
-
-
-@pytest.mark.parametrize("file", ["set.keras", "set.resume.npz", "set/report.json"])
-def test_files_that_are_no_data_set_s_are_left_alone(tmp_path, file):
-    """Such as those of `make train`, or of `python -m train --out build/set.keras`."""
-    data, build = tmp_path / "set", tmp_path / "build"
-    data.mkdir()
-    (build / file).parent.mkdir(parents=True)
-    (build / file).touch()
-    assert name_of(data, build).startswith("set-")
-    assert not (build / "set.data").exists()
-
-
-def test_a_second_one_at_the_same_time_is_refused(tmp_path):
-    busy = pytest.raises(ValueError, match=r"another `make mine` is at work on .*; wait for it")
-    with claimed(tmp_path, "set", tmp_path / "build"), busy:
-        name_of(tmp_path, tmp_path / "build")
-    assert name_of(tmp_path, tmp_path / "build") == "set"
 
 
 class Stages:
@@ -88,6 +26,8 @@ class Stages:
     def __call__(self, command, claim):
         self.ran.append(command)
         status = self.status.get(command[0], 0)
+        if status and command[0] == "train":
+            Path(command[command.index("--out") + 1]).with_suffix(".resume.npz").touch()
         if not status and command[0] == "train":
             model = Path(command[command.index("--out") + 1])
             members = {TRAINING_MEMBER: provenance_to_json(self.provenance, [])}
@@ -142,7 +82,6 @@ def test_a_stage_that_stopped_is_gone_on_with(stages, capsys):
     assert main(["--data=my set"]) == 130
     assert "the training was stopped; the same command goes on" in capsys.readouterr().err
     assert stages.names == ["train.data", "train"]
-    (mine.BUILD / "my_set.resume.npz").touch()
     stages.status.update(train=0, convert=1)
     assert main(["--data=my set"]) == 1
     assert stages.ran[1][-1] == "--resume"
@@ -178,40 +117,20 @@ def test_no_folder_is_said_before_anything_is_written(stages, capsys, given, sai
     assert not stages.ran and not mine.BUILD.exists()
 
 
-RUNNER = f"""
-import sys
-from pathlib import Path
-from convert.mine import claimed, run_stage
-with claimed(Path(sys.argv[1]), "set", Path(sys.argv[1])) as (_, claim):
-    print("status", run_stage({SLEEPS}, claim))
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
-def test_no_stage_outlives_what_ended_make(tmp_path, number):
-    """After SIGKILL, which nobody can pass on, it keeps the claim as long as it works."""
-    command = [sys.executable, "-c", RUNNER, str(tmp_path)]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        try:
-            assert process.stdout.readline() == "begun\n"
-            if number == signal.SIGINT:  # as a terminal does
-                os.killpg(process.pid, number)
-            else:
-                process.send_signal(number)
-            if number == signal.SIGKILL:
-                assert process.wait(HANG) == -number
-                with pytest.raises(ValueError, match="another `make mine` is at work"):
-                    name_of(tmp_path, tmp_path)
-            else:
-                assert process.stdout.read() == f"status {SLEEPER_STATUS[number]}\n"
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-# timeit reports a KeyboardInterrupt as any other error.
-SLEEPER_STATUS = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 1}
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--budge", "3"], "unrecognized arguments: --budge"),
+        (["--out", "other.keras"], "got --out other.keras; leave those out"),
+        (["--resume"], "--data, --out and --resume, which are set here"),
+        (["--epochs=-1"], "--epochs is 1 or more"),
+    ],
+)
+def test_flags_are_looked_at_before_the_check(stages, capsys, flags, said):
+    with suppress(SystemExit):
+        assert main(["--data=my set", *flags]) == 2
+    assert said in capsys.readouterr().err
+    assert not stages.ran and not list(mine.BUILD.iterdir())  # and no name is taken
 
 
 MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

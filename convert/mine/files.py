@@ -1,0 +1,122 @@
+"""Files of a data set under build/, by a name that no other data set and no other process has."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+LONGEST_NAME = 60  # characters: longer ones of files are made of it, and some systems take 143
+
+
+@dataclass(frozen=True)
+class MineFiles:
+    """The files of one data set in a folder, by its name."""
+
+    folder: Path
+    name: str
+
+    @property
+    def model(self) -> Path:
+        return self.folder / f"{self.name}.keras"
+
+    @property
+    def state(self) -> Path:
+        """Of an interrupted training, see `train.training.checkpoint.TrainingFiles`."""
+        return self.model.with_suffix(".resume.npz")
+
+    @property
+    def verdict(self) -> Path:
+        return self.folder / f"{self.name}_verdict.txt"
+
+    @property
+    def claim(self) -> Path:
+        """Path of the data set, so that another of the same name finds its own place."""
+        return self.folder / f"{self.name}.data"
+
+    @property
+    def converted(self) -> Path:
+        return self.folder / self.name
+
+    @property
+    def report(self) -> Path:
+        """What a conversion writes last."""
+        return self.converted / "report.json"
+
+    @property
+    def made(self) -> bool:
+        """Whether there is anything of a training or a conversion."""
+        return any(path.exists() for path in (self.model, self.state, self.report))
+
+    @property
+    def int8(self) -> Path:
+        return self.converted / f"{self.name}_int8.tflite"
+
+
+def plain_name(data: Path) -> str:
+    """Name of a data set's folder in letters that shells, make and scp take as they are."""
+    folder = data.parent if data.is_file() else data  # a data.yaml is named, too
+    kept = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in folder.name)
+    return kept.lstrip("._-")[:LONGEST_NAME] or "mine"
+
+
+@contextmanager
+def claimed(data: Path, name: str, folder: Path) -> Iterator[tuple[MineFiles, TextIO]]:
+    """The files of a data set, and the open claim, locked for this process and its children.
+
+    Where `name` belongs to another data set, or to files that are no data set's, a digest of the
+    path is added.
+
+    Raises: ValueError where another process is at work on them; OSError.
+    """
+    digest = hashlib.blake2b(os.fsencode(data), digest_size=4).hexdigest()
+    for each in (name, f"{name}-{digest}"):
+        files = MineFiles(folder, each)
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.claim.open("a+", encoding="utf-8", errors="surrogateescape") as claim:
+            is_free = _lock(claim)
+            claim.seek(0)
+            owner = claim.read().strip()
+            if owner == str(data) and not is_free:
+                raise ValueError(
+                    f"another `make mine` is at work on {data}, and has locked {files.claim}; "
+                    "wait for it, or end it"
+                )
+            if is_free and _may_take(files, owner, data):
+                claim.truncate(0)
+                claim.write(f"{data}\n")
+                claim.flush()
+                try:
+                    yield files, claim
+                finally:
+                    if not files.made:  # such as of a folder that is no data set
+                        files.claim.unlink()
+                return
+        if not owner:
+            files.claim.unlink(missing_ok=True)
+    raise ValueError(
+        f"{folder}/{name}-{digest}.*: files of {data} expected, got others; give another NAME="
+    )
+
+
+def _lock(claim: TextIO) -> bool:
+    """Whether nobody else has it; a file system without locks has nobody."""
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _may_take(files: MineFiles, owner: str, data: Path) -> bool:
+    """True of its own files, of a free name, and of those of a folder that has since been moved."""
+    if owner:
+        return owner == str(data) or not Path(owner).exists()
+    return not files.made

@@ -1,0 +1,67 @@
+"""Names of data sets: plain, of one folder, and of one process at a time."""
+
+from pathlib import Path
+
+import pytest
+
+from convert.mine.files import claimed, plain_name
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("my set", "my_set"),
+        ("it's $x (1);", "it_s__x__1__"),
+        ('a"b\n', "a_b_"),
+        ("größe-2.1", "größe-2.1"),
+        ("-rf", "rf"),
+        ("...", "mine"),
+        ("x" * 300, "x" * 60),
+        ("\udcff", "mine"),  # a name that is no UTF-8
+    ],
+)
+def test_a_name_is_one_plain_word(folder, name):
+    assert plain_name(Path("/data", folder)) == name
+
+
+def test_a_named_data_yaml_is_called_by_its_folder(tmp_path):
+    (tmp_path / "data.yaml").touch()
+    assert plain_name(tmp_path / "data.yaml") == tmp_path.name.replace("[", "_").replace("]", "_")
+
+
+def name_of(data, build):
+    with claimed(data, "set", build) as (files, _):
+        files.model.touch()
+        return files.name
+
+
+def test_two_folders_of_one_name_have_files_of_their_own(tmp_path):
+    first, second = tmp_path / "a" / "set", tmp_path / "b" / "set"
+    first.mkdir(parents=True)
+    second.mkdir(parents=True)
+    build = tmp_path / "build"
+    assert name_of(first, build) == "set"
+    other = name_of(second, build)
+    assert other.startswith("set-") and len(other) == 12
+    assert (name_of(first, build), name_of(second, build)) == ("set", other)
+    assert len(list(build.glob("*.data"))) == 2
+    first.rename(tmp_path / "moved")  # then its name is that of the set at its new place
+    assert name_of(tmp_path / "moved", build) == "set"
+
+
+@pytest.mark.parametrize("file", ["set.keras", "set.resume.npz", "set/report.json"])
+def test_files_that_are_no_data_set_s_are_left_alone(tmp_path, file):
+    """Such as those of `make train`, or of `python -m train --out build/set.keras`."""
+    data, build = tmp_path / "set", tmp_path / "build"
+    data.mkdir()
+    (build / file).parent.mkdir(parents=True)
+    (build / file).touch()
+    assert name_of(data, build).startswith("set-")
+    assert not (build / "set.data").exists()
+
+
+def test_a_second_one_at_the_same_time_is_refused(tmp_path):
+    busy = pytest.raises(ValueError, match=r"another `make mine` is at work on .*; wait for it")
+    with claimed(tmp_path, "set", tmp_path / "build"), busy:
+        name_of(tmp_path, tmp_path / "build")
+    assert name_of(tmp_path, tmp_path / "build") == "set"
