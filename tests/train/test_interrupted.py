@@ -71,7 +71,9 @@ def test_a_killed_training_resumes_and_ends_as_an_uninterrupted_one(scenes, tmp_
     assert np.linalg.norm(ours - theirs) < 0.02 * np.linalg.norm(theirs)
     # Neither the state nor what was half written stays behind.
     left = {path.name for path in tmp_path.iterdir() if path.name.startswith((".parts", "parts"))}
-    results = ["parts.keras", "parts.csv", "parts.png", "parts.tensorboard"]
+    results = [
+        "parts.keras", "parts.csv", "parts.png", "parts.tensorboard", "parts_verdict.txt"
+    ]  # fmt: skip
     assert left in ({*results, "parts_validation.jpg"}, {*results})
     assert len(list((tmp_path / "parts.tensorboard").iterdir())) == 3  # a run for every start
 

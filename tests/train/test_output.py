@@ -57,6 +57,14 @@ def test_outcome_without_objects_or_detections(tmp_path):
     assert outcome(empty, detections((BOXES[0], 0.9, 0)))[1].tolist() == [0]
 
 
+def test_a_long_class_name_leaves_half_of_the_picture_free():
+    label = contact_sheet._label("a very long name of a class " * 12, " 0.87", 210)
+    assert label.startswith("a very long") and label.endswith("… 0.87")
+    assert 150 < text_mask(label, contact_sheet.LABEL_PX).width <= 210
+    assert contact_sheet._label("cat", " 0.87", 210) == "cat 0.87"
+    assert contact_sheet._label("cattle", "", 1) == "c…"  # a strip of a picture
+
+
 def test_the_sheet_shows_found_missed_and_wrong_in_their_colors(tmp_path, monkeypatch):
     shown, draw = [], contact_sheet._draw_picture
 

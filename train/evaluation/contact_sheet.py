@@ -111,7 +111,8 @@ def _draw_picture(
         name = class_names[example.class_ids[row]]
         _draw_box(image, example.boxes[row], MISSED, name, dashed=True)
     for row in wrong:
-        _draw_box(image, boxes[row], WRONG, f"{class_names[class_ids[row]]} {scores[row]:.2f}")
+        name, score = class_names[class_ids[row]], f" {scores[row]:.2f}"
+        _draw_box(image, boxes[row], WRONG, name, score)
     cell = Image.new("RGB", (PICTURE_WH[0], PICTURE_WH[1] + TITLE), PAPER)
     counts = f": {len(right)} found, {len(missed)} missed, {len(wrong)} wrong"
     _write(cell, (0, 0), _shortened(example.image_id, counts), TEXT_PX, INK)
@@ -126,8 +127,20 @@ def _shortened(name: str, counts: str) -> str:
     return name + counts
 
 
+def _label(name: str, score: str, width: int) -> str:
+    """Name and score in so many pixels: of a long name the beginning, else it hides the objects."""
+    while len(name) > 2 and text_mask(name + score, LABEL_PX).width > width:
+        name = f"{name[:-2]}…"
+    return name + score
+
+
 def _draw_box(
-    image: Image.Image, box: np.ndarray, color: str, text: str = "", dashed: bool = False
+    image: Image.Image,
+    box: np.ndarray,
+    color: str,
+    name: str = "",
+    score: str = "",
+    dashed: bool = False,
 ) -> None:
     """A box, corners in [0, 1], with a dark rim that shows it on any ground, and a label on it."""
     corners = np.clip(np.array(box) * (image.size * 2), 0, np.array(image.size * 2) - 1)
@@ -137,7 +150,8 @@ def _draw_box(
     for start in range(0, 2 * (right - left + bottom - top), 2 * DASH) if dashed else (0,):
         stop = start + DASH if dashed else math.inf
         _draw_outline(canvas, (left, top, right, bottom), start, stop, color)
-    if text:
+    if name:
+        text = _label(name, score, image.width // 2)
         height = text_mask(text, LABEL_PX).height
         _write(image, (left, max(0, top - height)), text, LABEL_PX, RIM, color)
 

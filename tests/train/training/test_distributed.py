@@ -165,7 +165,8 @@ def test_two_hosts_learn_what_one_learns_though_one_is_killed(
     assert (status, other) == (0, 0), output + silence
     np.testing.assert_allclose(losses(out), expected, rtol=1e-3)
     names = {path.name for path in out.parent.iterdir()}
-    assert names == {"model.keras", "model.csv", "model.png", "model_validation.jpg"}
+    results = ("model.keras", "model.csv", "model.png", "model_validation.jpg")
+    assert names == {*results, "model_verdict.txt"}
     assert not list((tmp_path / "1").iterdir())
     assert "best validation AP" in output
     assert "epoch" not in silence.lower() and "best" not in silence
