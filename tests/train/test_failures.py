@@ -14,6 +14,7 @@ from edge_runtime.media.images import read_image
 from tests.train.runs import run, stopped_after_an_epoch
 from train import setup
 from train import trainer as loop
+from train.config import TrainConfig
 from train.data import batches
 from train.data.dataset import DataWarning, load_dataset
 from train.digits.__main__ import write_digits
@@ -185,7 +186,8 @@ def test_training_warns_of_classes_out_of_the_anchors_reach(scenes, monkeypatch,
     levels = (AnchorLevel(16, (0.9,), (5.0,)),)
     monkeypatch.setattr(loop, "multiply_adds", lambda model: 0)
     spec = PRESETS["digits"].spec(training.class_names, (64, 64))
-    loop._describe(Net(), type(spec)(spec.input_hw, spec.class_names, levels), training, None)
+    spec = type(spec)(spec.input_hw, spec.class_names, levels)
+    loop._describe(TrainConfig(anchors="preset"), Net(), spec, training, None)
     said = capsys.readouterr().out
     assert "warning: few boxes of these classes have an anchor" in said
     assert "python -m train.anchors" in said
