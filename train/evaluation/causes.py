@@ -107,7 +107,7 @@ def still_rising(evidence: Evidence) -> Cause | None:
     """AP50 rose in the last quarter of its measurements."""
     values = [row["val_ap50"] for row in evidence.measured]
     quarter = max(1, len(values) // 4)
-    if len(values) < 2:
+    if len(values) < 2 or too_short(evidence):  # which says it, and by how much
         return None
     before, now = (
         float(np.mean(part)) for part in (values[-2 * quarter : -quarter], values[-quarter:])

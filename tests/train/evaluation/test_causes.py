@@ -62,9 +62,10 @@ def test_nothing_is_made_up():
 
 
 def test_still_rising():
-    history = rows([8, 4, 3, 2], [0.1, 0.2, 0.3, 0.35])
+    aps = [0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.35, 0.35]
+    history = rows([8, 6, 4, 3, 3, 3, 2, 2], aps)
     cause = causes.still_rising(evidence(history))
-    assert "from 0.30 to 0.35 over the last quarter: train longer (--epochs 8)" in cause.sentence
+    assert "from 0.30 to 0.35 over the last quarter: train longer (--epochs 16)" in cause.sentence
     assert cause.weight == pytest.approx(4 * 0.05 / 0.65)
     stage = causes.still_rising(evidence(history, epochs=10, stop_after=4))
     assert "stopped after 4 of 10 epochs" in stage.sentence and "--epochs" not in stage.sentence
@@ -79,6 +80,8 @@ def test_too_short():
     )
     assert causes.too_short(few).weight == pytest.approx(0.97)
     assert causes.underfitting(few) is None  # no learning rate would make up for it
+    rising = rows([8, 7, 6], [0.1, 0.2, 0.3])
+    assert causes.still_rising(evidence(rising, training=split(240))) is None  # nor 6 epochs
     assert causes.too_short(evidence(history, training=split(240), epochs=41)) is None
     assert causes.too_short(evidence(history, training=split(240), epochs=9, stop_after=3)) is None
     assert causes.too_short(evidence(history, training=split(240), qat=True)) is None
