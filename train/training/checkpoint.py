@@ -250,15 +250,21 @@ def restore_state(path: Path | BinaryIO, model: keras.Model) -> None:
     Raises: ValueError if they are not in the file, or damaged.
     """
     model.optimizer.build(model.trainable_variables)
+    variables = model.optimizer.variables
     with _opened(path) as state:
-        count = len(model.get_weights())
-        model.set_weights([state[f"weight_{i}"] for i in range(count)])
-        for i, variable in enumerate(model.optimizer.variables):
-            variable.assign(state[f"optimizer_{i}"])
+        weights = [state[f"weight_{i}"] for i in range(len(model.get_weights()))]
+        values = [state[f"optimizer_{i}"] for i in range(len(variables))]
+    model.set_weights(weights)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
-# What NumPy and zipfile raise of a file that is no state, or a damaged one.
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error, BadZipFile)
+# What NumPy and zipfile raise of a file that is no state, or a damaged one: a RuntimeError where a
+# flipped bit asks for a password or for a compression that there is not.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
+    *(zlib.error, BadZipFile),
+)
 
 
 @contextmanager
@@ -269,15 +275,7 @@ def _opened(path: Path | BinaryIO) -> Iterator[Mapping[str, np.ndarray]]:
             # NumPy would leave a file open that it takes for no archive.
             file = stack.enter_context(path.open("rb")) if isinstance(path, Path) else path
             yield stack.enter_context(np.load(file))
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            KeyError,
-            TypeError,
-            zlib.error,
-            BadZipFile,
-        ) as error:
+        except _UNREADABLE as error:
             name = path if isinstance(path, Path) else "the first host's file"
             raise ValueError(
                 f"{name}: the state of an interrupted training expected, found something else "

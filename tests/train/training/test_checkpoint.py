@@ -97,8 +97,22 @@ def test_renamed_classes_are_named(tmp_path):
         go_on(tmp_path, spec={"class_names": ["dog", "hen"]})
 
 
-@pytest.mark.parametrize("cut", [False, True])
-def test_a_damaged_state_is_named(tmp_path, cut):
+def cut(content, place):
+    return content[:place]
+
+
+def with_zeros(content, place):
+    return content[:place] + bytes(9) + content[place + 9 :]
+
+
+def compressed_as_nobody_can(content, place):
+    """A flipped bit in the zip's list of members."""
+    entry = content.rfind(b"PK\x01\x02", 0, content.rfind(b"weight_0.npy"))
+    return content[: entry + 10] + b"\x40" + content[entry + 11 :]
+
+
+@pytest.mark.parametrize("harm", [cut, with_zeros, compressed_as_nobody_can])
+def test_a_damaged_state_is_named(tmp_path, harm):
     """As after a bad sector: what says how far it had come may still be readable."""
     path = tmp_path / "model.resume.npz"
     model = keras.Sequential([keras.Input((50,)), keras.layers.Dense(50)])
@@ -107,7 +121,6 @@ def test_a_damaged_state_is_named(tmp_path, cut):
     save_state(path, model, Progress(3, 0.4, NOW, []))
     restore_state(path, model)
     content = path.read_bytes()
-    place = content.find(b"weight_0.npy") + 500
-    path.write_bytes(content[:place] if cut else content[:place] + bytes(9) + content[place + 9 :])
+    path.write_bytes(harm(content, content.find(b"weight_0.npy") + 500))
     with pytest.raises(ValueError, match=r"model\.resume\.npz: the state of .*delete it and train"):
         restore_state(path, model)
