@@ -114,8 +114,8 @@ class BestCheckpoint(keras.callbacks.Callback):
         provenance: what the model's file says of its training, see train/training/provenance.py.
 
     Attributes:
-        ap50_per_class: of the best model; of the last one where the best is an earlier run's.
-        tally: of the best model; None where that is an earlier run's.
+        ap50_per_class: of the best model; {} where that is an earlier run's.
+        tally: of the same; None where that is an earlier run's.
     """
 
     def __init__(
@@ -130,12 +130,8 @@ class BestCheckpoint(keras.callbacks.Callback):
         self.views, self.validation, self.files = views, validation, files
         self.progress, self.provenance = start, provenance
         self.drawn = time.perf_counter()  # the curves, last; of one short epoch there are none
-        self._ap50_per_class: dict[str, float | None] = {}
+        self.ap50_per_class: dict[str, float | None] = {}
         self.tally: Tally | None = None
-
-    @property
-    def ap50_per_class(self) -> dict[str, float | None]:
-        return self._ap50_per_class or self.validation.ap50_per_class
 
     def on_train_begin(self, logs: Row | None = None) -> None:
         self.last = time.perf_counter()
@@ -167,7 +163,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         last = epoch + 1 == self.validation.epochs
         if row["val_ap"] > best or (last and not self.validation.dataset):
             best = row["val_ap"] if self.validation.dataset else best
-            self._ap50_per_class = self.validation.ap50_per_class
+            self.ap50_per_class = self.validation.ap50_per_class
             self._save(history)
         progress = Progress(epoch + 1, best, self.progress.recipe, history)
         save_state(self.files.state, self.model, progress)
