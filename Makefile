@@ -8,6 +8,8 @@ OUT ?= build/$(basename $(notdir $(MODEL)))
 PYTHON ?= python3
 # DATA as one word of a shell, as it was typed: no character of it means anything.
 data = '$(subst ','\'',$(value DATA))'
+# NAME of the files of `make mine`, where it was typed: some systems call the computer so.
+name := $(if $(filter command,$(origin NAME)),--name='$(subst ','\'',$(value NAME))')
 # Of a soak.
 MINUTES ?= 30
 # More flags for the command behind a target: make convert FLAGS="--threads 1"
@@ -86,7 +88,7 @@ train: $(installed) data ## train the shipped detector again, from scratch, over
 
 mine: $(installed) ## your own pictures from folder to int8: check, train, convert, report; DATA=folder
 	@$(python) -m convert.mine --data=$(if $(filter file,$(origin DATA)),,$(data)) \
-	  $(if $(NAME),--name "$(NAME)") $(FLAGS)
+	  $(name) $(FLAGS)
 
 convert: $(needs) ## int8 and other .tflite files, and what they cost: report.html
 	@$(python) -m convert "$(MODEL)" $(if $(QAT),--qat "$(QAT)") --data $(data) --out "$(OUT)" $(FLAGS)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from convert.mine.files import MineFiles, claimed, plain_name
+from convert.mine.files import MineFiles, claimed, plain, plain_name
 from convert.mine.stages import run_stage
 from edge_runtime.arguments import INTERRUPTED, run_command
 from train.__main__ import parse
@@ -85,7 +85,7 @@ def _run(args: argparse.Namespace, flags: Sequence[str]) -> int:
     place = Path(data).resolve()
     if not place.exists():  # before anything is written
         raise ValueError(f"{data}: a folder of labelled pictures expected, got no such folder")
-    name = plain_name(Path(args.name) if args.name else place)
+    name = plain(args.name) if args.name else plain_name(place)
     with claimed(place, name, BUILD) as (files, claim):
         command = _training(data, files, flags)
         stages = (
@@ -93,29 +93,30 @@ def _run(args: argparse.Namespace, flags: Sequence[str]) -> int:
             ("training", lambda: _train(data, files, command, claim)),
             ("conversion and benchmark", lambda: _convert(data, files, claim)),
         )
-        for number, (name, stage) in enumerate(stages, 1):
-            print(f"== {number} of {len(stages)}: {name} of {data}", flush=True)
+        for number, (what, stage) in enumerate(stages, 1):
+            print(f"== {number} of {len(stages)}: {what} of {data}", flush=True)
             status = stage()
             if status:
                 if status > INTERRUPTED and sys.stdout.isatty():
                     print()  # after the line that moved
-                print(f"make mine: {_stopped(name, status)}", file=sys.stderr)
+                has_begun = number == 3 or (number == 2 and files.state.exists())
+                again = has_begun and "--overwrite" in command
+                print(f"make mine: {_stopped(what, status, again)}", file=sys.stderr)
                 return status
     _conclude(files)
     return 0
 
 
-def _stopped(stage: str, status: int) -> str:
+def _stopped(stage: str, status: int, again: bool) -> str:
+    """Why it ended, and what to type; `again`: --overwrite would begin once more."""
+    on = f"the same command{' without --overwrite' * again} goes on from there"
     if status >= 128 and status != INTERRUPTED:
         name = signal.Signals(status - 128).name
         memory = ", most likely for lack of memory" if name == "SIGKILL" else ""
-        return f"the {stage} was ended by {name}{memory}; the same command goes on from there"
+        return f"the {stage} was ended by {name}{memory}; {on}"
     if status == INTERRUPTED:
-        return f"the {stage} was stopped; the same command goes on from there"
-    return (
-        f"the {stage} stopped, for what is said above; once that is mended, the same command goes "
-        "on from there"
-    )
+        return f"the {stage} was stopped; {on}"
+    return f"the {stage} stopped, for what is said above; once that is mended, {on}"
 
 
 def _conclude(files: MineFiles) -> None:

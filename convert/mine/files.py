@@ -50,8 +50,8 @@ class MineFiles:
 
     @property
     def made(self) -> bool:
-        """Whether there is anything of a training or a conversion."""
-        return any(path.exists() for path in (self.model, self.state, self.report))
+        """Whether there is anything of a training, or a folder where a conversion would write."""
+        return any(path.exists() for path in (self.model, self.state, self.converted))
 
     @property
     def int8(self) -> Path:
@@ -60,8 +60,12 @@ class MineFiles:
 
 def plain_name(data: Path) -> str:
     """Name of a data set's folder in letters that shells, make and scp take as they are."""
-    folder = data.parent if data.is_file() else data  # a data.yaml is named, too
-    kept = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in folder.name)
+    return plain(data.parent.name if data.is_file() else data.name)  # a data.yaml is named, too
+
+
+def plain(name: str) -> str:
+    """A name of such letters alone."""
+    kept = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
     return kept.lstrip("._-")[:LONGEST_NAME] or "mine"
 
 
@@ -81,13 +85,18 @@ def claimed(data: Path, name: str, folder: Path) -> Iterator[tuple[MineFiles, Te
         with files.claim.open("a+", encoding="utf-8", errors="surrogateescape") as claim:
             is_free = _lock(claim)
             claim.seek(0)
-            owner = claim.read().strip()
+            owner = claim.read().removesuffix("\n")  # a folder's name may end in a blank
             if owner == str(data) and not is_free:
                 raise ValueError(
                     f"another `make mine` is at work on {data}, and has locked {files.claim}; "
                     "wait for it, or end it"
                 )
             if is_free and _may_take(files, owner, data):
+                if files.made and owner != str(data):
+                    print(
+                        f"{files.model} is of {owner}, which is no longer there: {data} is taken "
+                        "for the same pictures at their new place; NAME=other keeps them apart"
+                    )
                 claim.truncate(0)
                 claim.write(f"{data}\n")
                 claim.flush()
@@ -95,9 +104,9 @@ def claimed(data: Path, name: str, folder: Path) -> Iterator[tuple[MineFiles, Te
                     yield files, claim
                 finally:
                     if not files.made:  # such as of a folder that is no data set
-                        files.claim.unlink()
+                        files.claim.unlink(missing_ok=True)
                 return
-        if not owner:
+        if is_free and not owner:  # else it is of one that begins at this moment
             files.claim.unlink(missing_ok=True)
     raise ValueError(
         f"{folder}/{name}-{digest}.*: files of {data} expected, got others; give another NAME="

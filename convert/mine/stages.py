@@ -21,11 +21,14 @@ def run_stage(command: Sequence[str], claim: TextIO) -> int:
     children: list[subprocess.Popen[bytes]] = []
     caught: list[int] = []
 
-    def note(number: int, _: FrameType | None) -> None:
-        caught.append(number)
+    def pass_on(number: int) -> None:
         for child in children:
             if number != signal.SIGINT:
                 child.send_signal(number)
+
+    def note(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+        pass_on(number)
 
     # A background job that ignores Ctrl-C, or one under nohup, goes on to do so.
     heard = [each for each in STOPS if signal.getsignal(each) != signal.SIG_IGN]
@@ -34,6 +37,8 @@ def run_stage(command: Sequence[str], claim: TextIO) -> int:
         children.append(
             subprocess.Popen([sys.executable, "-m", *command], pass_fds=(claim.fileno(),))
         )
+        for number in tuple(caught):  # while it was being started
+            pass_on(number)
         status = children[0].wait()
     finally:
         for each, handler in earlier.items():

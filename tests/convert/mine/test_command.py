@@ -21,12 +21,12 @@ class Stages:
     """Stands in for `run_stage`: notes the commands and makes what they would leave behind."""
 
     def __init__(self):
-        self.ran, self.status = [], {}
+        self.ran, self.status, self.leaves_state = [], {}, True
 
     def __call__(self, command, claim):
         self.ran.append(command)
         status = self.status.get(command[0], 0)
-        if status and command[0] == "train":
+        if status and command[0] == "train" and self.leaves_state:
             Path(command[command.index("--out") + 1]).with_suffix(".resume.npz").touch()
         if not status and command[0] == "train":
             model = Path(command[command.index("--out") + 1])
@@ -95,6 +95,21 @@ def test_a_stage_that_stopped_is_gone_on_with(stages, capsys):
     assert not left.exists()
 
 
+def test_what_overwrote_is_not_begun_once_more(stages, capsys):
+    """The same command would train for hours again."""
+    main(["--data=my set"])
+    for stage, said in (("train", "training"), ("convert", "conversion and benchmark")):
+        stages.status = {stage: 130}
+        assert main(["--data=my set", "--overwrite"]) == 130
+        end = f"the {said} was stopped; the same command without --overwrite goes on from there\n"
+        assert capsys.readouterr().err.endswith(end)
+        (mine.BUILD / "my_set.resume.npz").unlink(missing_ok=True)
+    stages.status = {"train": 2}
+    stages.leaves_state = False  # it stopped at its arguments, and has overwritten nothing
+    assert main(["--data=my set", "--overwrite"]) == 2
+    assert "once that is mended, the same command goes on" in capsys.readouterr().err
+
+
 def test_data_that_changed_since_are_named(stages, capsys):
     main(["--data=my set"])
     make_voc(Path("my set"), stem="new")
@@ -146,11 +161,17 @@ def test_make_hands_over_any_folder_as_it_was_typed(folder, tmp_path):
     python.chmod(0o755)
     (tmp_path / "installed").touch()
     environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    environment["NAME"] = "of-the-computer"  # as some systems have it
     flags = ["make", "-s", "mine", f"venv={tmp_path}", "-o", str(tmp_path / "installed")]
     done = subprocess.run(
         [*flags, f"DATA={folder}", "FLAGS=--budget 3"],
         cwd=ROOT, capture_output=True, text=True, env=environment,
     )  # fmt: skip
     assert done.stdout == f"-m|convert.mine|--data={folder}|--budget|3|", done.stderr
+    done = subprocess.run(
+        [*flags, f"NAME={folder}"],
+        cwd=ROOT, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    assert done.stdout == f"-m|convert.mine|--data=|--name={folder}|"
     done = subprocess.run(flags, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.stdout == "-m|convert.mine|--data=|"  # not the digits

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from convert.mine.files import claimed, plain_name
+from convert.mine.files import claimed, plain, plain_name
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,20 @@ def test_a_named_data_yaml_is_called_by_its_folder(tmp_path):
     assert plain_name(tmp_path / "data.yaml") == tmp_path.name.replace("[", "_").replace("]", "_")
 
 
+def test_a_given_name_is_no_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("LICENSE").touch()
+    assert plain("LICENSE") == "LICENSE"
+    assert plain("../my set") == "my_set"
+
+
 def name_of(data, build):
     with claimed(data, "set", build) as (files, _):
         files.model.touch()
         return files.name
 
 
-def test_two_folders_of_one_name_have_files_of_their_own(tmp_path):
+def test_two_folders_of_one_name_have_files_of_their_own(tmp_path, capsys):
     first, second = tmp_path / "a" / "set", tmp_path / "b" / "set"
     first.mkdir(parents=True)
     second.mkdir(parents=True)
@@ -45,8 +52,10 @@ def test_two_folders_of_one_name_have_files_of_their_own(tmp_path):
     assert other.startswith("set-") and len(other) == 12
     assert (name_of(first, build), name_of(second, build)) == ("set", other)
     assert len(list(build.glob("*.data"))) == 2
+    assert not capsys.readouterr().out
     first.rename(tmp_path / "moved")  # then its name is that of the set at its new place
     assert name_of(tmp_path / "moved", build) == "set"
+    assert f"is of {first}, which is no longer there" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("file", ["set.keras", "set.resume.npz", "set/report.json"])
@@ -58,6 +67,29 @@ def test_files_that_are_no_data_set_s_are_left_alone(tmp_path, file):
     (build / file).touch()
     assert name_of(data, build).startswith("set-")
     assert not (build / "set.data").exists()
+
+
+def test_no_conversion_writes_into_the_pictures(tmp_path):
+    """Where they lie in build/ themselves."""
+    data = tmp_path / "build" / "set"
+    data.mkdir(parents=True)
+    with claimed(data, "set", tmp_path / "build") as (files, _):
+        assert files.converted != data and files.name.startswith("set-")
+
+
+def test_a_folder_s_name_may_end_in_a_blank(tmp_path):
+    (tmp_path / "set").mkdir()
+    data = tmp_path / "set "
+    data.mkdir()
+    assert [name_of(data, tmp_path / "build") for _ in range(2)] == ["set"] * 2
+
+
+def test_the_claim_of_one_that_begins_at_this_moment_stays(tmp_path):
+    build = tmp_path / "build"
+    with claimed(tmp_path, "set", build) as (_, claim):
+        claim.truncate(0)  # locked, its data not yet written
+        assert name_of(tmp_path / "other", build).startswith("set-")
+        assert (build / "set.data").exists()
 
 
 def test_a_second_one_at_the_same_time_is_refused(tmp_path):
