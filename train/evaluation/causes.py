@@ -98,8 +98,9 @@ def too_short(evidence: Evidence) -> Cause | None:
     many = "epochs" if planned > 1 else "epoch"
     return Cause(
         1 - planned / usual,
-        f"only {planned} {many}, where {pictures(len(evidence.training))} want some {usual}: leave "
-        "out --epochs, and give --budget more minutes, or leave it out as well",
+        f"only {planned} {many}, where some {usual} are usual with "
+        f"{pictures(len(evidence.training))}: leave out --epochs, and give --budget more minutes, "
+        "or leave it out as well",
     )
 
 

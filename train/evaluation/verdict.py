@@ -71,9 +71,10 @@ def assess(
     level, meaning = next((name, what) for below, name, what in LEVELS if round(ap50, 2) < below)
     pictures, where = _measured(examples, split)
     if not pictures:
-        return f"no object in the {len(examples)} {split} pictures: they cannot judge a detector"
+        of_all = f"{len(examples)} {split} picture{'s' * (len(examples) != 1)}"
+        return f"no object to measure by in the {of_all}: nothing can be said of the detector"
     parts = [f"AP50 {ap50:.2f} on {where} is {level}: {meaning}"]
-    weak = _weak(ap50_per_class) if ap50 >= POOR else []
+    weak = _weak(ap50_per_class) if round(ap50, 2) >= POOR else []
     if weak:
         named = listed([f"{name} ({ap50_per_class[name]:.2f})" for name in weak])
         parts.append(f"but it is poor for {named}")
@@ -88,9 +89,10 @@ def assess(
 
 
 def _weak(ap50_per_class: Mapping[str, float | None]) -> list[str]:
-    """Classes of which much is missed, the worst first."""
+    """Classes of which much is missed, the worst first; as AP50 is shown, see `assess`."""
     values = {name: value for name, value in ap50_per_class.items() if value is not None}
-    return sorted((name for name in values if values[name] < POOR), key=lambda name: values[name])
+    weak = (name for name in values if round(values[name], 2) < POOR)
+    return sorted(weak, key=lambda name: values[name])
 
 
 def _shown(ap50: float, tally: Tally) -> str:

@@ -76,7 +76,7 @@ def test_too_short():
     history = rows([8, 7, 7], [0.01, 0.02, 0.02])
     few = evidence(history, training=split(240))  # 100 epochs are usual
     assert causes.too_short(few).sentence.startswith(
-        "only 3 epochs, where 240 pictures want some 100: leave out --epochs, and give --budget "
+        "only 3 epochs, where some 100 are usual with 240 pictures: leave out --epochs, and give"
     )
     assert causes.too_short(few).weight == pytest.approx(0.97)
     assert causes.underfitting(few) is None  # no learning rate would make up for it
