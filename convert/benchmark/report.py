@@ -48,6 +48,7 @@ class DataSummary:
     Attributes:
         root: name of the data set's folder.
         images, boxes: counted; `difficult` boxes are among them.
+        fingerprint: see `DetectionDataset.fingerprint`; None in early reports.
     """
 
     root: str
@@ -55,6 +56,7 @@ class DataSummary:
     images: int
     boxes: int
     difficult: int
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -311,7 +313,7 @@ class BenchmarkReport:
         return {
             "command": self.command,
             "machine": self.machine,
-            "data": asdict(self.data),
+            "data": {key: each for key, each in asdict(self.data).items() if each is not None},
             "thresholds": asdict(self.thresholds),
             "models": [model.to_json() for model in self.models],
             **{key: value for key, value in measured.items() if value is not None},

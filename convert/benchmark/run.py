@@ -313,4 +313,5 @@ def _describe_data(dataset: DetectionDataset, examples: Sequence[Example]) -> Da
         images=len(examples),
         boxes=sum(len(example.boxes) for example in examples),
         difficult=sum(int(np.sum(example.difficult)) for example in examples),
+        fingerprint=dataset.fingerprint(),
     )

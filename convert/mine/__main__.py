@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from convert.benchmark.report import read_report
 from convert.mine.files import MineFiles, claimed, plain, plain_name
 from convert.mine.stages import run_stage
 from edge_runtime.arguments import INTERRUPTED, run_command
@@ -52,26 +53,34 @@ def _train(data: str, files: MineFiles, command: Sequence[str], claim: TextIO) -
         return run_stage([*command, "--resume"], claim)
     if again or not files.model.exists():
         return run_stage(command, claim)
-    print(f"{files.model} has been trained{_since(data, files)}; FLAGS=--overwrite trains it again")
+    record = read_training(files.model) or {}
+    split = (record.get("settings") or {}).get("train_split", "train")
+    change = _change(data, split, record.get("fingerprint"), record.get("images"))
+    but = f", but {change}" if change else ""
+    print(f"{files.model} has been trained{but}; FLAGS=--overwrite trains it again")
     return 0
 
 
-def _since(data: str, files: MineFiles) -> str:
-    """What has become of the data since a training, if anything has."""
-    record = read_training(files.model) or {}
-    split = (record.get("settings") or {}).get("train_split", "train")
-    training = drop_undecodable(open_data(data).load(split))
-    if record.get("fingerprint") in (None, training.fingerprint()):
+def _change(data: str, split: str, fingerprint: str | None, images: int | None) -> str:
+    """How a split differs from what it was, in words; "" if it does not, or if nothing tells."""
+    if fingerprint is None:
         return ""
-    then, now = record["images"], len(training)
-    what = f"{then} pictures then, {now} now" if then != now else "other pictures or other boxes"
-    return f", but split {split!r} has changed since: {what}"
+    pictures = drop_undecodable(open_data(data).load(split))
+    if fingerprint == pictures.fingerprint():
+        return ""
+    now = len(pictures)
+    what = f"{images} pictures then, {now} now" if images != now else "other pictures or boxes"
+    return f"split {split!r} has changed since: {what}"
 
 
 def _convert(data: str, files: MineFiles, claim: TextIO) -> int:
     report, model = files.report, files.model
     if report.exists() and report.stat().st_mtime >= model.stat().st_mtime:
-        return 0
+        measured = read_report(report).data
+        change = _change(data, measured.split, measured.fingerprint, measured.images)
+        if not change:
+            return 0
+        print(f"{report} is there, but {change}; it is made again", flush=True)
     for left in files.converted.glob(".convert-*"):  # of one that was killed: nobody else is here
         shutil.rmtree(left, ignore_errors=True)
     return run_stage(["convert", str(model), "--data", data, "--out", str(files.converted)], claim)

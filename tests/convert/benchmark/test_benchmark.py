@@ -25,6 +25,7 @@ from tests.convert.fixtures import (  # noqa: F401
     keras_path_fixture,
     write_dataset,
 )
+from train.data.dataset import load_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,7 @@ def test_report_json(report, dataset):
     assert set(report) == {"command", "machine", "data", "thresholds", "models", "agreement"}
     assert report["data"]["root"] == dataset.name
     assert (report["data"]["split"], report["data"]["images"]) == ("test", 12)
+    assert report["data"]["fingerprint"] == load_dataset(dataset, "test").fingerprint()
     assert report["thresholds"]["accuracy"] == {"score": 0.01, "iou": 0.45, "max_detections": 200}
     assert report["thresholds"]["latency"]["score"] == 0.5
     assert {"platform", "cpu", "cores", "governor", "python", "interpreter", "date"} <= set(
