@@ -36,7 +36,7 @@ class MineFiles:
 
     @property
     def claim(self) -> Path:
-        """Path of the data set, so that another of the same name finds its own place."""
+        """Number and path of the data set, so that another of its name finds its own place."""
         return self.folder / f"{self.name}.data"
 
     @property
@@ -85,21 +85,15 @@ def claimed(data: Path, name: str, folder: Path) -> Iterator[tuple[MineFiles, Te
         with files.claim.open("a+", encoding="utf-8", errors="surrogateescape") as claim:
             is_free = _lock(claim)
             claim.seek(0)
-            owner = claim.read().removesuffix("\n")  # a folder's name may end in a blank
+            number, _, owner = claim.read().removesuffix("\n").partition(" ")
             if owner == str(data) and not is_free:
                 raise ValueError(
                     f"another `make mine` is at work on {data}, and has locked {files.claim}; "
                     "wait for it, or end it"
                 )
-            if is_free and _may_take(files, owner, data):
-                if files.made and owner != str(data):
-                    print(
-                        f"{files.model} is of {owner}, which is no longer there: {data} is taken "
-                        "for the same pictures at their new place; NAME=other keeps them apart"
-                    )
-                claim.truncate(0)
-                claim.write(f"{data}\n")
-                claim.flush()
+            has_moved = not Path(owner).exists() and number == _number(data)
+            if is_free and (owner == str(data) or (has_moved if owner else not files.made)):
+                _take(claim, files, owner, data)
                 try:
                     yield files, claim
                 finally:
@@ -124,8 +118,17 @@ def _lock(claim: TextIO) -> bool:
     return True
 
 
-def _may_take(files: MineFiles, owner: str, data: Path) -> bool:
-    """True of its own files, of a free name, and of those of a folder that has since been moved."""
-    if owner:
-        return owner == str(data) or not Path(owner).exists()
-    return not files.made
+def _number(data: Path) -> str:
+    """Of the folder in its file system: it keeps it when it gets another name or place there."""
+    return str(data.stat().st_ino)
+
+
+def _take(claim: TextIO, files: MineFiles, owner: str, data: Path) -> None:
+    if owner not in ("", str(data)):  # numbers are given again, to what may be other pictures
+        print(
+            f"{files.model} is of {owner}, which is no longer there: {data} is taken for the same "
+            "pictures at their new place; NAME=other keeps them apart"
+        )
+    claim.truncate(0)
+    claim.write(f"{_number(data)} {data}\n")
+    claim.flush()

@@ -58,6 +58,16 @@ def test_two_folders_of_one_name_have_files_of_their_own(tmp_path, capsys):
     assert f"is of {first}, which is no longer there" in capsys.readouterr().out
 
 
+def test_other_pictures_of_a_name_whose_folder_is_gone_have_files_of_their_own(tmp_path):
+    """As on a disk that is not plugged in: what was trained there is not to be overwritten."""
+    first, second = tmp_path / "a" / "set", tmp_path / "b" / "set"
+    first.mkdir(parents=True)
+    second.mkdir(parents=True)
+    assert name_of(first, tmp_path / "build") == "set"
+    first.rmdir()
+    assert name_of(second, tmp_path / "build").startswith("set-")
+
+
 @pytest.mark.parametrize("file", ["set.keras", "set.resume.npz", "set/report.json"])
 def test_files_that_are_no_data_set_s_are_left_alone(tmp_path, file):
     """Such as those of `make train`, or of `python -m train --out build/set.keras`."""
@@ -86,6 +96,7 @@ def test_a_folder_s_name_may_end_in_a_blank(tmp_path):
 
 def test_the_claim_of_one_that_begins_at_this_moment_stays(tmp_path):
     build = tmp_path / "build"
+    (tmp_path / "other").mkdir()
     with claimed(tmp_path, "set", build) as (_, claim):
         claim.truncate(0)  # locked, its data not yet written
         assert name_of(tmp_path / "other", build).startswith("set-")
