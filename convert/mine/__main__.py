@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -89,7 +90,9 @@ def _convert(data: str, files: MineFiles, claim: TextIO) -> int:
 def _run(args: argparse.Namespace, flags: Sequence[str]) -> int:
     if not args.data:
         raise ValueError("the folder with your labelled pictures expected: make mine DATA=mydata")
-    data = str(Path(args.data).expanduser())
+    data = str(Path(args.data))
+    with suppress(RuntimeError):  # of "~nobody", which is a name like any other
+        data = str(Path(args.data).expanduser())
     data = f"./{data}" if data.startswith("-") else data  # no flag
     place = Path(data).resolve()
     if not place.exists():  # before anything is written

@@ -158,7 +158,10 @@ def test_the_causes_that_training_found_are_said_at_the_end(stages, capsys):
     assert "of the training: AP50 0.32 is poor\n  1. few\nfound and" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("given", "said"), [("", "make mine DATA=mydata"), ("no", "got no such")])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("", "make mine DATA=mydata"), ("no", "got no such"), ("~no such user/x", "got no such")],
+)
 def test_no_folder_is_said_before_anything_is_written(stages, capsys, given, said):
     assert main([f"--data={given}"]) == 2
     assert said in capsys.readouterr().err
