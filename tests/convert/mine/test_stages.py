@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from convert.mine.stages import run_stage
 from tests.conftest import HANG, ROOT
 from tests.convert.mine.test_files import name_of
 
@@ -47,3 +49,17 @@ def test_no_stage_outlives_what_ended_make(tmp_path, number):
 
 # timeit reports a KeyboardInterrupt as any other error.
 SLEEPER_STATUS = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 1}
+
+
+def test_a_signal_that_comes_while_a_stage_is_being_started_reaches_it(monkeypatch):
+    start = subprocess.Popen
+
+    def interrupted_start(*arguments, **options):
+        child = start(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return child
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted_start)
+    fails_late = ["timeit", "-n1", "-r1", "import time; time.sleep(60); 1 / 0"]
+    with Path(os.devnull).open() as claim:
+        assert run_stage(fails_late, claim) == 128 + signal.SIGTERM
