@@ -48,6 +48,15 @@ def _training(data: str, files: MineFiles, flags: Sequence[str]) -> list[str]:
     return ["train", *given]
 
 
+def _check(data: str, claim: TextIO) -> int:
+    """Raises: ValueError without a split that the conversion needs, hours before it would."""
+    status = run_stage(["train.data", "check", data], claim)
+    if not status:
+        for split in ("train", "test"):
+            open_data(data).load(split)
+    return status
+
+
 def _train(data: str, files: MineFiles, command: Sequence[str], claim: TextIO) -> int:
     again = "--overwrite" in command
     if files.state.exists() and not again:
@@ -101,7 +110,7 @@ def _run(args: argparse.Namespace, flags: Sequence[str]) -> int:
     with claimed(place, name, BUILD) as (files, claim):
         command = _training(data, files, flags)
         stages = (
-            ("check", lambda: run_stage(["train.data", "check", data], claim)),
+            ("check", lambda: _check(data, claim)),
             ("training", lambda: _train(data, files, command, claim)),
             ("conversion and benchmark", lambda: _convert(data, files, claim)),
         )

@@ -184,6 +184,14 @@ def test_flags_are_looked_at_before_the_check(stages, capsys, flags, said):
     assert not stages.ran and not list(mine.BUILD.iterdir())  # and no name is taken
 
 
+def test_a_set_that_could_not_be_measured_is_not_trained_on(stages, capsys):
+    """Of copies of one picture no test split can be made."""
+    Path("my set/ImageSets/Main/test.txt").unlink()
+    assert main(["--data=my set"]) == 2
+    assert "no split 'test'; the folder has: train;" in capsys.readouterr().err
+    assert stages.names == ["train.data"]
+
+
 MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
