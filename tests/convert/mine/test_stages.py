@@ -14,8 +14,12 @@ from tests.convert.mine.test_files import name_of
 
 SLEEPS = ["timeit", "-n1", "-r1", "import time; print('begun', flush=True); time.sleep(1800)"]
 
+# What a background job or nohup ignores would be ignored here as well, and nothing would end.
 RUNNER = f"""
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from pathlib import Path
 from convert.mine.files import claimed
 from convert.mine.stages import run_stage
