@@ -270,17 +270,18 @@ def test_the_page_has_the_speed_of_the_runtime():
     }
 
 
-def test_the_first_stage_of_a_faster_net_is_that_of_its_log():
-    figures = []
-    for log in ("studies/network/plain_no_last_256.csv", "models/digits_256.csv"):
-        with (ROOT / log).open(newline="", encoding="utf-8") as file:
-            last = list(csv.DictReader(file))[-1]
-        figures += [f"{100 * float(last[key]):.2f}" for key in ("val_ap", "val_ap50")]
-    words = (
-        "its validation AP is {} and its AP50 {} (`studies/network/plain_no_last_256.csv`), that "
-        "of the shipped net was {} and {} (`models/digits_256.csv`)"
-    )
-    assert words.format(*figures) in _prose(_section("results.md", "The network"))
+def test_the_stages_of_a_faster_net_are_those_of_the_logs():
+    said = _section("results.md", "The network")
+    for stage, name in (("256 pixels", "_256"), ("320 pixels", ""), ("int8", "_qat")):
+        cells = []
+        for log in (f"models/digits{name}.csv", f"studies/network/plain_no_last{name}.csv"):
+            with (ROOT / log).open(newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file) if row["val_ap"]]
+            # The first stage ends in the middle of its schedule; of the others the best is kept.
+            kept = rows[-1] if name == "_256" else max(rows, key=lambda row: float(row["val_ap"]))
+            ap, ap50 = (100 * float(kept[key]) for key in ("val_ap", "val_ap50"))
+            cells.append(f"{ap:.2f} ({ap50:.2f})")
+        assert f"{stage} | {' | '.join(cells)} |" in said
 
 
 def test_the_page_has_the_resizers():
