@@ -22,6 +22,7 @@ from convert.benchmark.report import read_report
 from convert.mine.files import MineFiles, claimed, plain, plain_name
 from convert.mine.stages import run_stage
 from edge_runtime.arguments import INTERRUPTED, run_command
+from edge_runtime.detector.spec import read_spec
 from train.__main__ import parse
 from train.config import TrainConfig
 from train.data.dataset import open_data, plain_warnings
@@ -71,11 +72,20 @@ def _train(data: str, files: MineFiles, command: Sequence[str], claim: TextIO) -
     return 0
 
 
-def _change(data: str, split: str, fingerprint: str | None, images: int | None) -> str:
-    """How a split differs from what it was, in words; "" if it does not, or if nothing tells."""
+def _change(
+    data: str,
+    split: str,
+    fingerprint: str | None,
+    images: int | None,
+    class_names: Sequence[str] | None = None,
+) -> str:
+    """How a split differs from what it was, in words; "" if it does not, or if nothing tells.
+
+    class_names: that it was read with; None for the folder's own.
+    """
     if fingerprint is None:
         return ""
-    pictures = drop_undecodable(open_data(data).load(split))
+    pictures = drop_undecodable(open_data(data).load(split, class_names))
     if fingerprint == pictures.fingerprint():
         return ""
     now = len(pictures)
@@ -86,8 +96,8 @@ def _change(data: str, split: str, fingerprint: str | None, images: int | None) 
 def _convert(data: str, files: MineFiles, claim: TextIO) -> int:
     report, model = files.report, files.model
     if report.exists() and report.stat().st_mtime >= model.stat().st_mtime:
-        measured = read_report(report).data
-        change = _change(data, measured.split, measured.fingerprint, measured.images)
+        measured, names = read_report(report).data, read_spec(model).class_names
+        change = _change(data, measured.split, measured.fingerprint, measured.images, names)
         if not change:
             return 0
         print(f"{report} is there, but {change}; it is made again", flush=True)

@@ -18,10 +18,13 @@ from convert.benchmark.report import (
 )
 from convert.mine import __main__ as mine
 from convert.mine.__main__ import main
+from edge_runtime.detector.spec import AnchorLevel, DetectorSpec, embed
 from tests.conftest import ROOT
 from tests.train.data.voc_folder import edit, make_voc
 from train.data.dataset import open_data
 from train.training.provenance import TRAINING_MEMBER, provenance_to_json
+
+SPEC = DetectorSpec((64, 64), ("cat",), (AnchorLevel(8, (0.2,), (1.0,)),))
 
 
 class Stages:
@@ -37,10 +40,8 @@ class Stages:
             Path(command[command.index("--out") + 1]).with_suffix(".resume.npz").touch()
         if not status and command[0] == "train":
             model = Path(command[command.index("--out") + 1])
-            members = {TRAINING_MEMBER: provenance_to_json(self.provenance, [])}
-            with zipfile.ZipFile(model, "w") as file:
-                for name, text in members.items():
-                    file.writestr(name, text)
+            zipfile.ZipFile(model, "w").close()
+            embed(model, SPEC, {TRAINING_MEMBER: provenance_to_json(self.provenance, [])})
         if not status and command[0] == "convert":
             out = Path(command[command.index("--out") + 1])
             out.mkdir(exist_ok=True)
@@ -148,6 +149,15 @@ def test_what_was_measured_on_other_pictures_is_measured_again(stages, capsys):
     assert said in capsys.readouterr().out
     assert stages.names == ["train.data", "convert"]
     main(["--data=my set"])
+    assert stages.names == ["train.data"]
+
+
+def test_a_new_class_to_learn_from_is_no_change_of_what_was_measured(stages):
+    """It gives the folder's classes other numbers, and the model's none."""
+    main(["--data=my set"])
+    make_voc(Path("my set"), names=["ape"], stem="new")
+    stages.ran.clear()
+    assert main(["--data=my set"]) == 0
     assert stages.names == ["train.data"]
 
 
