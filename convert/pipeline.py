@@ -19,6 +19,7 @@ from convert.progress import announce
 from convert.quantize import ai_edge_quantizer
 from convert.quantize.bias_correction import correct_rounding
 from convert.quantize.converter_ptq import convert_with_ptq
+from convert.quantize.equalization import equalize
 from convert.runtime_versions import minimum_runtime
 from convert.tflite import convert, convert_int8, load_model
 from convert.tflite import export as export_saved_model
@@ -73,8 +74,8 @@ class ConversionInput:
         return export_saved_model(self.model, self.spec, self.work / "float")
 
     @cached_property
-    def quantization(self) -> Quantization:
-        return find_quantization(self.path, self.model, self.frames, self.spec)
+    def quantized(self) -> tuple[keras.Model, Quantization]:
+        return quantize_model(self.path, self.model, self.frames, self.spec)
 
     def origin(self, variant: str) -> Path:
         """The .keras file that a variant is made of. Raises: ValueError without one."""
@@ -102,22 +103,25 @@ class ConversionInput:
         return self.work / f"{self.path.stem}_{variant}.tflite"
 
 
-def find_quantization(
+def quantize_model(
     path: Path, model: keras.Model, frames: Sequence[np.ndarray], spec: DetectorSpec
-) -> Quantization:
-    """Ranges and corrections: what the file has learnt, else measured on frames.
+) -> tuple[keras.Model, Quantization]:
+    """The float detector that int8 is made of, and how: as the file has learnt, else by frames.
 
     Args:
         path: of the .keras file that `model` was loaded from.
         frames: (input_h, input_w, 3) uint8 each; unused where ranges were learnt.
 
+    Returns: a detector that computes what `model` does, its channels equalized; the model itself
+        where ranges were learnt. Ranges and corrections of it.
     Raises: ValueError for learnt ranges that do not fit the net.
     """
     learnt = read_ranges(path)
     if learnt is None:
-        return correct_rounding(model, calibrate_ranges(model, frames, spec), frames, spec)
+        model = equalize(model, frames, spec)
+        return model, correct_rounding(model, calibrate_ranges(model, frames, spec), frames, spec)
     check_ranges(model, learnt, path)
-    return Quantization(learnt)
+    return model, Quantization(learnt)
 
 
 def convert_all(
@@ -216,23 +220,23 @@ def write_int8_converter(source: ConversionInput, target: Path) -> None:
 
 
 def write_int8(source: ConversionInput, target: Path) -> None:
-    _write_simulated(source, target, source.model, source.quantization)
+    _write_simulated(source, target, *source.quantized)
 
 
 def write_int8_qat(source: ConversionInput, target: Path) -> None:
     path = source.origin("int8_qat")
     model = load_model(path, source.spec)
-    _write_simulated(source, target, model, find_quantization(path, model, (), source.spec))
+    _write_simulated(source, target, *quantize_model(path, model, (), source.spec))
 
 
 def write_int8_mixed(source: ConversionInput, target: Path) -> None:
     kept = select_ops(source.model, source.keep_float)
-    _write_simulated(source, target, source.model, source.quantization, kept)
+    _write_simulated(source, target, *source.quantized, kept)
 
 
 def write_int8_float_head(source: ConversionInput, target: Path) -> None:
     heads = head_ops(source.model)
-    _write_simulated(source, target, source.model, source.quantization, heads)
+    _write_simulated(source, target, *source.quantized, heads)
 
 
 def write_int16x8(source: ConversionInput, target: Path) -> None:

@@ -13,7 +13,7 @@ from convert.errors import ModelError
 
 VARIANT_MEMBER = "variant.txt"  # inside a file: the name of its variant
 EXPORT_MEMBER = "export.txt"  # inside an exported file: its form, see convert/export/forms.py
-CALIBRATED_HERE = "min-max, rounding corrected"
+CALIBRATED_HERE = "channels equalized, min-max, rounding corrected"
 AI_EDGE_QUANTIZER = "ai-edge-quantizer"
 
 
@@ -86,7 +86,8 @@ _ROWS = (
     ),
     Variant(
         "int8",
-        "int8 weights and activations, ranges from calibration pictures, rounding corrected",
+        "int8 weights and activations, channels equalized, ranges from calibration pictures, "
+        "rounding corrected",
         made_by="write_int8",
         integer=True,
     ),

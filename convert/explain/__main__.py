@@ -31,8 +31,9 @@ from convert.explain.report import Calibration, DataSummary, Explanation
 from convert.explain.tables import draw_explanation, format_explanation
 from convert.quantize import calibration_data
 from convert.report_files import write_report
-from convert.variants import VARIANT_MEMBER, VARIANTS
+from convert.variants import CALIBRATED_HERE, VARIANT_MEMBER, VARIANTS
 from edge_runtime.arguments import whole_number
+from edge_runtime.detector.calibration_record import read_calibration
 from edge_runtime.detector.detector import Detector
 from edge_runtime.detector.spec import DetectorSpec, SpecError, read_member, read_spec
 from edge_runtime.media.atomic import check_writable
@@ -132,7 +133,7 @@ def _explain(args: argparse.Namespace, command: str) -> Explanation:
         from convert.explain.layer_errors import explain
         from convert.tflite import load_model
     model = load_model(args.model, spec)
-    source, quantization = _quantization(args, model, given, frames, spec)
+    source, model, quantization = _quantization(args, model, given, frames, spec)
     examples = dataset.examples
     measured = explain(model, spec, quantization, examples, args.limit, args.ap_limit, detector)
     return Explanation(
@@ -157,18 +158,28 @@ def _quantization(
     given: dict[str, tuple[float, float]] | None,
     frames: Sequence[np.ndarray],
     spec: DetectorSpec,
-) -> tuple[str, Quantization]:
-    """Where the ranges come from, and what int8 makes of the model with them."""
+) -> tuple[str, keras.Model, Quantization]:
+    """Where the ranges come from, the detector they are of, and what int8 makes of it."""
     with quiet_imports():
         from convert.explain.quantization import read_tflite_ranges, replace_ranges
-        from convert.pipeline import find_quantization
+        from convert.pipeline import quantize_model
+        from convert.quantize.equalization import equalize
     if args.int8:
         given = read_tflite_ranges(args.int8, model)
+    learnt = read_ranges(args.model) is not None
     if given is None:
-        source = "measured" if read_ranges(args.model) is None else "learnt by training"
-        return source, find_quantization(args.model, model, frames, spec)
+        source = "learnt by training" if learnt else "measured"
+        return source, *quantize_model(args.model, model, frames, spec)
     file = args.int8 or args.ranges
-    return str(file), replace_ranges(given, model, frames, spec, file)
+    if not learnt and _is_equalized(args.int8):
+        model = equalize(model, frames, spec)
+    return str(file), model, replace_ranges(given, model, frames, spec, file)
+
+
+def _is_equalized(int8: Path | None) -> bool:
+    """Whether ranges are those of an equalized net, as this program measures and writes them."""
+    record = read_calibration(int8) if int8 else None
+    return int8 is None or (record is not None and record.method == CALIBRATED_HERE)
 
 
 def _detector(path: Path, spec: DetectorSpec) -> Detector | None:

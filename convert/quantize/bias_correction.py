@@ -11,7 +11,6 @@ and took a third off the error on pictures darkened to 0.3, whose means are othe
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from convert.quantize.gptq import weight_delta_of
+from convert.quantize.lights import in_other_lights
 from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import DetectorSpec
 from train.quantization.fake_quant import FakeQuant, Range
@@ -30,8 +30,6 @@ IMAGES = 32  # means settle early; all activations of a layer are in memory at o
 BATCH = 8
 
 Layer = Callable[..., Any]  # of tensors: a Keras layer or a function
-
-LIGHTS = (0.3, 0.5, 0.7, 1.3)
 
 
 def correct_rounding(
@@ -75,15 +73,6 @@ def correct_rounding(
                 exact.pop(number, None)
                 rounded.pop(number, None)
     return found
-
-
-def in_other_lights(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Every second picture darker or brighter: a camera outlives the light it was installed in."""
-    factors = itertools.cycle(LIGHTS)
-    return [
-        np.clip(np.rint(frame * next(factors)), 0, 255).astype(np.uint8) if number % 2 else frame
-        for number, frame in enumerate(frames)
-    ]
 
 
 def _behind(op: FusedOp) -> list[Layer]:

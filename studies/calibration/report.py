@@ -13,6 +13,7 @@ from edge_runtime.media.atomic import atomic_path
 from edge_runtime.system.machine import one_line
 
 COUNTS = (1, 10, 100, 500)
+USED = ("min-max", True, True)  # method, corrected, equalized: what `python -m convert` does
 USUAL = 200  # pictures, for the comparison of methods: what `python -m convert` takes
 
 
@@ -24,6 +25,7 @@ class Row:
         images: that calibrated it; None for float32.
         method: of the ranges, see studies/calibration/methods.py.
         corrected: whether rounding was corrected; None for float32.
+        equalized: whether channels were, see convert/quantize/equalization.py; None for float32.
         score_error: RMS difference to float of the scores of anchors that float gives 0.1 or more.
         ap, ap50: in [0, 1]; None without boxes.
     """
@@ -31,6 +33,7 @@ class Row:
     images: int | None
     method: str
     corrected: bool | None
+    equalized: bool | None
     score_error: float | None
     ap: float | None
     ap50: float | None
@@ -68,13 +71,16 @@ def format_study(report: StudyReport) -> str:
         f"{data['calibration_split']}, AP in points on {data['images']} pictures of split "
         f"{data['split']}, simulated int8"
     )
-    table = [["pictures", "ranges", "rounding", "score error", "AP", "diff", "AP50", "diff"]]
+    table = [
+        ["pictures", "ranges", "channels", "rounding", "score error", "AP", "diff", "AP50", "diff"]
+    ]
     first = report.rows[0]
     for row in report.rows:
         table.append(
             [
                 "" if row.images is None else str(row.images),
                 row.method,
+                {True: "equalized", False: "as trained", None: ""}[row.equalized],
                 {True: "corrected", False: "to nearest", None: ""}[row.corrected],
                 "" if row is first or row.score_error is None else f"{row.score_error:.4f}",
                 points(row.ap),
@@ -83,7 +89,7 @@ def format_study(report: StudyReport) -> str:
                 "" if row is first else signed_points(_minus(row.ap50, first.ap50)),
             ]
         )
-    return f"{head}\n\n{align(table, left=(1, 2))}"
+    return f"{head}\n\n{align(table, left=(1, 2, 3))}"
 
 
 def _minus(ap: float | None, reference: float | None) -> float | None:
@@ -105,7 +111,7 @@ def draw_study(report: StudyReport, path: Path) -> None:
 
 def _draw_counts(axes: Any, rows: list[Row]) -> None:
     reference = rows[0]
-    plain = [row for row in rows if row.method == "min-max" and row.corrected and row.images]
+    plain = [r for r in rows if r.images and (r.method, r.corrected, r.equalized) == USED]
     plain.sort(key=lambda row: row.images or 0)
     images = [row.images for row in plain]
     for key, name in (("ap", "AP"), ("ap50", "AP50")):
@@ -113,7 +119,7 @@ def _draw_counts(axes: Any, rows: list[Row]) -> None:
         axes.plot(images, changes, marker="o", label=name)
     axes.set(xscale="log", xlabel="calibration pictures", ylabel="points against float32")
     axes.set_xticks(images, [str(number) for number in images])
-    axes.set_title("min-max ranges, rounding corrected")
+    axes.set_title("min-max ranges, channels equalized, rounding corrected")
     axes.legend(frameon=False)
 
 
@@ -121,10 +127,19 @@ def _draw_methods(axes: Any, rows: list[Row]) -> None:
     reference, *others = rows
     usual = max(row.images or 0 for row in others if row.method != "min-max")
     compared = [row for row in others if row.images == usual]
-    names = [row.method + ("" if row.corrected else "\nrounded to nearest") for row in compared]
+    names = [_name(row) for row in compared]
     bars = axes.barh(names, [row.score_error for row in compared], color="C2")
     labels = [f"{signed_points(_minus(row.ap, reference.ap))} AP" for row in compared]
     axes.bar_label(bars, labels, padding=3)
     axes.set(xlabel="RMS error of scores", title=f"{usual} pictures, by method")
     axes.margins(x=0.2)
     axes.invert_yaxis()
+
+
+def _name(row: Row) -> str:
+    """The method, and what of the usual is left out."""
+    left_out = [
+        *([] if row.equalized else ["channels as trained"]),
+        *([] if row.corrected else ["rounded to nearest"]),
+    ]
+    return row.method + ("\n" + ", ".join(left_out) if left_out else "")

@@ -10,13 +10,15 @@ from tqdm import tqdm
 
 from convert.quantize import calibration_data
 from convert.quantize.bias_correction import correct_rounding
+from convert.quantize.equalization import equalize
 from edge_runtime.detector.postprocess import softmax
 from edge_runtime.detector.preprocess import preprocess
 from edge_runtime.detector.spec import DetectorSpec
-from studies.calibration.methods import METHODS, Observed, observe_all
+from studies.calibration.methods import METHODS, observe_all
 from studies.calibration.report import COUNTS, USUAL, Row
 from train.data.dataset import DetectionDataset
 from train.evaluation.coco import evaluate
+from train.quantization.fake_quant import Range
 from train.quantization.simulated_net import Quantization, build_int8_net
 from train.training.callbacks import detect_all
 
@@ -29,30 +31,35 @@ def run_study(
 ) -> list[Row]:
     """A row for every number of pictures and every method, the float net's first.
 
+    Channels are equalized by the usual number of pictures.
+
     Args:
         frames: (input_h, input_w, 3) uint8 each, in random order; prefixes of them calibrate.
         dataset: what AP is measured on.
 
     Raises: ValueError where there is nothing to measure errors of.
     """
-    observed = observe_all(model, frames, spec)
     usual = min(USUAL, len(frames))
+    nets = {True: equalize(model, frames[:usual], spec), False: model}
+    observed = {equalized: observe_all(net, frames, spec) for equalized, net in nets.items()}
     counts = [count for count in COUNTS if count <= len(frames)]
-    plan = [(count, "min-max", True) for count in counts]
-    plan += [(usual, name, True) for name in METHODS] + [(usual, "min-max", False)]
+    plan = [(count, "min-max", True, True) for count in counts]
+    plan += [(usual, name, True, True) for name in METHODS]
+    plan += [(usual, "min-max", True, False), (usual, "min-max", False, False)]
     comparison = _AgainstFloat(model, spec, dataset)
-    first = comparison.row(model, None, "float32", None)
+    first = comparison.row(model, None, "float32", None, None)
     if first.score_error is None or first.ap is None:
         raise ValueError(
             f"boxes in split '{dataset.split}' and a detector that gives some anchor a score of "
             f"{LIKELY} expected, got none; train longer or choose another --split"
         )
     rows = [first]
-    for count, method, corrected in tqdm(
+    for count, method, corrected, equalized in tqdm(
         dict.fromkeys(plan), "measuring", unit="row", leave=False, disable=None
     ):
-        net = _int8_net(model, spec, frames[:count], observed.first(count), method, corrected)
-        rows.append(comparison.row(net, count, method, corrected))
+        ranges = METHODS[method](observed[equalized].first(count))
+        net = _int8_net(nets[equalized], spec, frames[:count], ranges, corrected)
+        rows.append(comparison.row(net, count, method, corrected, equalized))
     return rows
 
 
@@ -60,11 +67,9 @@ def _int8_net(
     model: keras.Model,
     spec: DetectorSpec,
     frames: Sequence[np.ndarray],
-    observed: Observed,
-    method: str,
+    ranges: dict[str, Range],
     corrected: bool,
 ) -> keras.Model:
-    ranges = METHODS[method](observed)
     if corrected:
         return build_int8_net(model, correct_rounding(model, ranges, frames, spec))
     return build_int8_net(model, Quantization(ranges))
@@ -77,13 +82,20 @@ class _AgainstFloat:
         self.spec, self.dataset = spec, dataset
         self.reference = self._scores(model)
 
-    def row(self, net: keras.Model, images: int | None, method: str, corrected: bool | None) -> Row:
+    def row(
+        self,
+        net: keras.Model,
+        images: int | None,
+        method: str,
+        corrected: bool | None,
+        equalized: bool | None,
+    ) -> Row:
         found = detect_all(net, self.dataset, self.spec)
         accuracy = evaluate(self.dataset.examples, found, self.spec.class_names)
         likely = self.reference >= LIKELY
         error = (self._scores(net) - self.reference)[likely]
         rms = float(np.sqrt(np.mean(error**2))) if error.size else None
-        return Row(images, method, corrected, rms, accuracy.ap, accuracy.ap50)
+        return Row(images, method, corrected, equalized, rms, accuracy.ap, accuracy.ap50)
 
     def _scores(self, net: keras.Model) -> np.ndarray:
         """(pictures, anchors, classes) of the first pictures."""

@@ -65,8 +65,9 @@ def test_the_command(keras_path, dataset, tmp_path, capsys):
     report = json.loads((tmp_path / "calibration.json").read_text())
     reference, *rows = report["rows"]
     assert reference["method"] == "float32" and reference["ap50"] == 1
-    assert [row["images"] for row in rows if row["method"] == "min-max"] == [1, 10, 30, 30]
+    assert [row["images"] for row in rows if row["method"] == "min-max"] == [1, 10, 30, 30, 30]
     assert [row["corrected"] for row in rows].count(False) == 1
+    assert [row["equalized"] for row in rows].count(False) == 2
     assert {row["method"] for row in rows} == set(METHODS)
     assert all(0 < row["score_error"] < 0.1 for row in rows)
     assert format_study(StudyReport.from_json(report)) in out

@@ -147,8 +147,9 @@ def test_an_int8_file_is_explained_with_its_own_ranges(
 
 def test_an_int8_file_of_another_scale_is_named(source, model_path, dataset, tmp_path, capsys):
     other = ConversionInput(model_path, SMALL, source.frames, tmp_path)
-    ranges = {**source.quantization.ranges, "input": (0.0, 1.0)}
-    other.quantization = replace(source.quantization, ranges=ranges)
+    model, quantization = source.quantized
+    ranges = {**quantization.ranges, "input": (0.0, 1.0)}
+    other.quantized = model, replace(quantization, ranges=ranges)
     path = tmp_path / "scaled.tflite"
     write_variant("int8", other, path)
     embed(path, SMALL)
@@ -158,7 +159,7 @@ def test_an_int8_file_of_another_scale_is_named(source, model_path, dataset, tmp
 
 def test_ranges_of_a_file_are_those_of_calibration(source):
     found = read_tflite_ranges(source.target("int8"), source.model)
-    wanted = source.quantization.ranges
+    wanted = source.quantized[1].ranges
     assert set(found) == set(wanted)
     for name, ends in wanted.items():
         step = (ends[1] - ends[0]) / 255
@@ -172,7 +173,7 @@ def test_the_simulation_tells_the_truth_about_the_file(source, frames):
     assert not kernel[..., 2:].any()
     assert bias[2:].all()
     detector = Detector(source.target("int8"))
-    net = SwitchableNet(source.model, source.quantization)
+    net = SwitchableNet(*source.quantized)
     for frame in frames[:5]:
         simulated = net.run(preprocess(frame, SMALL))
         real = detector.invoke(detector.preprocess(frame))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from convert.quantize.bias_correction import LIGHTS, in_other_lights
 from convert.quantize.gptq import STEPS, gptq_round, second_moments, weight_delta_of
+from convert.quantize.lights import LIGHTS, in_other_lights
 from train.quantization.fake_quant import FoldedConvolution
 
 pytestmark = pytest.mark.slow
