@@ -62,6 +62,8 @@ def equalize(model: keras.Model, frames: Sequence[np.ndarray], spec: DetectorSpe
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     pairs = find_pairs(copy)
+    if not pairs:
+        return copy
     largest: dict[str, np.ndarray] = {}
     for found in observe(copy, [*frames, *in_other_lights(frames)[1::2]], spec):
         for pair in pairs:
