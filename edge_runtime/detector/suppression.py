@@ -16,7 +16,7 @@ from edge_runtime.detector.boxes import TINY, iou, paired_iou
 # this one, and with squared scores as weights a little more than with scores.
 VOTE_IOU = 0.75
 # So many candidates are compared all at once, which takes the fewest calls…
-AT_ONCE = 128
+AT_ONCE = 160
 # …and more in blocks: most overlaps would be with those long suppressed.
 BLOCK = 64
 # Only this many best candidates enter the suppression, so that a threshold near 0 stays affordable
