@@ -133,10 +133,10 @@ def train(
     initial = replace(initial, fine_tuning=start.recipe.get("fine_tuning", False))
     job = _Job(config, initial, splits, spec, files, start, cluster, distribution)
     left = math.inf if budget is None else 60 * budget - (time.perf_counter() - begin_time)
-    checkpoint = _run(job, command, tensorboard, left)
-    history = _finish(checkpoint, files, cluster)
+    stopping = _run(job, command, tensorboard, left)
+    history = _finish(stopping.checkpoint, files, cluster)
     if cluster.first and splits.validating:
-        verdict = str(_judge(job, splits.validating, history, checkpoint))
+        verdict = str(_judge(job, splits.validating, history, stopping))
         print(verdict)
         with atomic_path(files.verdict) as temporary:
             temporary.write_text(f"{verdict}\n", encoding="utf-8")
@@ -174,8 +174,8 @@ def _settle(
     return settled.config, spec
 
 
-def _run(job: _Job, command: str, tensorboard: bool, budget: float) -> BestCheckpoint:
-    """The training itself. Returns: what kept its best model and knows its log."""
+def _run(job: _Job, command: str, tensorboard: bool, budget: float) -> Stopping:
+    """The training itself. Returns: what knows why it ended, and in it what kept its best model."""
     config, start, cluster = job.config, job.start, job.cluster
     training, validating = job.splits
     keras.utils.set_random_seed(config.seed)
@@ -208,7 +208,7 @@ def _run(job: _Job, command: str, tensorboard: bool, budget: float) -> BestCheck
         print(stopping.reason)
     if cluster.first and (stopping.reason or not batches.epochs):
         checkpoint.write_history()  # also where only the tidying up was interrupted
-    return checkpoint
+    return stopping
 
 
 def _compiled(job: _Job, views: ModelViews, steps_per_epoch: int) -> keras.Model:
@@ -317,8 +317,9 @@ def _finish(checkpoint: BestCheckpoint, files: TrainingFiles, cluster: Cluster) 
 
 
 def _judge(
-    job: _Job, validating: DetectionDataset, history: list[Row], checkpoint: BestCheckpoint
+    job: _Job, validating: DetectionDataset, history: list[Row], stopping: Stopping
 ) -> Verdict:
+    checkpoint = stopping.checkpoint
     return judge(
         Evidence(
             history,
@@ -329,6 +330,7 @@ def _judge(
             job.initial.pretrained_backbone,
             checkpoint.ap50_per_class,
             checkpoint.tally,
+            stopping.out_of_time,
         )
     )
 

@@ -10,6 +10,7 @@ import pytest
 
 from edge_runtime.detector.spec import AnchorLevel, read_spec
 from tests.train.runs import STILL, losses, run, stopped_after_an_epoch
+from train import trainer
 from train.anchors.levels import save_levels
 from train.config import TrainConfig
 from train.data.dataset import DetectionDataset, load_dataset
@@ -63,9 +64,12 @@ def test_a_training_whose_time_is_up_keeps_its_last_epoch(
     scenes, tmp_path, monkeypatch, capsys, tiny_net, validation
 ):
     monkeypatch.setattr(Stopping, "_is_used_up", lambda self, history: len(history) == 1)
+    judged, judge = [], trainer.judge
+    monkeypatch.setattr(trainer, "judge", lambda seen: judged.append(seen) or judge(seen))
     out = tmp_path / "model.keras"
     assert run(scenes, out, "--epochs=5", "--budget=60", validation) == 0
     assert "stopped after epoch 2 of 5: the budget is used up" in capsys.readouterr().out
+    assert [evidence.out_of_time for evidence in judged] == [True] * ("none" not in validation)
     assert len(losses(out)) == 2
     assert read_spec(out).input_hw == (64, 64)
     assert not out.with_suffix(".resume.npz").exists()

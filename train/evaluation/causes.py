@@ -50,6 +50,7 @@ class Evidence:
         pretrained: whether the backbone came with weights of ImageNet, its first blocks frozen.
         ap50_per_class: of the validation; empty where that was another run's.
         tally: of the validation; None where that was another run's.
+        out_of_time: whether a --budget ended it before its last epoch.
     """
 
     history: Sequence[Mapping[str, float]]
@@ -60,6 +61,7 @@ class Evidence:
     pretrained: bool
     ap50_per_class: Mapping[str, float | None]
     tally: Tally | None = None
+    out_of_time: bool = False
 
     @cached_property
     def measured(self) -> list[Mapping[str, float]]:
@@ -104,11 +106,23 @@ def too_short(evidence: Evidence) -> Cause | None:
     )
 
 
+def out_of_time(evidence: Evidence) -> Cause | None:
+    """The budget ended it before its last epoch, as on a machine that got other work."""
+    ran, planned = len(evidence.history), evidence.config.epochs_trained
+    if not evidence.out_of_time or ran >= planned:
+        return None
+    return Cause(
+        1 - ran / planned,
+        f"the budget ended it after {ran} of {planned} epochs, with the learning rate still high, "
+        "since it was slower than at its start: give --budget more minutes",
+    )
+
+
 def still_rising(evidence: Evidence) -> Cause | None:
     """AP50 rose in the last quarter of its measurements."""
     values = [row["val_ap50"] for row in evidence.measured]
     quarter = max(1, len(values) // 4)
-    if len(values) < 2 or too_short(evidence):  # which says it, and by how much
+    if len(values) < 2 or too_short(evidence) or out_of_time(evidence):  # which say by how much
         return None
     before, now = (
         float(np.mean(part)) for part in (values[-2 * quarter : -quarter], values[-quarter:])
@@ -117,9 +131,7 @@ def still_rising(evidence: Evidence) -> Cause | None:
     if gain < 0.02:
         return None
     cure = f"train longer (--epochs {2 * config.epochs})"
-    if len(evidence.history) < config.epochs_trained:
-        cure = "give it more time, with a larger --budget"
-    elif config.epochs_trained < config.epochs:
+    if config.epochs_trained < config.epochs:
         cure = (
             f"go on with a next stage, this one stopped after {config.stop_after} of "
             f"{config.epochs} epochs"
@@ -289,6 +301,7 @@ def other_sizes(evidence: Evidence) -> Cause | None:
 
 CAUSES: tuple[Callable[[Evidence], Cause | None], ...] = (
     too_short,
+    out_of_time,
     still_rising,
     overfitting,
     underfitting,

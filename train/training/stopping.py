@@ -28,6 +28,7 @@ class Stopping(keras.callbacks.Callback):
 
     Attributes:
         reason: why it stopped early, a line for the screen; empty if it did not.
+        out_of_time: whether that was the budget.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Stopping(keras.callbacks.Callback):
         self.validation, self.checkpoint, self.patience = validation, checkpoint, patience
         self.budget = budget - sum(row["seconds"] for row in checkpoint.progress.history)
         self.begun = self.epoch_begun = time.perf_counter()
-        self.reason = ""
+        self.reason, self.out_of_time = "", False
 
     def on_epoch_begin(self, epoch: int, logs: Row | None = None) -> None:
         self.epoch_begun = time.perf_counter()
@@ -49,11 +50,12 @@ class Stopping(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
         history = self.checkpoint.progress.history
         why = no_longer_rising(history, self.patience)
-        if self._is_used_up(history):
-            why = why or "the budget is used up"
+        used_up = not why and self._is_used_up(history)
+        why = "the budget is used up" if used_up else why
         if why and epoch + 1 < self.validation.epochs:
             epochs = self.validation.epochs
             self.reason = f"stopped after epoch {epoch + 1} of {epochs}: {why}"
+            self.out_of_time = used_up
             self.validation.epochs = epoch + 1
             self.model.stop_training = True
 

@@ -87,6 +87,16 @@ def test_too_short():
     assert causes.too_short(evidence(history, training=split(240), qat=True)) is None
 
 
+def test_out_of_time():
+    history = rows([8, 7, 6, 5], [0.1, 0.2, 0.3, 0.4])
+    ended = replace(evidence(history, epochs=10), out_of_time=True)
+    cause = causes.out_of_time(ended)
+    assert "ended it after 4 of 10 epochs, with the learning rate still high" in cause.sentence
+    assert cause.weight == pytest.approx(0.6)
+    assert causes.still_rising(ended) is None  # said already
+    assert causes.out_of_time(evidence(history, epochs=10)) is None  # stopped for another reason
+
+
 def test_losses_are_those_since_negatives_are_mined():
     """The loss jumps where mining begins."""
     history = rows([4, 1, 0.5, 6, 5, 4, 3, 2], [0.1, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4])

@@ -62,3 +62,4 @@ def test_a_budget_counts_what_was_before_an_interruption(budget, stops):
     callback.on_epoch_end(2)  # 200 s are gone; a validation may come, and an epoch takes 100
     assert callback.model.stop_training == stops
     assert ("the budget is used up" in callback.reason) == stops
+    assert callback.out_of_time == stops
