@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+TAKEN = ("digits", "digits_256")  # by `make train` and `make convert`, even if they come later
 LONGEST_NAME = 60  # characters: longer ones of files are made of it, and some systems take 143
 
 
@@ -73,13 +74,13 @@ def plain(name: str) -> str:
 def claimed(data: Path, name: str, folder: Path) -> Iterator[tuple[MineFiles, TextIO]]:
     """The files of a data set, and the open claim, locked for this process and its children.
 
-    Where `name` belongs to another data set, or to files that are no data set's, a digest of the
-    path is added.
+    Where `name` belongs to another data set, to files that are no data set's, or to the digits, a
+    digest of the path is added.
 
     Raises: ValueError where another process is at work on them; OSError.
     """
     digest = hashlib.blake2b(os.fsencode(data), digest_size=4).hexdigest()
-    for each in (name, f"{name}-{digest}"):
+    for each in (*([] if name in TAKEN else [name]), f"{name}-{digest}"):
         files = MineFiles(folder, each)
         folder.mkdir(parents=True, exist_ok=True)
         with files.claim.open("a+", encoding="utf-8", errors="surrogateescape") as claim:

@@ -42,6 +42,12 @@ def name_of(data, build):
         return files.name
 
 
+def test_a_folder_that_is_called_digits_leaves_theirs_to_the_digits(tmp_path):
+    with claimed(tmp_path, "digits", tmp_path / "build") as (files, _):
+        assert files.name.startswith("digits-") and len(files.name) == 15
+    assert not list((tmp_path / "build").iterdir())
+
+
 def test_two_folders_of_one_name_have_files_of_their_own(tmp_path, capsys):
     first, second = tmp_path / "a" / "set", tmp_path / "b" / "set"
     first.mkdir(parents=True)
