@@ -1,6 +1,6 @@
 """Instructions of one inference on Arm: counted under emulation, where times mean nothing.
 
-    python -m studies.network.instructions build/network/today_int8.tflite \\
+    python -m studies.network.instructions build/network/mobilenet_v2_int8.tflite \\
         --qemu qemu-aarch64 --root SYSROOT --site PACKAGES --cpu cortex-a76
 
 qemu-user 10 logs every block that LiteRT's library executes and what instructions are in it, for a

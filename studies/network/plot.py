@@ -38,7 +38,7 @@ def draw(rows: Sequence[Json], title: str, path: Path) -> None:
     ratios.axvline(1, color="0.6", linewidth=1)
     ratios.set_yticks(places, [row["facts"]["name"] for row in rows])
     ratios.invert_yaxis()
-    ratios.set(xlabel="time against today's net of the same type", xlim=(0, None))
+    ratios.set(xlabel="time against the first net's of the same type", xlim=(0, None))
     ratios.legend(loc="lower left")
     shades = colormaps["viridis"]
     left = [0.0] * len(rows)
@@ -47,7 +47,7 @@ def draw(rows: Sequence[Json], title: str, path: Path) -> None:
         shade = shades(number / (len(STAGES) - 1))
         stages.barh(places, widths, left=left, color=shade, label=stage)
         left = [a + b for a, b in zip(left, widths, strict=True)]
-    stages.set(xlabel="int8 time by stage, today's net: 1")
+    stages.set(xlabel="int8 time by stage, the first net's: 1")
     figure.legend(*stages.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     for axes in (ratios, stages):
         axes.grid(alpha=0.3, axis="x")

@@ -1,4 +1,4 @@
-"""Variants of the shipped digits net: each changes one thing, the last ones several."""
+"""Variants of the digits net on MobileNetV2: each changes one thing, or two."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.model.presets import PRESETS, Preset
 from train.model.ssd import build_ssd
 
 CLASSES = tuple("0123456789")
-PRESET = PRESETS["digits"]
+PRESET = replace(PRESETS["digits"], backbone="mobilenet_v2")
 UNCHANGED = Body()
 
 
@@ -25,7 +25,7 @@ class Variant:
 
     Attributes:
         name: also of its files.
-        says: what differs from today's net.
+        says: what differs from the net on all of MobileNetV2.
         body: of the backbone.
         alpha: its width.
         top_down: channels of the top-down path.
@@ -49,7 +49,7 @@ class Variant:
         return net if self.separable_head else replace(net, head=_plain_head)
 
     def preset(self) -> Preset:
-        """Levels, widths and input; the backbone is still the shipped one."""
+        """Levels, widths and input; the backbone is still all of MobileNetV2."""
         levels = tuple(level for level in PRESET.levels if level.stride >= self.finest)
         return replace(PRESET, levels=levels, alpha=self.alpha, top_down_channels=self.top_down)
 
@@ -64,15 +64,15 @@ def _plain_head(x: KerasTensor, channels: int, name: str) -> KerasTensor:
     return layers.Conv2D(channels, 1, name=f"{name}_conv")(x)
 
 
-TODAY = Variant("today", "the shipped net")
+WHOLE = Variant("mobilenet_v2", "all of MobileNetV2")
 VARIANTS = (
-    TODAY,
+    WHOLE,
     Variant("bilinear", "bilinear resize", resize="bilinear"),
     Variant("repeat", "resize of concatenations, the same numbers", resize="repeat"),
     Variant("plain_block_1", "no block 0, block 1 not expanded", Body("plain block 1")),
     Variant("wide_patch", "4x4/4 patches for stem, block 0, most of block 1", Body("patch")),
     Variant("no_last", "no last convolution (1280 channels)", Body(last=0)),
-    Variant("plain_no_last", "plain_block_1 and no_last", Body("plain block 1", last=0)),
+    Variant("plain_no_last", "plain_block_1 and no_last, shipped", Body("plain block 1", last=0)),
     Variant("no_stride_8", "without the 40x40 level", finest=16),
     Variant("plain_heads", "heads of 1x1 only", separable_head=False),
     Variant("top_down_64", "top-down path of 64 channels", top_down=64),

@@ -133,5 +133,6 @@ PRESETS = {
         top_down_channels=96,
         alpha=0.5,
         input_hw=(320, 320),
+        backbone="mobilenet_v2_short",
     ),
 }

@@ -42,7 +42,8 @@ def load_backbone(model: keras.Model, alpha: float, weights: Path | None = None)
             f"and {len(missing) - 1} more; {_cure(net)}"
         )
     if missing:
-        print(f"{', '.join(missing)} begin anew: weights without a top have none for them")
+        where = " without a top" if net.reads_top else ""
+        print(f"{', '.join(missing)} begin anew: ImageNet weights{where} have none for them")
     return len(loaded)
 
 
@@ -65,7 +66,7 @@ def _build(net: Backbone, alpha: float, weights: str | None, top: bool) -> keras
 def _reference(net: Backbone, alpha: float, weights: Path | None) -> keras.Model:
     if weights is None:
         try:
-            source = _build(net, alpha, "imagenet", top=bool(net.may_begin_anew))
+            source = _build(net, alpha, "imagenet", top=net.reads_top)
         except Exception as error:  # Keras raises a bare Exception where the download fails
             raise ValueError(
                 f"ImageNet weights for alpha {alpha} expected, got: {error}; {_cure(net)}"
@@ -79,7 +80,7 @@ def _reference(net: Backbone, alpha: float, weights: Path | None) -> keras.Model
 
 
 def _load(net: Backbone, alpha: float, weights: Path) -> keras.Model:
-    tops = (False, True) if net.may_begin_anew else (False,)
+    tops = (False, True) if net.reads_top else (False,)
     said = ""
     for top in tops:
         try:
@@ -89,7 +90,13 @@ def _load(net: Backbone, alpha: float, weights: Path) -> keras.Model:
         except Exception as error:  # h5py and Keras raise what they happen to find
             said = said or str(error).strip().splitlines()[0]
     width = f" with alpha {alpha}" if net.has_alpha else ""
-    others = ", ".join(b.application for b in BACKBONES.values() if b is not net)
+    others = ", ".join(
+        dict.fromkeys(
+            other.application
+            for other in BACKBONES.values()
+            if other.application != net.application
+        )
+    )
     raise ValueError(
         f"{weights}: weights of {net.application}{width} and no top expected, got: {said}; those "
         f"of {others} are for other presets; {_cure(net)}"
@@ -139,6 +146,8 @@ def freeze(model: keras.Model, blocks: int, batch_norm: bool = True) -> None:
     end = names.index(last) + 1 if last in names else len(names)
     early = names[:end] if blocks else []
     for name in backbone_names(model):
+        if net and name in net.may_begin_anew:  # it has learnt nothing that could be kept
+            continue
         layer = model.get_layer(name)
         if name in early or (batch_norm and isinstance(layer, keras.layers.BatchNormalization)):
             layer.trainable = False

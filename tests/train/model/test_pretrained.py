@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
-from train.model.backbones import BACKBONES
+from train.model.backbones import BACKBONES, backbone_names
+from train.model.backbones.mobilenet_v2_short import NEW_LAYERS
 from train.model.backbones.vgg16 import thin_out
 from train.model.presets import PRESETS
-from train.model.pretrained import load_backbone
+from train.model.pretrained import freeze, load_backbone
 from train.model.ssd import build_ssd
 
 pytestmark = pytest.mark.slow
@@ -55,6 +56,26 @@ def test_every_backbone_layer_takes_over_its_weights(trained):
         ):
             np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(model.get_layer("logits_16_conv").get_weights()[0], heads[0])
+
+
+def test_a_short_net_takes_over_all_but_what_it_changes(trained, capsys):
+    """And what began anew is not kept as it is with the first blocks."""
+    path, source = trained
+    model = build_ssd(SPEC, ALPHA, backbone="mobilenet_v2_short")
+    load_backbone(model, ALPHA, path)
+    names, new = backbone_names(model), set(NEW_LAYERS)
+    assert {"Conv1", "block_2_expand", "block_16_project"} < set(names) - new
+    for name in set(names) - new:
+        for ours, theirs in zip(
+            model.get_layer(name).get_weights(), source.get_layer(name).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+    assert "block_1_depthwise, block_1_depthwise_BN" in capsys.readouterr().out
+    freeze(model, blocks=3, batch_norm=True)
+    kept = {name for name in names if not model.get_layer(name).trainable}
+    assert kept & new == set()
+    assert {"Conv1", "bn_Conv1", "block_2_project", "block_16_project_BN"} < kept
+    assert not {"block_3_expand", "block_16_project"} & kept
 
 
 def test_random_weights_are_refused(tmp_path, refusing):

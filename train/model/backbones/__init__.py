@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import keras
 
-from train.model.backbones import mobilenet_v1, mobilenet_v2, vgg16
+from train.model.backbones import mobilenet_v1, mobilenet_v2, mobilenet_v2_short, vgg16
 from train.model.backbones.base import Backbone
 
 BACKBONES: dict[str, Backbone] = {
     backbone.name: backbone
-    for backbone in (mobilenet_v2.BACKBONE, mobilenet_v1.BACKBONE, vgg16.BACKBONE)
+    for backbone in (
+        mobilenet_v2.BACKBONE,
+        mobilenet_v2_short.BACKBONE,
+        mobilenet_v1.BACKBONE,
+        vgg16.BACKBONE,
+    )
 }
 # The detector's own layers begin so; every other layer with weights is the backbone's.
 OWN_LAYERS = ("extra_", "l2_", "lateral_", "smooth_", "logits_", "offsets_")

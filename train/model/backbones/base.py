@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import keras
@@ -26,7 +26,8 @@ class Backbone:
         take_over: (detector, application's model) → names of the backbone's layers that got its
             weights.
         cells: (side of the input in pixels, stride) → cells of that map along the side.
-        may_begin_anew: layers that a weights file without its top has nothing for.
+        may_begin_anew: layers that ImageNet's weights may have nothing for; they are never frozen.
+        reads_top: whether weights with the application's classifier give more than those without.
     """
 
     name: str
@@ -41,11 +42,12 @@ class Backbone:
     take_over: Callable[[keras.Model, keras.Model], set[str]]
     cells: Callable[[int, int], int] = lambda side, stride: -(-side // stride)
     may_begin_anew: tuple[str, ...] = ()
+    reads_top: bool = False
 
 
-def copy_by_name(model: keras.Model, source: keras.Model) -> set[str]:
-    """Weights of every layer that both have, by name. Returns: the names."""
-    names = {layer.name for layer in model.layers}
+def copy_by_name(model: keras.Model, source: keras.Model, but: Collection[str] = ()) -> set[str]:
+    """Weights of every layer that both have, by name, `but` those. Returns: the names."""
+    names = {layer.name for layer in model.layers}.difference(but)
     taken = set()
     for layer in source.layers:
         # The detector may read a map inside and need nothing behind it.

@@ -168,4 +168,5 @@ BACKBONE = Backbone(
     take_over=_take_over,
     cells=_cells,
     may_begin_anew=("fc6", "fc7"),
+    reads_top=True,
 )
