@@ -86,7 +86,8 @@ def build_net(
     if fresh:
         share_weights(cluster, model, lambda: initial.apply(model, spec, alpha))
     if initial.pretrained_backbone:
-        freeze(model, config.frozen_blocks, config.freeze_batch_norm)
+        from_imagenet = initial.start_from is None
+        freeze(model, config.frozen_blocks, config.freeze_batch_norm, from_imagenet)
     return model
 
 

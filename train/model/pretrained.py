@@ -128,7 +128,9 @@ def _as_initialised(layer: keras.Layer) -> bool:
     return False
 
 
-def freeze(model: keras.Model, blocks: int, batch_norm: bool = True) -> None:
+def freeze(
+    model: keras.Model, blocks: int, batch_norm: bool = True, from_imagenet: bool = True
+) -> None:
     """Keep a pretrained backbone's first blocks and, if wanted, all its batch norm as they are.
 
     The statistics of a million pictures beat those of a few hundred; and a frozen batch norm
@@ -138,6 +140,8 @@ def freeze(model: keras.Model, blocks: int, batch_norm: bool = True) -> None:
         blocks: blocks of the backbone that stay, with everything before them; 0 for none. What a
             block is: see `last_of` in the backbone's module.
         batch_norm: whether that of the later blocks stays, too.
+        from_imagenet: whether ImageNet's weights are in it, which may lack some layers: these
+            learn. A trained detector's backbone has learnt all of them.
     """
     net = backbone_of(model)
     names = [layer.name for layer in model.layers]
@@ -145,8 +149,9 @@ def freeze(model: keras.Model, blocks: int, batch_norm: bool = True) -> None:
     # A net that reads fine maps only may end before that block: then all of it stays.
     end = names.index(last) + 1 if last in names else len(names)
     early = names[:end] if blocks else []
+    anew = net.may_begin_anew if net and from_imagenet else ()
     for name in backbone_names(model):
-        if net and name in net.may_begin_anew:  # it has learnt nothing that could be kept
+        if name in anew:  # it has learnt nothing that could be kept
             continue
         layer = model.get_layer(name)
         if name in early or (batch_norm and isinstance(layer, keras.layers.BatchNormalization)):

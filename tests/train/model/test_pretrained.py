@@ -78,6 +78,15 @@ def test_a_short_net_takes_over_all_but_what_it_changes(trained, capsys):
     assert not {"block_3_expand", "block_16_project"} & kept
 
 
+def test_the_backbone_of_a_trained_detector_keeps_all_of_its_first_blocks():
+    """Whatever of it ImageNet's weights had nothing for: it has learnt that since."""
+    model = build_ssd(SPEC, ALPHA, backbone="mobilenet_v2_short")
+    freeze(model, blocks=3, batch_norm=False, from_imagenet=False)
+    kept = {name for name in backbone_names(model) if not model.get_layer(name).trainable}
+    assert {"Conv1", *NEW_LAYERS, "block_2_project_BN"} <= kept
+    assert not {"block_3_expand", "block_16_project"} & kept
+
+
 def test_random_weights_are_refused(tmp_path, refusing):
     path = tmp_path / "random.weights.h5"
     reference().save_weights(path)

@@ -26,7 +26,8 @@ class Backbone:
         take_over: (detector, application's model) → names of the backbone's layers that got its
             weights.
         cells: (side of the input in pixels, stride) → cells of that map along the side.
-        may_begin_anew: layers that ImageNet's weights may have nothing for; they are never frozen.
+        may_begin_anew: layers that ImageNet's weights may have nothing for; with these weights they
+            are never frozen.
         reads_top: whether weights with the application's classifier give more than those without.
     """
 
