@@ -12,6 +12,8 @@ import numpy as np
 
 from edge_runtime.detector.spec import DetectorSpec, read_spec
 from train.model.backbones import OWN_LAYERS, backbone_names, backbone_of
+from train.model.backbones.base import Backbone
+from train.model.presets import PRESETS
 from train.training.checkpoint import load_detector
 from train.training.provenance import read_training
 
@@ -116,27 +118,28 @@ def _check_backbone(model: keras.Model, source: keras.Model, path: Path) -> None
     if ours and theirs and ours is not theirs:
         raise ValueError(
             f"{path}: a detector on {ours.name} expected, got one on {theirs.name}; "
-            f"{_cure(_settings(path))}"
+            f"{_cure(_settings(path), theirs)}"
         )
 
 
 def _check_fit(model: keras.Model, theirs: Mapping[str, Arrays], path: Path, alpha: float) -> None:
     """Raises: ValueError for a net that differs in more than classes, anchors and levels."""
-    trained = _settings(path)
+    cure = _cure(_settings(path), backbone_of(model))
     shapes = {layer.name: _shapes(layer.get_weights()) for layer in _weighted(model)}
     for name in backbone_names(model):
         if name in theirs and _shapes(theirs[name]) != shapes[name]:
-            got = f"--alpha {trained['alpha']:g}" if trained.get("alpha") else "another width"
+            alpha_got = _settings(path).get("alpha")
+            got = f"--alpha {alpha_got:g}" if alpha_got else "another width"
             raise ValueError(
                 f"{path}: a backbone of --alpha {alpha:g} expected, got one of {got} ({name} of "
-                f"shape {_shapes(theirs[name])[0]} instead of {shapes[name][0]}); {_cure(trained)}"
+                f"shape {_shapes(theirs[name])[0]} instead of {shapes[name][0]}); {cure}"
             )
     ours = {layer.name: layer.get_weights() for layer in _weighted(model)}
     expected, got_width = (_top_down_width(weights) for weights in (ours, theirs))
     if expected != got_width:
         raise ValueError(
             f"{path}: a top-down path of {expected} channels expected (0: none), got one of "
-            f"{got_width}; {_cure(trained)}"
+            f"{got_width}; {cure}"
         )
     for name, shape in shapes.items():
         got_shape = _shapes(theirs[name]) if name in theirs else None
@@ -146,7 +149,7 @@ def _check_fit(model: keras.Model, theirs: Mapping[str, Arrays], path: Path, alp
         if got_shape != shape and not may_differ:
             raise ValueError(
                 f"{path}: a net with a layer {name} of shape {shape[0]} expected, got "
-                f"{got_shape[0] if got_shape else 'none of that name'}; {_cure(trained)}"
+                f"{got_shape[0] if got_shape else 'none of that name'}; {cure}"
             )
 
 
@@ -159,7 +162,13 @@ def _settings(path: Path) -> dict[str, Any]:
     return (read_training(path) or {}).get("settings") or {}
 
 
-def _cure(trained: Mapping[str, Any]) -> str:
-    flags = [f"--{name} {trained[name]}" for name in ("preset", "alpha") if trained.get(name)]
+def _cure(trained: Mapping[str, Any], net: Backbone | None) -> str:
+    """What to do with a file on that backbone, by the recipe in it."""
+    preset, other = trained.get("preset"), "start from another file"
+    if net and preset in PRESETS and PRESETS[preset].backbone != net.name:
+        return f"--preset {preset}, which it was trained with, stands for another net now; {other}"
+    if net and preset and preset not in PRESETS:  # a study's
+        preset = " or ".join(n for n, p in PRESETS.items() if p.backbone == net.name)
+    flags = [f"--{n} {v}" for n, v in (("preset", preset), ("alpha", trained.get("alpha"))) if v]
     given = " ".join(flags) or "the --preset and --alpha"
-    return f"give {given} that it was trained with, or start from another file"
+    return f"give {given} that it was trained with, or {other}"

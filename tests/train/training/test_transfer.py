@@ -228,16 +228,28 @@ def test_the_real_net_with_other_classes_anchors_and_levels(tmp_path):
             load_weights(build_ssd(new_spec, alpha, width), new_spec, path, alpha)
 
 
+ALPHAS = {"mobilenet_v1": 0.25}  # a width that there is; of the others 0.35
+
+
 @pytest.mark.slow
-def test_a_net_on_another_backbone_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("ours", "theirs", "preset", "cure"),
+    [
+        ("mobilenet_v2", "mobilenet_v1", "ssd_mobilenet_v1", "give --preset ssd_mobilenet_v1 --al"),
+        ("mobilenet_v2_short", "mobilenet_v2", "digits", "digits, .* stands for another net now"),
+        ("mobilenet_v2", "mobilenet_v2_short", "a_study", "give --preset digits --alpha 0.35"),
+    ],
+)
+def test_a_net_on_another_backbone_is_refused(tmp_path, ours, theirs, preset, cure):
+    """With flags that the command knows, and under which it would have the file's net."""
     path = tmp_path / "old.keras"
     spec = DetectorSpec((64, 64), KNOWN, levels(1, 1))
-    settings = {"settings": {"preset": "ssd_mobilenet_v1", "alpha": 0.25}}
-    model = build_ssd(spec, 0.25, backbone="mobilenet_v1")
+    alpha = ALPHAS.get(theirs, 0.35)
+    settings = {"settings": {"preset": preset, "alpha": alpha}}
+    model = build_ssd(spec, alpha, backbone=theirs)
     save_detector(model, spec, path, {TRAINING_MEMBER: json.dumps(settings)})
-    message = "on mobilenet_v2 expected, got one on mobilenet_v1; give --preset ssd_mobilenet_v1"
-    with pytest.raises(ValueError, match=message):
-        load_weights(build_ssd(spec, 0.35), spec, path, 0.35)
+    with pytest.raises(ValueError, match=f"on {ours} expected, got one on {theirs}; .*{cure}"):
+        load_weights(build_ssd(spec, 0.35, backbone=ours), spec, path, 0.35)
 
 
 @pytest.mark.slow
