@@ -14,7 +14,10 @@ the error of scores fell by a third, from .0059 to .0040, on blood cells from .0
 sets of some dozen test pictures it stayed the same within chance.
 
 A ReLU6 cuts at 6 whatever the factor. A factor therefore leaves HEADROOM above the largest value
-that was met.
+that was met, and above what batch norm has learnt: of the values that it makes of its training, beta
+is the mean and gamma the spread. Calibration pictures may be few, or all of one light, and without
+this a channel that they hardly woke is cut on every other. On digits calibrated with 40 pictures
+darkened to 0.3, the error of scores in daylight was .097 with what was met alone, .019 as trained.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from train.quantization.calibrate import observe
 from train.quantization.fused_ops import FusedOp, find_ops
 
 HEADROOM = 1.25  # times the largest value met on calibration pictures
+SPREADS = 4.0  # of batch norm, above its mean: few of thousands of places in a picture exceed it
 MOST = 16.0  # a channel that was hardly met says little about its largest value
 # Of these each channel's output is made of its own input alone, and doubles with it.
 CHANNELWISE = (
@@ -71,15 +75,24 @@ def equalize(model: keras.Model, frames: Sequence[np.ndarray], spec: DetectorSpe
             met = found[name].max(axis=(0, 1, 2))
             largest[name] = np.maximum(met, largest.get(name, met))
     for pair in pairs:
-        _scale(pair, factors_of(largest[pair.writer.name], _ceiling(pair.writer)))
+        reached = np.maximum(largest[pair.writer.name], _learnt(pair.writer))
+        _scale(pair, factors_of(reached, _ceiling(pair.writer)))
     return copy
+
+
+def _learnt(op: FusedOp) -> np.ndarray:
+    """(channels,) value that batch norm lets each channel reach; 0 where there is none."""
+    norm = op.batch_norm
+    if norm is None:
+        return np.zeros(1, np.float32)
+    return np.asarray(norm.beta) + SPREADS * np.abs(np.asarray(norm.gamma))
 
 
 def factors_of(largest: np.ndarray, ceiling: float | None) -> np.ndarray:
     """Factor of each channel, 1 to MOST.
 
     Args:
-        largest: (channels,) value met, behind the ReLU.
+        largest: (channels,) value met or to be expected, behind the ReLU.
         ceiling: what the ReLU cuts at; None where it does not, and the widest channel is it.
     """
     top = HEADROOM * largest.max() if ceiling is None else ceiling

@@ -149,6 +149,20 @@ def test_a_layer_that_is_called_twice_is_left_alone():
     assert find_pairs(keras.Model(image, [depthwise()(x), depthwise()(y)])) == []
 
 
+def test_pictures_much_brighter_than_those_of_calibration_are_not_cut(frames):
+    """Batch norm knows of values that calibration did not meet."""
+    learning = norm()
+    learning.momentum = 0.0
+    model = chain(conv(use_bias=False), learning, relu6(), depthwise())
+    images = pictures(frames)
+    model(images, training=True)  # batch norm learns what it makes of these
+    equal = equalize(model, [frame // 10 + 115 for frame in frames], SPEC)
+    exact = model.predict_on_batch(images)
+    assert (equal.predict_on_batch(images) - exact).std() < 0.02 * exact.std()
+    kernels = (net.layers[-1].kernel.numpy() for net in (model, equal))
+    assert not np.array_equal(*kernels)  # yet scaled
+
+
 def test_factors_leave_headroom_below_the_ceiling():
     factors = factors_of(np.array([6.0, 3.0, 5.9, 0.0, 0.001]), 6.0)
     assert factors == pytest.approx([1, 2 / HEADROOM, 1, MOST, MOST])
