@@ -12,6 +12,7 @@ each block of layers in float. Prints tables, writes explain.json and explain.pn
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -133,7 +134,8 @@ def _explain(args: argparse.Namespace, command: str) -> Explanation:
         from convert.explain.layer_errors import explain
         from convert.tflite import load_model
     model = load_model(args.model, spec)
-    source, model, quantization = _quantization(args, model, given, frames, spec)
+    equalized = _is_equalized(args)
+    source, model, quantization = _quantization(args, model, given, frames, spec, equalized)
     examples = dataset.examples
     measured = explain(model, spec, quantization, examples, args.limit, args.ap_limit, detector)
     return Explanation(
@@ -147,7 +149,9 @@ def _explain(args: argparse.Namespace, command: str) -> Explanation:
             min(args.limit, len(examples)),
             min(args.ap_limit, len(examples)),
         ),
-        Calibration(source, calibration.split, len(frames), args.seed, flat_frames(frames)),
+        Calibration(
+            source, calibration.split, len(frames), args.seed, flat_frames(frames), equalized
+        ),
         measured,
     )
 
@@ -158,6 +162,7 @@ def _quantization(
     given: dict[str, tuple[float, float]] | None,
     frames: Sequence[np.ndarray],
     spec: DetectorSpec,
+    equalized: bool,
 ) -> tuple[str, keras.Model, Quantization]:
     """Where the ranges come from, the detector they are of, and what int8 makes of it."""
     with quiet_imports():
@@ -166,20 +171,26 @@ def _quantization(
         from convert.quantize.equalization import equalize
     if args.int8:
         given = read_tflite_ranges(args.int8, model)
-    learnt = read_ranges(args.model) is not None
     if given is None:
-        source = "learnt by training" if learnt else "measured"
+        source = "measured" if read_ranges(args.model) is None else "learnt by training"
         return source, *quantize_model(args.model, model, frames, spec)
     file = args.int8 or args.ranges
-    if not learnt and _is_equalized(args.int8):
+    if equalized:
         model = equalize(model, frames, spec)
     return str(file), model, replace_ranges(given, model, frames, spec, file)
 
 
-def _is_equalized(int8: Path | None) -> bool:
+def _is_equalized(args: argparse.Namespace) -> bool:
     """Whether ranges are those of an equalized net, as this program measures and writes them."""
-    record = read_calibration(int8) if int8 else None
-    return int8 is None or (record is not None and record.method == CALIBRATED_HERE)
+    if read_ranges(args.model) is not None:
+        return False
+    if args.int8:
+        record = read_calibration(args.int8)
+        return record is not None and record.method == CALIBRATED_HERE
+    if args.ranges:  # of the net as trained, unless an explain.json says otherwise
+        calibration = json.loads(args.ranges.read_text("utf-8")).get("calibration")
+        return isinstance(calibration, dict) and calibration.get("equalized") is True
+    return True
 
 
 def _detector(path: Path, spec: DetectorSpec) -> Detector | None:

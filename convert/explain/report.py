@@ -32,6 +32,8 @@ class Calibration:
         ranges: in words, or the file.
         split, images, seed: of the calibration pictures.
         flat: what is on them where none has any contrast, in words.
+        equalized: whether the net's channels were, see convert/quantize/equalization.py: ranges
+            are of such a net, or of the net as trained.
     """
 
     ranges: str
@@ -39,6 +41,7 @@ class Calibration:
     images: int
     seed: int
     flat: str | None
+    equalized: bool = False
 
 
 @dataclass(frozen=True)

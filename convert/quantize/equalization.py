@@ -14,10 +14,11 @@ the error of scores fell by a third, from .0059 to .0040, on blood cells from .0
 sets of some dozen test pictures it stayed the same within chance.
 
 A ReLU6 cuts at 6 whatever the factor. A factor therefore leaves HEADROOM above the largest value
-that was met, and above what batch norm has learnt: of the values that it makes of its training, beta
+that was met, and above what batch norm has learnt: of the values that it makes in training, beta
 is the mean and gamma the spread. Calibration pictures may be few, or all of one light, and without
 this a channel that they hardly woke is cut on every other. On digits calibrated with 40 pictures
-darkened to 0.3, the error of scores in daylight was .097 with what was met alone, .019 as trained.
+darkened to 0.3, the error of scores in daylight was .097 by what was met alone, .019 as trained
+and with this.
 """
 
 from __future__ import annotations

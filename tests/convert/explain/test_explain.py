@@ -135,6 +135,22 @@ def test_narrow_ranges_saturate(model, model_path, dataset, tmp_path, capsys):
     assert "the values of cell saturate (range [0, 0.05]" in report["advice"]["line"]
 
 
+def test_ranges_of_a_report_are_those_of_its_net(model_path, dataset, tmp_path, capsys):
+    """Of equalized channels where it says so, which a report of earlier versions does not."""
+    first, _ = run(capsys, tmp_path, model_path, dataset)
+    met = {unit["name"]: unit["met"] for unit in first["units"]}
+    path = tmp_path / "ranges.json"
+    assert first["calibration"]["equalized"]
+    for equalized in (True, False):
+        if not equalized:
+            del first["calibration"]["equalized"]
+        path.write_text(json.dumps(first))
+        report, _ = run(capsys, tmp_path / "out", model_path, dataset, "--ranges", path)
+        assert report["calibration"]["equalized"] is equalized
+        again = {unit["name"]: unit["met"] for unit in report["units"]}
+        assert (again["re_lu"] == pytest.approx(met["re_lu"], rel=1e-3)) == equalized
+
+
 def test_an_int8_file_is_explained_with_its_own_ranges(
     source, model_path, dataset, tmp_path, capsys
 ):
