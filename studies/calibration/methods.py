@@ -33,12 +33,6 @@ class Observed:
     ends: Mapping[str, np.ndarray]
     samples: Mapping[str, np.ndarray]
 
-    def first(self, count: int) -> Observed:
-        """Of the first `count` pictures only."""
-        ends = {name: rows[:count] for name, rows in self.ends.items()}
-        samples = {name: rows[:count] for name, rows in self.samples.items()}
-        return Observed(self.pixels, ends, samples)
-
 
 Method = Callable[[Observed], dict[str, Range]]
 

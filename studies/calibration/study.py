@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import keras
 import numpy as np
@@ -31,7 +32,7 @@ def run_study(
 ) -> list[Row]:
     """A row for every number of pictures and every method, the float net's first.
 
-    Channels are equalized by the usual number of pictures.
+    Channels are equalized by the pictures that calibrate, as `python -m convert` does it.
 
     Args:
         frames: (input_h, input_w, 3) uint8 each, in random order; prefixes of them calibrate.
@@ -40,8 +41,6 @@ def run_study(
     Raises: ValueError where there is nothing to measure errors of.
     """
     usual = min(USUAL, len(frames))
-    nets = {True: equalize(model, frames[:usual], spec), False: model}
-    observed = {equalized: observe_all(net, frames, spec) for equalized, net in nets.items()}
     counts = [count for count in COUNTS if count <= len(frames)]
     plan = [(count, "min-max", True, True) for count in counts]
     plan += [(usual, name, True, True) for name in METHODS]
@@ -54,12 +53,14 @@ def run_study(
             f"{LIKELY} expected, got none; train longer or choose another --split"
         )
     rows = [first]
-    for count, method, corrected, equalized in tqdm(
-        dict.fromkeys(plan), "measuring", unit="row", leave=False, disable=None
-    ):
-        ranges = METHODS[method](observed[equalized].first(count))
-        net = _int8_net(nets[equalized], spec, frames[:count], ranges, corrected)
-        rows.append(comparison.row(net, count, method, corrected, equalized))
+    steps = tqdm(dict.fromkeys(plan), "measuring", unit="row", leave=False, disable=None)
+    for (count, equalized), group in groupby(steps, key=lambda step: (step[0], step[3])):
+        seen = frames[:count]
+        net = equalize(model, seen, spec) if equalized else model
+        observed = observe_all(net, seen, spec)
+        for _, method, corrected, _ in group:
+            int8 = _int8_net(net, spec, seen, METHODS[method](observed), corrected)
+            rows.append(comparison.row(int8, count, method, corrected, equalized))
     return rows
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from convert import tflite
+from convert.quantize.equalization import equalize
+from studies.calibration import study
 from studies.calibration.__main__ import main
 from studies.calibration.methods import METHODS, NARROWEST, Observed
 from studies.calibration.report import StudyReport, format_study
@@ -53,11 +55,14 @@ def test_least_squares_weighs_the_outlier_against_the_rest():
     assert (low, high) == pytest.approx((expected_low, expected_high))
 
 
-def test_fewer_pictures_are_the_first_ones():
-    assert METHODS["min-max"](OBSERVED.first(1))["a"] == (-1, 1)
+def test_the_command(keras_path, dataset, tmp_path, capsys, monkeypatch):
+    equalized_by = []
 
+    def counted(model, frames, spec):
+        equalized_by.append(len(frames))
+        return equalize(model, frames, spec)
 
-def test_the_command(keras_path, dataset, tmp_path, capsys):
+    monkeypatch.setattr(study, "equalize", counted)
     given = [keras_path, "--data", dataset, "--out", tmp_path, "--split", "test"]
     assert main(list(map(str, given))) == 0
     out = capsys.readouterr().out
@@ -68,6 +73,7 @@ def test_the_command(keras_path, dataset, tmp_path, capsys):
     assert [row["images"] for row in rows if row["method"] == "min-max"] == [1, 10, 30, 30, 30]
     assert [row["corrected"] for row in rows].count(False) == 1
     assert [row["equalized"] for row in rows].count(False) == 2
+    assert equalized_by == [1, 10, 30]  # as calibration with so many pictures does it
     assert {row["method"] for row in rows} == set(METHODS)
     assert all(0 < row["score_error"] < 0.1 for row in rows)
     assert format_study(StudyReport.from_json(report)) in out
