@@ -56,8 +56,10 @@ def test_the_pages_have_the_plain_converters_row():
     report = json.loads((BCCD / "baseline.json").read_text(encoding="utf-8"))
     said = _section("quantization.md", "Against the plain converter")
     models = {model["variant"]: model for model in report["models"]}
-    assert list(models) == ["float32", "int8_converter", "int8"]
-    for variant, model in models.items():
+    compared = ["float32", "int8_converter", "int8"]
+    assert list(models)[:3] == compared  # then int8's file for other tools
+    for variant in compared:
+        model = models[variant]
         error = f"{model['score_error']:.4f}" if "score_error" in model else ""
         assert (
             f"| {variant} | {100 * model['ap']:.2f} | {100 * model['ap50']:.2f} | {error} |" in said
@@ -66,7 +68,7 @@ def test_the_pages_have_the_plain_converters_row():
     where = f"{machine['cores']} cores of an {machine['cpu']}, {machine['interpreter']}"
     assert f"{where}, {_day(machine['date'])}" in _prose(said)
     assert f"({training['epochs']} epochs, {training['minutes']:.0f} minutes" in _prose(said)
-    lost = [100 * (models["float32"]["ap"] - models[name]["ap"]) for name in list(models)[1:]]
+    lost = [100 * (models["float32"]["ap"] - models[name]["ap"]) for name in compared[1:]]
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert f"it lost {lost[0]:.2f} AP and ours {lost[1]:.2f}" in readme
 
@@ -94,18 +96,19 @@ def test_the_logs_show_that_the_net_did_not_wait_for_pictures(report, seed):
     assert minutes == pytest.approx(report["seeds"]["minutes"][seed], abs=0.1)
 
 
-# The page's label → number of pictures, method, whether rounding was corrected.
+# The page's label → number of pictures, method, whether rounding was corrected, channels equalized.
 CALIBRATIONS = {
-    "1 picture": (1, "min-max", True),
-    "10": (10, "min-max", True),
-    "100": (100, "min-max", True),
-    "500": (500, "min-max", True),
-    "200: what `convert` does": (200, "min-max", True),
-    "200, weights to the nearest step": (200, "min-max", False),
-    "200, mean of minima and maxima": (200, "mean of min-max", True),
-    "200, 99.99 %": (200, "99.99 %", True),
-    "200, 99.9 %": (200, "99.9 %", True),
-    "200, least squares": (200, "least squares", True),
+    "1 picture": (1, "min-max", True, True),
+    "10": (10, "min-max", True, True),
+    "100": (100, "min-max", True, True),
+    "500": (500, "min-max", True, True),
+    "200: what `convert` does": (200, "min-max", True, True),
+    "200, channels as trained": (200, "min-max", True, False),
+    "200, channels as trained, weights to the nearest step": (200, "min-max", False, False),
+    "200, mean of minima and maxima": (200, "mean of min-max", True, True),
+    "200, 99.99 %": (200, "99.99 %", True, True),
+    "200, 99.9 %": (200, "99.9 %", True, True),
+    "200, least squares": (200, "least squares", True, True),
 }
 
 
@@ -119,7 +122,9 @@ def test_the_page_has_the_calibration_study():
         cells = [label]
         for report in reports:
             reference, *found = report["rows"]
-            rows = [r for r in found if (r["images"], r["method"], r["corrected"]) == wanted]
+            keys = ("images", "method", "corrected", "equalized")
+            # Older studies made int8 of the channels as they were trained.
+            rows = [row for row in found if tuple(row.get(key, False) for key in keys) == wanted]
             if not rows:  # blood cells have no 500 pictures to train with
                 cells += ["", ""]
                 continue
@@ -129,8 +134,8 @@ def test_the_page_has_the_calibration_study():
     assert len(CALIBRATIONS) == max(len(report["rows"]) for report in reports) - 1
     for report in reports:
         machine = report["machine"]
-        assert "Xeon" in machine["cpu"]
-        where = f"{machine['cores']} cores of an Intel Xeon, {machine['interpreter']}"
+        cpu = machine["cpu"] if "AMD" in machine["cpu"] else "Intel Xeon"
+        where = f"{machine['cores']} cores of an {cpu}, {machine['interpreter']}"
         assert f"{where}, {_day(machine['date'])}" in _prose(said)
 
 
@@ -216,7 +221,7 @@ def test_the_page_has_the_readers_of_exported_files():
         cells += [f"{100 * row['ap']:.2f}", f"{100 * row['ap50']:.2f}", f"{row['ms']:.2f}"]
         assert f"| {' | '.join(cells)} |" in said
     ours, theirs = rows["edge_runtime"], rows["LiteRT"]
-    assert ours["ap"] - theirs["ap"] <= 0.013  # our box voting
+    assert ours["ap"] - theirs["ap"] <= 0.016  # our box voting
     assert abs(ours["ap50"] - theirs["ap50"]) <= 0.001
     machine = found["machine"]
     assert found["data"] == {"root": "digits", "split": "test", "images": 500}
@@ -275,7 +280,7 @@ def test_the_stages_of_a_faster_net_are_those_of_the_logs():
     said = _section("results.md", "The network")
     for stage, name in (("256 pixels", "_256"), ("320 pixels", ""), ("int8", "_qat")):
         cells = []
-        for log in (f"models/digits{name}.csv", f"studies/network/plain_no_last{name}.csv"):
+        for log in (f"studies/network/mobilenet_v2{name}.csv", f"models/digits{name}.csv"):
             with (ROOT / log).open(newline="", encoding="utf-8") as file:
                 rows = [row for row in csv.DictReader(file) if row["val_ap"]]
             # The first stage ends in the middle of its schedule; of the others the best is kept.
