@@ -238,6 +238,23 @@ def test_small_sets_are_those_of_the_json():
     assert all(_day(cell.date) in section for cell in cells)
 
 
+def test_the_shorter_preset_is_that_of_the_json():
+    section = _section("results.md", "The network")
+    small = ROOT / "studies/small_sets"
+    (full,) = (
+        cell
+        for cell in read_cells(small / "small_sets.json")
+        if (cell.data, cell.seed, cell.start) == ("BCCD", 0, "ImageNet")
+    )
+    (short,) = read_cells(small / "short.json")
+    assert short.flags == "--preset fpnlite_short"
+    assert (short.data, short.seed, short.start) == (full.data, full.seed, full.start)
+    for name, cell in (("fpnlite", full), ("fpnlite_short", short)):
+        figures = (cell.float32_ap50, cell.float32_ap, cell.int8_ap50, cell.int8_ap)
+        line = " | ".join([name, *(f"{100 * figure:.2f}" for figure in figures)])
+        assert f"| {line} |" in section
+
+
 def test_what_is_said_of_late_mining_was_measured():
     said = _section("results.md", "Small sets")
     with (ROOT / "studies/small_sets/mining.csv").open(newline="", encoding="utf-8") as file:

@@ -113,6 +113,15 @@ PRESETS = {
         input_hw=(320, 320),
         sides=(320, 384, 448),  # whole cells on the coarsest map; a Pi has time for them
     ),
+    # The same on a shorter backbone: a fifth less time, see docs/results.md, "The network".
+    "fpnlite_short": Preset(
+        octave_levels((8, 16, 32, 64), base=0.075, aspect_ratios=(1 / 2, 1, 2)),
+        top_down_channels=128,
+        alpha=1.0,
+        input_hw=(320, 320),
+        sides=(320, 384, 448),
+        backbone="mobilenet_v2_short",
+    ),
     # The SSD paper's own (Liu et al. 2016), whose coarsest map is one cell at these sizes only.
     "ssd300_vgg16": Preset(
         ssd300_levels(),
