@@ -237,7 +237,7 @@ ALPHAS = {"mobilenet_v1": 0.25}  # a width that there is; of the others 0.35
     [
         ("mobilenet_v2", "mobilenet_v1", "ssd_mobilenet_v1", "give --preset ssd_mobilenet_v1 --al"),
         ("mobilenet_v2_short", "mobilenet_v2", "digits", "digits, .* stands for another net now"),
-        ("mobilenet_v2", "mobilenet_v2_short", "a_study", "give --preset fpnlite_short or digits --alpha 0.35"),
+        ("mobilenet_v2", "mobilenet_v2_short", "a_study", "fpnlite_short or digits --alpha 0.35"),
     ],
 )
 def test_a_net_on_another_backbone_is_refused(tmp_path, ours, theirs, preset, cure):
