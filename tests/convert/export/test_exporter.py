@@ -106,7 +106,7 @@ def test_the_net_inside_keeps_its_bytes(form):
     content = build(open_source(SHIPPED), form, Thresholds())
     after = schema.ModelT.InitFromPackedBuf(content, 0)
     old, new = before.subgraphs[0], after.subgraphs[0]
-    assert len(old.tensors) == 250
+    assert len(old.tensors) == 238
     for ours, theirs in zip(old.tensors, new.tensors, strict=False):
         assert (ours.name, ours.type, ours.buffer) == (theirs.name, theirs.type, theirs.buffer)
         assert list(ours.shape) == list(theirs.shape)

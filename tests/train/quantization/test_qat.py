@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from convert.quantize.equalization import equalize
 from convert.runtime_versions import operator_name
 from convert.tflite import load_model
 from convert.verify import CHANNEL_AXIS, read_model
@@ -63,7 +64,8 @@ def test_the_file_has_the_ranges_that_were_learnt(trained, scenes, tmp_path, cap
 
 def test_weights_have_the_scales_that_were_trained(trained, tmp_path):
     spec = read_spec(trained)
-    model = load_model(trained, spec)
+    frames = [np.full((64, 64, 3), value, np.uint8) for value in (0, 90, 255)]
+    model = equalize(load_model(trained, spec), frames, spec)
     units = {u.layers[0].name: u for u in find_ops(model)[0] if u.convolves}
     from train.quantization.simulated_net import fold
 
@@ -73,7 +75,6 @@ def test_weights_have_the_scales_that_were_trained(trained, tmp_path):
         kernel = np.asarray(layer.folded()[0])
         others = (0, 1, 3) if layer.depthwise else (0, 1, 2)
         limits.append(np.abs(kernel).max(axis=others) / 127)
-    frames = [np.full((64, 64, 3), value, np.uint8) for value in (0, 90, 255)]
     model = read_model(make("int8", trained, frames, tmp_path, spec))
     graph = model.subgraphs[0]
     scales = []
