@@ -1,1 +1,1 @@
-"""Post-training quantization: calibration data, bias correction, weight rounding."""
+"""Post-training quantization: calibration data, equalization, bias correction, weight rounding."""
