@@ -221,7 +221,7 @@ def test_the_page_has_the_readers_of_exported_files():
         cells += [f"{100 * row['ap']:.2f}", f"{100 * row['ap50']:.2f}", f"{row['ms']:.2f}"]
         assert f"| {' | '.join(cells)} |" in said
     ours, theirs = rows["edge_runtime"], rows["LiteRT"]
-    assert ours["ap"] - theirs["ap"] <= 0.016  # our box voting
+    assert ours["ap"] - theirs["ap"] <= 0.015  # our box voting
     assert abs(ours["ap50"] - theirs["ap50"]) <= 0.001
     machine = found["machine"]
     assert found["data"] == {"root": "digits", "split": "test", "images": 500}

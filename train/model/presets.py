@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_runtime.detector.spec import AnchorLevel, DetectorSpec
 
@@ -102,26 +102,20 @@ def octave_levels(
     return tuple(levels)
 
 
+# For small objects: a finer map that also knows what the coarser ones saw.
+FPNLITE = Preset(
+    octave_levels((8, 16, 32, 64), base=0.075, aspect_ratios=(1 / 2, 1, 2)),
+    top_down_channels=128,
+    alpha=1.0,
+    input_hw=(320, 320),
+    sides=(320, 384, 448),  # whole cells on the coarsest map; a Pi has time for them
+)
 PRESETS = {
     # The MobileNetV2 paper's detector (Sandler et al. 2018, section 6.2).
     "ssdlite": Preset(ssd_levels(), top_down_channels=0, alpha=1.0, input_hw=(300, 300)),
-    # For small objects: a finer map that also knows what the coarser ones saw.
-    "fpnlite": Preset(
-        octave_levels((8, 16, 32, 64), base=0.075, aspect_ratios=(1 / 2, 1, 2)),
-        top_down_channels=128,
-        alpha=1.0,
-        input_hw=(320, 320),
-        sides=(320, 384, 448),  # whole cells on the coarsest map; a Pi has time for them
-    ),
-    # The same on a shorter backbone: a fifth less time, see docs/results.md, "The network".
-    "fpnlite_short": Preset(
-        octave_levels((8, 16, 32, 64), base=0.075, aspect_ratios=(1 / 2, 1, 2)),
-        top_down_channels=128,
-        alpha=1.0,
-        input_hw=(320, 320),
-        sides=(320, 384, 448),
-        backbone="mobilenet_v2_short",
-    ),
+    "fpnlite": FPNLITE,
+    # A fifth less time, see docs/results.md, "The network".
+    "fpnlite_short": replace(FPNLITE, backbone="mobilenet_v2_short"),
     # The SSD paper's own (Liu et al. 2016), whose coarsest map is one cell at these sizes only.
     "ssd300_vgg16": Preset(
         ssd300_levels(),
