@@ -5,21 +5,20 @@ from __future__ import annotations
 import colorsys
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from edge_runtime.detector.detections import Detections
 from edge_runtime.detector.preprocess import check_frame
+from edge_runtime.media.font import BITMAP_HEIGHT, find_font
 
 Color = tuple[int, int, int]
-Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 PixelBox = tuple[int, int, int, int]  # left, top, right, bottom, all inside
 
 LINE_SHARE = 1 / 200  # of the shorter side; 1 pixel at 240, 10 at 2000
 TEXT_SHARE = 1 / 28  # of the shorter side
-MIN_TEXT = 11  # pixels; Pillow's own bitmap font has this height and less cannot be read
+MIN_TEXT = BITMAP_HEIGHT  # pixels; less cannot be read
 GOLDEN_RATIO = 0.618034  # steps of it around the colour circle never come close to an earlier one
 
 
@@ -102,7 +101,7 @@ def _label(name: str, score: float, height: int, most: int) -> Image.Image:
 
 def text_mask(text: str, height: int) -> Image.Image:
     """Text as an "L" mask with a small margin, letters about `height` pixels high."""
-    font, factor, ascii_only = _font(height, text.isascii())
+    font, factor, ascii_only = find_font(text, height)
     if ascii_only:  # better "Ubergang" than a box for the letter that the font lacks
         text = unicodedata.normalize("NFKD", text)
         text = "".join(letter for letter in text if not unicodedata.combining(letter))
@@ -115,21 +114,6 @@ def text_mask(text: str, height: int) -> Image.Image:
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).text((margin - left, margin - top), text, fill=255, font=font)
     return mask.resize((size[0] * factor, size[1] * factor), Image.Resampling.NEAREST)
-
-
-@lru_cache(maxsize=8)  # reading a font takes longer than drawing with it
-def _font(height: int, ascii_text: bool) -> tuple[Font, int, bool]:
-    """A font, by which factor to enlarge it, and whether it has no more than ASCII."""
-    if not ascii_text:
-        try:
-            return ImageFont.truetype("DejaVuSans.ttf", height), 1, False
-        except (OSError, ImportError):
-            pass  # not every system has it
-    try:
-        return ImageFont.load_default(size=height), 1, True
-    except (TypeError, ImportError):
-        # Pillow before 10.1, or without FreeType: a bitmap font of one size.
-        return ImageFont.load_default(), max(1, round(height / MIN_TEXT)), True
 
 
 def _places(

@@ -3,7 +3,8 @@ import pytest
 from PIL import ImageFont
 
 from edge_runtime import Detections
-from edge_runtime.media.draw import _font, class_color, draw_detections, text_mask
+from edge_runtime.media.draw import class_color, draw_detections, text_mask
+from tests.edge_runtime.media.fonts import forget_fonts
 
 NAMES = ("cat", "a name that is longer than a small picture is wide", "Übergang")
 SIZES = [(64, 64), (240, 320), (2000, 3000), (40, 3), (1, 1)]
@@ -31,9 +32,9 @@ def font(request, monkeypatch):
             raise ImportError("The _imagingft C module is not installed")
 
         monkeypatch.setattr(ImageFont, "truetype", truetype)
-    _font.cache_clear()
+    forget_fonts()
     yield
-    _font.cache_clear()
+    forget_fonts()
 
 
 def some(boxes, class_ids=None):
