@@ -27,7 +27,8 @@ from convert.arguments import (
 )
 from convert.benchmark.html import write_results
 from convert.benchmark.report import BenchmarkReport
-from convert.benchmark.run import COMPARED, run_benchmark
+from convert.benchmark.run import run_benchmark
+from convert.benchmark.setup import COMPARED
 from convert.benchmark.tables import format_report
 from convert.errors import quiet_imports, run_conversion
 from convert.quantize import calibration_data

@@ -16,7 +16,8 @@ from convert.benchmark import html_plots
 from convert.benchmark.agreement import NONE, PictureMatch, most_different
 from convert.benchmark.report import BenchmarkReport, Json, ModelRow, minus
 from convert.benchmark.robustness import ALLOWANCE
-from convert.benchmark.run import COMPARED, Comparison
+from convert.benchmark.run import Comparison
+from convert.benchmark.setup import COMPARED
 from convert.benchmark.tables import (
     agreement_lines,
     class_rows,

@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from convert.arguments import LATENCY_RUNS
 from convert.benchmark.agreement import PictureMatch, match_all, mean_score_error, summarize
-from convert.benchmark.class_names import are_of_one_training, match_classes
 from convert.benchmark.predict import find_all, use_accuracy_thresholds
 from convert.benchmark.report import (
     BenchmarkReport,
@@ -21,11 +20,13 @@ from convert.benchmark.report import (
     Json,
     ModelRow,
     Percentiles,
+    RobustnessRow,
     Thresholds,
 )
 from convert.benchmark.results_file import match_results, read_annotations, read_results
 from convert.benchmark.robustness import measure_robustness
-from convert.variants import EXPORT_MEMBER, VARIANT_MEMBER, VARIANTS
+from convert.benchmark.setup import COMPARED, Setup, set_up
+from convert.variants import VARIANTS
 from edge_runtime.commands.bench import peak_memory
 from edge_runtime.commands.detector_flags import model_options
 from edge_runtime.detector.calibration_record import CALIBRATION_MEMBER
@@ -34,15 +35,9 @@ from edge_runtime.detector.latency import measure
 from edge_runtime.detector.resize import PILLOW
 from edge_runtime.detector.spec import read_member
 from edge_runtime.system.machine import describe_machine
-from train.data.dataset import DetectionDataset, Example, load_dataset, read_image
-from train.data.decoding import drop_undecodable
+from train.data.dataset import DetectionDataset, Example
 from train.evaluation.coco import Accuracy, PictureDetections, evaluate
 from train.training.provenance import read_training
-
-# Whose detections are matched, and which see changed pictures: the reference first.
-COMPARED = ("float32", "int8")
-LATENCY_FRAMES = 16  # enough different pictures
-LATENCY_BYTES = 64e6  # few enough for a Pi's memory, where a photograph takes 36 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,62 +100,61 @@ def run_benchmark(
         Detector(path, threads, resizer=resizer, **model_options(path, family, labels))
         for path in paths
     ]
-    own_names = detectors[0].class_names if are_of_one_training(detectors) else None
-    dataset = _load(data, split, own_names, limit)
-    class_names, examples = dataset.class_names, dataset.examples
-    class_places = _class_places(detectors, class_names)
-    others = [_results_row(path, dataset, results_annotations) for path in results]
-    frames = _latency_frames(examples)
-    variants = [_variant(detector, frames[0]) for detector in detectors]
-    places = _compared(variants, paths, needed=robustness)
-    latency_thresholds = _thresholds(detectors[0])
-    latencies = _latencies(detectors, frames, latency_runs)
-    use_accuracy_thresholds(detectors)
-    found = find_all(detectors, examples, class_places)
-    accuracies = [evaluate(examples, pictures, class_names) for pictures in found]
-    matched = _match_reference(variants, examples, found, latency_thresholds.score)
-    memories = _peak_memories(detectors, frames[0], measured=latency_runs > 0)
-    models = map(_describe_model, detectors, variants, accuracies, latencies, matched, memories)
+    setup = set_up(detectors, data, split, limit, both=robustness)
+    others = [_results_row(path, setup.dataset, results_annotations) for path in results]
+    usual = _thresholds(detectors[0])
+    measured = _measure(setup, latency_runs, usual.score)
     report = BenchmarkReport(
         command=command,
         machine=describe_machine(),
-        data=_describe_data(dataset, examples),
-        thresholds=BenchmarkThresholds(latency_thresholds, _thresholds(detectors[0])),
-        models=(*sorted(models, key=_rank), *others),
-        calibration=_calibration(detectors, variants),
+        data=_describe_data(setup.dataset),
+        thresholds=BenchmarkThresholds(usual, _thresholds(detectors[0])),
+        models=(*sorted(measured.models, key=_rank), *others),
+        calibration=_calibration(detectors, setup.variants),
         extra={} if resizer == PILLOW else {"resizer": resizer},
     )
-    matches = matched[places[COMPARED[1]]] if places else None
+    matches = measured.matched[setup.places[COMPARED[1]]] if setup.places else None
     if matches is None:
         return Comparison(report, None)
-    report = replace(report, agreement=summarize(matches, COMPARED, latency_thresholds.score))
+    report = replace(report, agreement=summarize(matches, COMPARED, usual.score))
     if robustness:
-        pair = {variant: detectors[place] for variant, place in places.items()}
-        pair_places = {variant: class_places[place] for variant, place in places.items()}
-        clean = {variant: accuracies[place] for variant, place in places.items()}
-        rows = measure_robustness(pair, examples, class_names, clean, pair_places)
-        report = replace(report, robustness=rows)
+        report = replace(report, robustness=_robustness(setup, measured.models))
     return Comparison(report, matches)
 
 
-def _load(
-    data: Path, split: str, class_names: tuple[str, ...] | None, limit: int | None
-) -> DetectionDataset:
-    """The first pictures of a split, without those that would end the run half-way.
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Of each detector its row, and its detections matched with float32's or None."""
 
-    class_names: of the detectors, where all are of one training; None for the folder's.
+    models: list[ModelRow]
+    matched: list[list[PictureMatch] | None]
+
+
+def _measure(setup: Setup, latency_runs: int, score_threshold: float) -> _Measured:
+    """Latency at the thresholds that the detectors have, then accuracy at its own.
+
+    score_threshold: of detections that are matched.
     """
-    dataset = load_dataset(data, split, class_names)
-    return drop_undecodable(replace(dataset, examples=dataset.examples[:limit]))
+    detectors, dataset = setup.detectors, setup.dataset
+    latencies = _latencies(detectors, setup.frames, latency_runs)
+    use_accuracy_thresholds(detectors)
+    found = find_all(detectors, dataset.examples, setup.class_places)
+    accuracies = [evaluate(dataset.examples, each, dataset.class_names) for each in found]
+    matched = _match_reference(setup.variants, dataset.examples, found, score_threshold)
+    memories = _peak_memories(detectors, setup.frames[0], measured=latency_runs > 0)
+    rows = map(_describe_model, detectors, setup.variants, accuracies, latencies, matched, memories)
+    return _Measured(list(rows), matched)
 
 
-def _class_places(
-    detectors: Sequence[Detector], class_names: Sequence[str]
-) -> list[np.ndarray | None]:
-    """Places of each detector's classes among those of the data; None where they are the same."""
-    if are_of_one_training(detectors):
-        return [None] * len(detectors)
-    return [match_classes(detector, class_names) for detector in detectors]
+def _robustness(setup: Setup, models: Sequence[ModelRow]) -> tuple[RobustnessRow, ...]:
+    """COMPARED on changed pictures."""
+    return measure_robustness(
+        {variant: setup.detectors[place] for variant, place in setup.places.items()},
+        setup.dataset.examples,
+        setup.dataset.class_names,
+        {variant: models[place].accuracy for variant, place in setup.places.items()},
+        {variant: setup.class_places[place] for variant, place in setup.places.items()},
+    )
 
 
 def _match_reference(
@@ -202,27 +196,6 @@ def _calibration(detectors: Sequence[Detector], variants: Sequence[str | None]) 
         if variant == COMPARED[1] and text is not None:
             return json.loads(text)
     return None
-
-
-def _compared(
-    variants: Sequence[str | None], paths: Sequence[Path], needed: bool
-) -> dict[str, int]:
-    """Index of each of COMPARED in the list, the first of its kind; {} unless both are there."""
-    if set(COMPARED) <= set(variants):
-        return {variant: variants.index(variant) for variant in COMPARED}
-    if needed:
-        raise ValueError(
-            f"models {' and '.join(COMPARED)} expected, to compare their robustness, got "
-            f"{', '.join(path.name for path in paths)}; name both or use --no-robustness"
-        )
-    return {}
-
-
-def _latency_frames(examples: Sequence[Example]) -> list[np.ndarray]:
-    """The first pictures, decoded: at least one, at most LATENCY_FRAMES, up to LATENCY_BYTES."""
-    frames = [read_image(examples[0].image_path)]
-    most = min(LATENCY_FRAMES, max(1, int(LATENCY_BYTES / frames[0].nbytes)))
-    return frames + [read_image(example.image_path) for example in examples[1:most]]
 
 
 def _describe_model(
@@ -284,29 +257,14 @@ def _thresholds(detector: Detector) -> Thresholds:
     return Thresholds(detector.score_threshold, detector.iou_threshold, detector.max_detections)
 
 
-def _variant(detector: Detector, frame: np.ndarray) -> str | None:
-    """As written at conversion; else what the input or the name says. None of another project.
-
-    A file that was exported for other tools has its form behind it: int8_postprocess.
-    """
-    text = read_member(detector.path, VARIANT_MEMBER)
-    if text is not None:
-        form = read_member(detector.path, EXPORT_MEMBER)
-        return text.strip() if form is None else f"{text.strip()}_{form.strip()}"
-    if detector.spec is None:
-        return None
-    if detector.preprocess(frame).dtype != np.float32:
-        return "int8"
-    return next((name for name in VARIANTS if detector.path.stem.endswith(name)), None)
-
-
 def _rank(model: ModelRow) -> int:
     """The order of the table: float32 first, since the others are compared with it."""
     names = list(VARIANTS)
     return names.index(model.variant) if model.variant in names else len(names)
 
 
-def _describe_data(dataset: DetectionDataset, examples: Sequence[Example]) -> DataSummary:
+def _describe_data(dataset: DetectionDataset) -> DataSummary:
+    examples = dataset.examples
     return DataSummary(
         root=Path(dataset.root).resolve().name,
         split=dataset.split,

@@ -12,7 +12,7 @@ from ai_edge_litert.schema_py_generated import TensorType
 from convert import __main__ as command
 from convert import pipeline as conversion
 from convert import variants
-from convert.benchmark import run as benchmark
+from convert.benchmark import setup as benchmark
 from convert.errors import VerificationError
 from convert.pipeline import ConversionInput
 from convert.runtime_versions import operator_name
