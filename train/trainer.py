@@ -27,7 +27,7 @@ from train.data.readiness import Splits, load_splits
 from train.data.splits.making import pictures
 from train.data.ssd_augment import augmentation_of
 from train.evaluation.causes import Evidence, anchors_cure, listed
-from train.evaluation.verdict import Verdict, judge
+from train.evaluation.verdict import judge
 from train.from_data import as_begun, check_sizes, settle
 from train.model.ssd import multiply_adds
 from train.pace import check_budget, settle_within
@@ -111,9 +111,7 @@ def train(
         begun = read_progress(files.state).recipe if resume and files.state.is_file() else {}
         check_budget(budget, config, cluster)
         if begun:
-            # A budget may have allowed fewer epochs than the same flags ask for.
-            within = {} if budget is None else {"epochs": begun["epochs"]}
-            config = as_begun(replace(config, **within), begun)
+            config = _gone_on(config, begun, budget)
         else:
             check_free(files, overwrite or resume)
         pace = None if resume else budget
@@ -136,11 +134,19 @@ def train(
     stopping = _run(job, command, tensorboard, left)
     history = _finish(stopping.checkpoint, files, cluster)
     if cluster.first and splits.validating:
-        verdict = str(_judge(job, splits.validating, history, stopping))
-        print(verdict)
-        with atomic_path(files.verdict) as temporary:
-            temporary.write_text(f"{verdict}\n", encoding="utf-8")
+        _say_verdict(job, splits.validating, history, stopping)
     return history
+
+
+def _gone_on(config: TrainConfig, begun: Mapping[str, Any], budget: float | None) -> TrainConfig:
+    """The configuration of a training that goes on.
+
+    Args:
+        begun: the recipe that its state tells. budget: in minutes; None for any time.
+    """
+    # A budget may have allowed fewer epochs than the same flags ask for.
+    within = {} if budget is None else {"epochs": begun["epochs"]}
+    return as_begun(replace(config, **within), begun)
 
 
 def _open_splits(config: TrainConfig, data: Path, cluster: Cluster) -> Splits:
@@ -316,11 +322,12 @@ def _finish(checkpoint: BestCheckpoint, files: TrainingFiles, cluster: Cluster) 
     return history
 
 
-def _judge(
+def _say_verdict(
     job: _Job, validating: DetectionDataset, history: list[Row], stopping: Stopping
-) -> Verdict:
+) -> None:
+    """How good the detector is and why, on the screen and in a file beside it."""
     checkpoint = stopping.checkpoint
-    return judge(
+    verdict = judge(
         Evidence(
             history,
             job.splits.training,
@@ -333,6 +340,9 @@ def _judge(
             stopping.out_of_time,
         )
     )
+    print(verdict)
+    with atomic_path(job.files.verdict) as temporary:
+        temporary.write_text(f"{verdict}\n", encoding="utf-8")
 
 
 def _describe(
