@@ -77,6 +77,7 @@ def test_boxes_without_area_and_a_little_over_the_edge_stay(tmp_path):
         (f"-1 {BOX}", "unknown-class", "the class '-1'"),
         ("0 20 10 8 4", "not-normalized", "expected fractions of the picture, 0 to 1, got '20'"),
         ("0 0.5 0.5 1.2 0.1", "not-normalized", r"got '1\.2'"),
+        ("0 0.5 0.5 0.5 0.2 1.57", "bad-number", r"confidence, 0 to 1, .* got '1\.57', which may"),
         ("0 0.1 0.1 0.9 0.1 0.5 99", "not-normalized", "got '99'"),
         (f"{'9' * 5000} {BOX}", "bad-number", "got '9{40}…'"),
     ],
