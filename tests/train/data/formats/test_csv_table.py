@@ -142,6 +142,11 @@ def test_open_images(tmp_path):
     assert splits_of(folder) == {"train": ["a1"], "val": ["b2"]}
     assert list(folder.items) == ["a1", "b2"]
     assert folder.layout.endswith(": Open Images")
+    described = tmp_path / "class-descriptions-boxable.csv"
+    described.rename(tmp_path / "classes.csv")  # as FiftyOne calls it
+    folder = read(tmp_path)
+    assert boxes_of(folder, "a1") == [("Cat", BOX), ("Dog, small", BOX)]
+    assert folder.classes is None  # it is no list in keras-retinanet's form
     assert folder.notes == (
         f"{tmp_path}/oidv6-train-annotations-bbox.csv: names 1 pictures that are not here, left "
         "aside as usual for a part of Open Images",
