@@ -11,7 +11,10 @@ from pathlib import PurePosixPath
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff")
 )
-
+# Pictures that Pillow does not read everywhere, or not as one still picture.
+UNREAD_SUFFIXES = frozenset(
+    (".heic", ".heif", ".avif", ".gif", ".jxl", ".jp2", ".dng", ".cr2", ".nef", ".arw")
+)
 
 # `val`, `valid` and `validation` are one thing.
 SPLIT_NAMES = {
