@@ -59,7 +59,11 @@ def plain_id(path: str) -> str:
     "Annotations/cam1/p000.xml" and "cam1/p000" are cam1/p000; "train/images/a.jpg" is a.
     """
     pure = PurePosixPath(unicodedata.normalize("NFC", path.replace("\\", "/")))
-    stem = pure.stem if pure.suffix.lower() in IMAGE_SUFFIXES | {".xml", ".txt"} else pure.name
+    stem = (
+        pure.stem
+        if pure.suffix.lower() in IMAGE_SUFFIXES | {".xml", ".txt", ".json"}
+        else pure.name
+    )
     folders = [part for part in pure.parts[:-1] if part not in ("/", ".", "..")]
     kept = [part for part in folders if not says_layout(part)]
     return "/".join([*kept, stem])

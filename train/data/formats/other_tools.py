@@ -29,7 +29,7 @@ _NAMES = (
 
 
 def other_form(files: FolderFiles) -> str | None:
-    """ "LabelMe's own" and so on, where the files of a folder tell; else None."""
+    """ "CVAT's own" and so on, where the files of a folder tell; else None."""
     for whose, pattern in _NAMES:
         if any(pattern.fullmatch(path.name.lower()) for path in files.paths):
             return whose
@@ -81,7 +81,6 @@ def _is_label_studio(sample: dict[str, Any]) -> bool:
 
 
 _JSONS: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
-    ("LabelMe's own", _has("shapes")),
     ("CreateML's own", _has("image", "annotations")),
     ("Label Studio's own", _is_label_studio),
     ("Supervisely's own", _has("objects", "size")),

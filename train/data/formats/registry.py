@@ -8,14 +8,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from train.data.formats import coco, csv_table, voc, yolo
+from train.data.formats import coco, csv_table, labelme, voc, yolo
 from train.data.formats.base import Format, Recognized
 from train.data.formats.files import ARCHIVES, FolderFiles
 from train.data.formats.image_ids import split_of
 from train.data.formats.other_tools import other_form
 from train.data.labeled_folder import LabeledFolder
 
-FORMATS: tuple[Format, ...] = (coco.FORMAT, voc.FORMAT, yolo.FORMAT, csv_table.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    coco.FORMAT,
+    voc.FORMAT,
+    yolo.FORMAT,
+    labelme.FORMAT,
+    csv_table.FORMAT,
+)
 # Files that stand once in a data set, in its root or the folder that is named.
 _MARKS = ("_annotations.coco.json", "data.yaml", "data.yml", "obj.names", "_darknet.labels")
 _LABEL_SUFFIXES = (".xml", ".txt", ".json", ".csv")
@@ -99,6 +105,6 @@ def _unknown(files: FolderFiles) -> str:
         cure = f"unpack {files.relative(archives[0])} and name the folder that it makes"
     notes = "".join(f"; {note.removeprefix(f'{files.root}: ')}" for note in files.notes)
     return (
-        f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt or a CSV "
-        f"table, got {held}; {cure}{notes}"
+        f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt, LabelMe "
+        f"JSON or a CSV table, got {held}; {cure}{notes}"
     )

@@ -344,9 +344,9 @@ def test_another_xml_is_no_annotation(tmp_path):
 
 def test_a_folder_of_something_else_is_said_to_be_so(tmp_path):
     Image.new("RGB", SIZE).save(tmp_path / "a.png")
-    (tmp_path / "a.json").write_text('{"version": "5.0", "shapes": [], "imagePath": "a.png"}')
+    (tmp_path / "a.json").write_text('{"objects": [], "size": {"width": 1, "height": 1}}')
     with pytest.raises(
-        ValueError, match=r"got 1 pictures, 1 \.json files; .*look like LabelMe's own"
+        ValueError, match=r"got 1 pictures, 1 \.json files; .*look like Supervisely's own"
     ):
         read_folder(tmp_path)
     with pytest.raises(ValueError, match="expected a folder of labelled pictures, got a file"):
