@@ -39,13 +39,14 @@ _LAYOUT_NAMES = frozenset(
 )
 
 
+_LAYOUT_WORD = "(?:images?|imgs?|labels?|annotations?|data|dataset|set)"
 _SPLIT_FOLDER = re.compile(
-    rf"({'|'.join(SPLIT_NAMES)})(?:[_-]?(?:images?|imgs?|labels?|annotations?|data|set|zip|\d+))*"
+    rf"(?:{_LAYOUT_WORD}[ _-])?({'|'.join(SPLIT_NAMES)})(?:[ _-]?(?:{_LAYOUT_WORD}|zip|\d+))*"
 )
 
 
 def split_of(parts: Sequence[str]) -> str | None:
-    """The split whose name is among a file's folders; "train2017" and "test_zip" count, too."""
+    """The split whose name is among a file's folders, as in "train2017", "Test set", "img_val"."""
     for part in parts:
         match = _SPLIT_FOLDER.fullmatch(part.lower())
         if match:

@@ -52,7 +52,14 @@ def test_a_layout_is_recognized(tmp_path, xml, picture, image_id):
     assert "2 pictures, 2 boxes; no splits" in folder.describe()
 
 
-@pytest.mark.parametrize("names", [("train", "valid", "test"), ("Train", "validation", "TEST")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "valid", "test"),
+        ("Train", "validation", "TEST"),
+        ("Training Set", "images_val", "test images 2"),
+    ],
+)
 @pytest.mark.parametrize("inside", ["", "images/"])
 def test_folders_of_splits(tmp_path, names, inside):
     for name in names:
