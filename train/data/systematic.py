@@ -55,9 +55,9 @@ class SystematicFlaw:
 
 def find_systematic(folder: LabeledFolder) -> SystematicFlaw | None:
     """The way in which many boxes of a folder are wrong; None where they are not."""
-    off_by_one = _numbers_from_one(folder)
-    if off_by_one is not None:
-        return off_by_one
+    of_the_set = _numbers_from_one(folder) or _unmatched(folder)
+    if of_the_set is not None:
+        return of_the_set
     boxes = list(_boxes(folder))
     pixels = sum(flaw.kind == "not-normalized" for i in folder.items.values() for flaw in i.flaws)
     if pixels >= max(_FEWEST, _MOST * (pixels + len(boxes))):
@@ -111,6 +111,23 @@ def _numbers_from_one(folder: LabeledFolder) -> SystematicFlaw | None:
         "systematic-flaw",
         f"no box has the first class, {first!r}, and {beyond} boxes have a number beyond the last: "
         "the numbers seem to start at 1, 0 is the first; export the labels again",
+    )
+
+
+def _unmatched(folder: LabeledFolder) -> SystematicFlaw | None:
+    """Names that do not go together: then pictures of objects would be learnt as background."""
+    if not folder.background:
+        return None
+    items = folder.items.values()
+    lost = [item for item in items if item.image_path is None]
+    bare = [item for item in items if item.annotation and item.annotation.path == item.image_path]
+    if min(len(lost), len(bare)) < max(_FEWEST, _SOME * len(items)):
+        return None
+    return SystematicFlaw(
+        "systematic-flaw",
+        f"{len(lost)} label files have no picture, such as {lost[0].path.name}, and {len(bare)} "
+        f"pictures no label file, such as {bare[0].path.name}, which would count as background: "
+        "give both the same names, or move those out of the set that do not belong to it",
     )
 
 

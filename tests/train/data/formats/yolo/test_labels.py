@@ -159,6 +159,18 @@ def test_class_numbers_that_start_at_one_are_one_flaw_of_the_set(tmp_path):
     assert find_systematic(read_with(FORMAT, tmp_path)) is None
 
 
+def test_label_files_by_other_names_than_the_pictures_are_one_flaw_of_the_set(tmp_path):
+    texts = {"classes.txt": "ant\n"}
+    texts |= {f"labels/p{number}.jpg.txt": f"0 {BOX}" for number in range(3)}
+    texts |= {f"labels/q{number}.txt": f"0 {BOX}" for number in range(3)}
+    pictures = [f"images/{letter}{number}.jpg" for letter in "pq" for number in range(3)]
+    flaw = find_systematic(read_with(FORMAT, make_folder(tmp_path, texts, pictures)))
+    assert flaw is not None
+    assert "3 label files have no picture, such as p0.jpg.txt, and 3 pictures" in flaw.message
+    (tmp_path / "labels/p0.jpg.txt").rename(tmp_path / "labels/p0.txt")  # the rest may be slips
+    assert find_systematic(read_with(FORMAT, tmp_path)) is None
+
+
 def test_a_label_file_of_two_pictures_is_said(tmp_path):
     texts = {"classes.txt": "ant\n", "labels/a.txt": f"0 {BOX}", "labels/b.txt": f"0 {BOX}"}
     pictures = ["images/a.jpg", "images/b.jpg", "images/b.png"]
