@@ -20,6 +20,7 @@ _TEXTS = (  # the first line of a label file
     ("VisDrone's or MOT's", re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{7,9}},?")),
     ("YOLOv4-PyTorch's", re.compile(r"\S.*\.\w+(?: \d+,\d+,\d+,\d+,\d+)+")),
 )
+_TAGS = ((b"<annotations", "CVAT's own"), (b"<dataset>", "dlib imglab's own"))
 _NAMES = (
     ("Edge Impulse's own", re.compile(r"(?:bounding_boxes|info)\.labels")),
     ("WIDER FACE's own", re.compile(r"wider_face_.*_bbx_gt\.txt")),
@@ -34,12 +35,13 @@ def other_form(files: FolderFiles) -> str | None:
         if any(pattern.fullmatch(path.name.lower()) for path in files.paths):
             return whose
     for path in files.with_suffix(".xml")[:_LOOKED_AT]:
-        if b"<annotations" in _start(path):
-            return "CVAT's own"
+        for tag, form in _TAGS:
+            if tag in _start(path):
+                return form
     for path in files.with_suffix(".json")[:_LOOKED_AT]:
-        form = _json_form(path)
-        if form:
-            return form
+        known = _json_form(path)
+        if known:
+            return known
     for path in files.with_suffix(".txt")[:_LOOKED_AT]:
         line = _start(path).decode("utf-8", "replace").strip().split("\n")[0].strip()
         for whose, pattern in _TEXTS:

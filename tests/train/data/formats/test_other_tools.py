@@ -26,6 +26,11 @@ BOX = {"left": 4, "top": 2, "width": 16, "height": 8}
         ("c.json", {"images": [], "annotations": []}, "COCO without its list of categories"),
         ("training/bounding_boxes.labels", {"version": 1}, "Edge Impulse's own"),
         ("annotations.xml", "<annotations><version>1.1</version></annotations>", "CVAT's own"),
+        (
+            "all.xml",
+            "<dataset><images><image file='a.jpg'/></images></dataset>",
+            "dlib imglab's own",
+        ),
         ("label_2/a.txt", "Car 0.00 0 -1.57 4 2 20 10 1.5 1.6 3.2 1 2 30 -1.5\n", "KITTI's own"),
         ("labelTxt/a.txt", "4.0 2 20 2 20 10 4 10 small-vehicle 0\n", "DOTA's own"),
         ("Label/a.txt", "Polar bear 4.0 2.0 20.0 10.0\n", "the Open Images toolkit's own"),
