@@ -1,7 +1,8 @@
 """Systematic flaws: many boxes of a set wrong in one way, which says something about the set.
 
-Coordinates that are fractions, or x, y, width and height where corners are expected, are valid
-numbers and wrong boxes. They are named as one flaw of the set and never guessed right.
+Coordinates that are fractions or percent, x, y, width and height where corners are expected, a
+center for a corner, or y before x are valid numbers and wrong boxes. They are named as one flaw of
+the set and never guessed right.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from edge_runtime.media.images import read_header
 from train.data.annotation import Box
 from train.data.geometry import clip_box, find_placement
 from train.data.labeled_folder import Item, LabeledFolder
+from train.data.readings import READINGS, fits_inside
 
 Boxes = list[tuple[Box, tuple[int, int]]]
 
 _FEWEST = 3  # boxes; fewer say nothing about a set
 _MOST = 0.5  # of all boxes: then it is the set
 _SOME = 0.1  # of fractions, or of corner pairs the wrong way round: more is no slip of the hand
-_MANY = 0.3  # that leave their pictures: more than objects cut by the edge explain
 _FIT = 0.95  # of boxes that must fit as something else
 _SLACK = 0.02  # of a side, over the edge: rounding and careless drawing
+# Percentages: so many boxes of pictures so large do not all end below pixel 100, and close to it.
+_MANY_BOXES, _LARGE, _NEAR_100 = 20, 200, 80
 # What the flaws of `clip_box` mean where most boxes have one.
 _MEANINGS = {
     "no-area": "have no area",
@@ -52,9 +55,9 @@ class SystematicFlaw:
 
 def find_systematic(folder: LabeledFolder) -> SystematicFlaw | None:
     """The way in which many boxes of a folder are wrong; None where they are not."""
-    off_by_one = _numbers_from_one(folder)
-    if off_by_one is not None:
-        return off_by_one
+    of_the_set = _numbers_from_one(folder) or _unmatched(folder)
+    if of_the_set is not None:
+        return of_the_set
     boxes = list(_boxes(folder))
     pixels = sum(flaw.kind == "not-normalized" for i in folder.items.values() for flaw in i.flaws)
     if pixels >= max(_FEWEST, _MOST * (pixels + len(boxes))):
@@ -67,7 +70,11 @@ def find_systematic(folder: LabeledFolder) -> SystematicFlaw | None:
         return None
     flaws = [_flaw(box, size_wh) for box, size_wh in boxes]
     return (
-        _normalized(flaws) or _corner_size(boxes) or _corners_as_size(boxes, flaws) or _most(flaws)
+        _normalized(flaws)
+        or _percentages(boxes)
+        or _corner_size(boxes)
+        or _other_reading(boxes, flaws)
+        or _most(flaws)
     )
 
 
@@ -104,6 +111,23 @@ def _numbers_from_one(folder: LabeledFolder) -> SystematicFlaw | None:
         "systematic-flaw",
         f"no box has the first class, {first!r}, and {beyond} boxes have a number beyond the last: "
         "the numbers seem to start at 1, 0 is the first; export the labels again",
+    )
+
+
+def _unmatched(folder: LabeledFolder) -> SystematicFlaw | None:
+    """Names that do not go together: then pictures of objects would be learnt as background."""
+    if not folder.background:
+        return None
+    items = folder.items.values()
+    lost = [item for item in items if item.image_path is None]
+    bare = [item for item in items if item.annotation and item.annotation.path == item.image_path]
+    if min(len(lost), len(bare)) < max(_FEWEST, _SOME * len(items)):
+        return None
+    return SystematicFlaw(
+        "systematic-flaw",
+        f"{len(lost)} label files have no picture, such as {lost[0].path.name}, and {len(bare)} "
+        f"pictures no label file, such as {bare[0].path.name}, which would count as background: "
+        "give both the same names, or move those out of the set that do not belong to it",
     )
 
 
@@ -146,21 +170,35 @@ def _corner_size(boxes: Boxes) -> SystematicFlaw | None:
     )
 
 
-def _corners_as_size(boxes: Boxes, flaws: list[str | None]) -> SystematicFlaw | None:
-    """Corners written where x, y, width and height belong, as in COCO's bbox."""
-    over = sum(flaw in ("box-over-edge", "impossible-box") for flaw in flaws)
-    if over < max(_FEWEST, _MANY * len(boxes)):
+def _other_reading(boxes: Boxes, flaws: list[str | None]) -> SystematicFlaw | None:
+    """Numbers in another meaning, as corners for COCO's width and height: told by where they fit.
+
+    Real boxes that leave their pictures do so on all sides, and fit in no other reading.
+    """
+    over = sum(flaw in ("box-over-edge", "impossible-box", "box-outside") for flaw in flaws)
+    for kind, least, reading, words in READINGS:
+        if over < max(_FEWEST, least * len(boxes)):
+            continue
+        fit = sum(fits_inside(reading(box), size_wh) for box, size_wh in boxes)
+        if fit >= _FIT * len(boxes):
+            return SystematicFlaw(
+                kind, f"{over} of {len(boxes)} boxes leave their pictures, and {fit} fit if {words}"
+            )
+    return None
+
+
+def _percentages(boxes: Boxes) -> SystematicFlaw | None:
+    """Percent of the picture, as Label Studio keeps boxes: no number is above 100."""
+    large = sum(min(size_wh) >= _LARGE for _, size_wh in boxes)
+    x_max, y_max = (max(box[axis] for box, _ in boxes) for axis in (2, 3))
+    if large < max(_MANY_BOXES, _MOST * len(boxes)) or max(x_max, y_max) > 100:
         return None
-    fit = sum(
-        box[0] < box[2] - box[0] <= wh[0] + 1 and box[1] < box[3] - box[1] <= wh[1] + 1
-        for box, wh in boxes
-    )
-    if fit < _FIT * len(boxes):
+    if min(x_max, y_max) < _NEAR_100:
         return None
     return SystematicFlaw(
-        "corner-size-boxes",
-        f"{over} of {len(boxes)} boxes leave their pictures, and {fit} fit if their width and "
-        "height are corners; export the labels again as x, y, width and height",
+        "systematic-flaw",
+        f"none of {len(boxes)} boxes reaches beyond pixel 100, although the pictures are larger: "
+        "their numbers look like percent of the picture; export the labels again in pixels",
     )
 
 

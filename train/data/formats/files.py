@@ -14,13 +14,14 @@ from edge_runtime.exports.base import UNPRINTABLE as UNPRINTABLE
 from train.data.formats.image_ids import (
     IMAGE_SUFFIXES,
     SPLIT_NAMES,
+    UNREAD_SUFFIXES,
     folders_above,
     says_layout,
     split_of,
 )
 from train.data.labeled_folder import GivenSplit
 
-_ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"))
+ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"))
 _ABSOLUTE = re.compile(r"[/\\~]|[A-Za-z][\w+.-]*:")  # of a system, a drive or an address
 _IGNORED_FOLDERS = frozenset(("__MACOSX", "__pycache__", "node_modules"))
 
@@ -44,15 +45,24 @@ class FolderFiles:
             got, cure = "no such folder", "name the folder"
             if self.root.exists():
                 got = "a file"
-            if self.root.suffix.lower() in _ARCHIVES:
+            if self.root.suffix.lower() in ARCHIVES:
                 cure = "unpack it and name the folder"
             raise ValueError(f"{root}: expected a folder of labelled pictures, got {got}; {cure}")
         self._parts: dict[Path, tuple[str, ...]] = {}
         self._folders_with: dict[str, set[str]] = {}
         unreadable: list[bytes] = []
         self.paths = sorted(_walk(self.root, unreadable))
-        self.notes = _name_notes(self.root, unreadable)
+        self.notes = [*_name_notes(self.root, unreadable), *self._unread_notes()]
         self.images = [path for path in self.paths if path.suffix.lower() in IMAGE_SUFFIXES]
+
+    def _unread_notes(self) -> list[str]:
+        unread = self.with_suffix(*UNREAD_SUFFIXES)
+        if not unread:
+            return []
+        return [
+            f"{self.root}: {len(unread)} pictures are in formats that are not read, such as "
+            f"{self.relative(unread[0])}; save them as JPEG or PNG, or move them out of the set"
+        ]
 
     def with_suffix(self, *suffixes: str) -> list[Path]:
         """The files with one of the suffixes (lower case, with the dot), sorted."""

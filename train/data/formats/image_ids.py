@@ -11,7 +11,10 @@ from pathlib import PurePosixPath
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff")
 )
-
+# Pictures that Pillow does not read everywhere, or not as one still picture.
+UNREAD_SUFFIXES = frozenset(
+    (".heic", ".heif", ".avif", ".gif", ".jxl", ".jp2", ".dng", ".cr2", ".nef", ".arw")
+)
 
 # `val`, `valid` and `validation` are one thing.
 SPLIT_NAMES = {
@@ -36,13 +39,14 @@ _LAYOUT_NAMES = frozenset(
 )
 
 
+_LAYOUT_WORD = "(?:images?|imgs?|labels?|annotations?|data|dataset|set)"
 _SPLIT_FOLDER = re.compile(
-    rf"({'|'.join(SPLIT_NAMES)})(?:[_-]?(?:images?|imgs?|labels?|annotations?|data|set|zip|\d+))*"
+    rf"(?:{_LAYOUT_WORD}[ _-])?({'|'.join(SPLIT_NAMES)})(?:[ _-]?(?:{_LAYOUT_WORD}|zip|\d+))*"
 )
 
 
 def split_of(parts: Sequence[str]) -> str | None:
-    """The split whose name is among a file's folders; "train2017" and "test_zip" count, too."""
+    """The split whose name is among a file's folders, as in "train2017", "Test set", "img_val"."""
     for part in parts:
         match = _SPLIT_FOLDER.fullmatch(part.lower())
         if match:
@@ -56,7 +60,11 @@ def plain_id(path: str) -> str:
     "Annotations/cam1/p000.xml" and "cam1/p000" are cam1/p000; "train/images/a.jpg" is a.
     """
     pure = PurePosixPath(unicodedata.normalize("NFC", path.replace("\\", "/")))
-    stem = pure.stem if pure.suffix.lower() in IMAGE_SUFFIXES | {".xml", ".txt"} else pure.name
+    stem = (
+        pure.stem
+        if pure.suffix.lower() in IMAGE_SUFFIXES | {".xml", ".txt", ".json"}
+        else pure.name
+    )
     folders = [part for part in pure.parts[:-1] if part not in ("/", ".", "..")]
     kept = [part for part in folders if not says_layout(part)]
     return "/".join([*kept, stem])

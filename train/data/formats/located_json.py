@@ -1,4 +1,4 @@
-"""JSON with lines: the arrays of a file's top-level object, each element with its line.
+"""JSON with lines: arrays and values of a file's top-level object, each element with its line.
 
 The standard library's parser keeps no positions, so the top level is walked here and each element
 handed to it at a known offset. That is the parse, there is no second one.
@@ -19,21 +19,35 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class Element(NamedTuple):
-    """An element of an array and the line, from 1, on which it starts."""
+    """An element of an array, or a value, and the line, from 1, on which it starts."""
 
     line: int
     value: Any
 
 
+class Keys(NamedTuple):
+    """What stands under some keys of an object: elements of arrays, and single values."""
+
+    arrays: dict[str, list[Element]]
+    values: dict[str, Element]
+
+
 def read_arrays(path: Path, keys: Collection[str]) -> dict[str, list[Element]]:
-    """The arrays under some keys of a file's top-level object; keys with something else are absent.
+    """`read_object` for arrays alone."""
+    return read_object(path, keys).arrays
+
+
+def read_object(path: Path, arrays: Collection[str], values: Collection[str] = ()) -> Keys:
+    """The arrays and values under some keys of a file's top-level object.
+
+    Keys of arrays with something else are absent.
 
     Raises: MalformedLabels, naming line and column, where the file is no JSON object or gives one
     of the keys twice; ValueError for another encoding than UTF-8 and UTF-16. OSError.
     """
     walk = _Walk(path, read_text(path))
     first: dict[str, int] = {}
-    found = {}
+    found = Keys({}, {})
     walk.expect("{")
     closed = walk.skip("}")
     while not closed:
@@ -41,17 +55,19 @@ def read_arrays(path: Path, keys: Collection[str]) -> dict[str, list[Element]]:
         if not walk.at_end() and walk.peek() != '"':
             raise walk.malformed(f"expected a key in double quotes, got {walk.found()}")
         key = walk.value()
-        if key in keys and key in first:
+        if key in first and (key in arrays or key in values):
             raise walk.malformed(
                 f"expected each key once, got {key!r} again (line {first[key]} has it)",
                 "merge the two lists",
             )
         first[key] = line
         walk.expect(":")
-        if key in keys and walk.peek() == "[":
-            found[key] = walk.array()
+        if key in arrays and walk.peek() == "[":
+            found.arrays[key] = walk.array()
         else:
-            walk.value()
+            value = Element(walk.line(), walk.value())
+            if key in values:
+                found.values[key] = value
         closed = walk.expect(",}") == "}"
     if not walk.at_end():
         raise walk.malformed(f"expected nothing behind the last '}}', got {walk.found()}")

@@ -5,17 +5,23 @@ The form that most people have comes first where two fit alike.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
-from train.data.formats import coco, csv_table, voc, yolo
+from train.data.formats import coco, csv_table, labelme, voc, yolo
 from train.data.formats.base import Format, Recognized
-from train.data.formats.files import FolderFiles
+from train.data.formats.files import ARCHIVES, FolderFiles
 from train.data.formats.image_ids import split_of
+from train.data.formats.other_tools import other_form
 from train.data.labeled_folder import LabeledFolder
 
-FORMATS: tuple[Format, ...] = (coco.FORMAT, voc.FORMAT, yolo.FORMAT, csv_table.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    coco.FORMAT,
+    voc.FORMAT,
+    yolo.FORMAT,
+    labelme.FORMAT,
+    csv_table.FORMAT,
+)
 # Files that stand once in a data set, in its root or the folder that is named.
 _MARKS = ("_annotations.coco.json", "data.yaml", "data.yml", "obj.names", "_darknet.labels")
 _LABEL_SUFFIXES = (".xml", ".txt", ".json", ".csv")
@@ -92,36 +98,13 @@ def _unknown(files: FolderFiles) -> str:
             f"{files.relative(tables[0])} begins with {header!r}, columns such as filename, class, "
             "xmin, ymin, xmax, ymax are expected"
         )
-    other = _other_tool(files)
+    other = other_form(files)
     if other:
-        cure = f"the labels look like {other}'s own; export them as COCO, VOC or YOLO"
+        cure = f"the labels look like {other}; export or convert them to COCO, VOC or YOLO"
+    elif not files.images and (archives := files.with_suffix(*ARCHIVES)):
+        cure = f"unpack {files.relative(archives[0])} and name the folder that it makes"
+    notes = "".join(f"; {note.removeprefix(f'{files.root}: ')}" for note in files.notes)
     return (
-        f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt or a CSV "
-        f"table, got {held}; {cure}"
+        f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt, LabelMe "
+        f"JSON or a CSV table, got {held}; {cure}{notes}"
     )
-
-
-def _other_tool(files: FolderFiles) -> str | None:
-    """The labelling tool whose own JSON or XML the folder holds, if it is known."""
-    for path in files.with_suffix(".xml")[:3]:
-        with path.open("rb") as file:
-            if b"<annotations" in file.read(2048):
-                return "CVAT"
-    for path in files.with_suffix(".json")[:3]:
-        try:
-            content = json.loads(path.read_bytes()[:20_000_000])
-        except (ValueError, RecursionError):
-            continue
-        sample = content[0] if isinstance(content, list) and content else content
-        if not isinstance(sample, dict):
-            continue
-        for tool, keys in (
-            ("LabelMe", {"shapes"}),
-            ("VIA", {"_via_img_metadata"}),
-            ("CreateML", {"image", "annotations"}),
-            ("Label Studio", {"annotations", "data"}),
-            ("Supervisely", {"objects", "size"}),
-        ):
-            if keys <= set(sample):
-                return tool
-    return None

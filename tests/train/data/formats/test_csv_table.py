@@ -60,6 +60,10 @@ def test_tensorflow_table(tmp_path):
         "path,x1,y1,x2,y2,category\n/home/me/images/a.jpg, 4, 2, 20, 10, cat\n",
         ',FILE,LEFT,TOP,RIGHT,BOTTOM,LABEL_NAME\n0,a.jpg,4,2,20,10," cat"\n',
         'image_id,category,bbox\na,cat,"[4.0, 2, 16, 8.0]"\n',
+        "file,label,xmin,ymin,width,height\na.jpg,cat,4,2,16,8\n",
+        "label_name,bbox_x,bbox_y,bbox_width,bbox_height,image_name,image_width,image_height\n"
+        "cat,4,2,16,8,a.jpg,40,20\n",
+        "cat,4,2,16,8,a.jpg,40,20\n",
         "\n\na.jpg,4,2,20,10,cat\r\n",
         "\r\rTRAIN,a.jpg,cat,.1,.1,,,.5,.5,,\r".replace("TRAIN", "UNASSIGNED"),
     ],
@@ -138,6 +142,11 @@ def test_open_images(tmp_path):
     assert splits_of(folder) == {"train": ["a1"], "val": ["b2"]}
     assert list(folder.items) == ["a1", "b2"]
     assert folder.layout.endswith(": Open Images")
+    described = tmp_path / "class-descriptions-boxable.csv"
+    described.rename(tmp_path / "classes.csv")  # as FiftyOne calls it
+    folder = read(tmp_path)
+    assert boxes_of(folder, "a1") == [("Cat", BOX), ("Dog, small", BOX)]
+    assert folder.classes is None  # it is no list in keras-retinanet's form
     assert folder.notes == (
         f"{tmp_path}/oidv6-train-annotations-bbox.csv: names 1 pictures that are not here, left "
         "aside as usual for a part of Open Images",
@@ -294,6 +303,7 @@ def test_flaws_of_rows(tmp_path, row, kind, message):
     [
         ('file,class,bbox\na.jpg,cat,"[4, 2, 16]"\n', 2, "bad-number", "expected .x, y, width, h"),
         ('file,class,bbox\na.jpg,cat,"[4, 2, -1, 8]"\n', 2, "bad-number", "negative width"),
+        ("cat,4,2,16,-8,a.jpg,40,20\n", 1, "bad-number", "negative width or height in x, y, w"),
         ("file,class,bbox\na.jpg,cat,[4, 2, 16, 8]\n", 2, "malformed-row", "put quotes around"),
         ("a.jpg,4,2,20,10,cat\na.jpg,4,2,20,x,cat\n", 2, "bad-number", "in y2, got 'x'"),
         ("TRAIN,a.jpg,cat,4,2,,,20,10,,\n", 1, "not-normalized", "0 to 1, got 20"),
@@ -357,6 +367,7 @@ def test_recognition(tmp_path):
         "empty.csv": "",
         "torn.csv": '"a,b',
         "points.csv": "a.jpg,1,2\n",
+        "center.csv": "file,x,y,w,h,class\na.jpg,4,2,20,10,cat\n",  # corner or center: unknown
         "masks.csv": "MaskPath,ImageID,LabelName,BoxXMin,BoxXMax,BoxYMin,BoxYMax\n",
     }
     assert labels(tmp_path / "others", others, ["a.jpg"]) is None

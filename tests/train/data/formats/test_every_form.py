@@ -197,6 +197,24 @@ def write_csv(path: Path, rows: list[tuple]) -> None:
         csv.writer(file).writerows(rows)
 
 
+def labelme(root: Path) -> None:
+    """The second corner first, as it was drawn, and a polygon."""
+    for split, image_id in split_and_id():
+        picture(root / split / f"{image_id}.png", image_id)
+        shapes = []
+        for name, (left, top, right, bottom) in BOXES[image_id]:
+            points = [[right, top], [left, bottom]]
+            shapes.append({"label": name, "points": points, "shape_type": "rectangle"})
+        first = shapes[0]
+        (right, top), (left, bottom) = first["points"]
+        first |= {"points": [[left, top], [right, top], [right, bottom], [left, bottom]]}
+        first["shape_type"] = "polygon"
+        content = {"version": "5.4.1", "flags": {}, "shapes": shapes}
+        content |= {"imagePath": f"..\\{image_id}.png", "imageData": "iVBORw0"}
+        text = json.dumps({**content, "imageHeight": SIZE[1], "imageWidth": SIZE[0]}, indent=2)
+        (root / split / f"{image_id}.json").write_text(text)
+
+
 FORMS: list[tuple[Callable[[Path], None], str]] = [
     (voc_standard, "PASCAL VOC"),
     (voc_roboflow, "PASCAL VOC"),
@@ -207,6 +225,7 @@ FORMS: list[tuple[Callable[[Path], None], str]] = [
     (yolo_darknet, "YOLO"),
     (coco_standard, "COCO"),
     (coco_roboflow, "COCO"),
+    (labelme, "LabelMe"),
     (csv_tensorflow, "CSV"),
     (csv_open_images, "CSV"),
 ]

@@ -52,7 +52,14 @@ def test_a_layout_is_recognized(tmp_path, xml, picture, image_id):
     assert "2 pictures, 2 boxes; no splits" in folder.describe()
 
 
-@pytest.mark.parametrize("names", [("train", "valid", "test"), ("Train", "validation", "TEST")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "valid", "test"),
+        ("Train", "validation", "TEST"),
+        ("Training Set", "images_val", "test images 2"),
+    ],
+)
 @pytest.mark.parametrize("inside", ["", "images/"])
 def test_folders_of_splits(tmp_path, names, inside):
     for name in names:
@@ -344,9 +351,9 @@ def test_another_xml_is_no_annotation(tmp_path):
 
 def test_a_folder_of_something_else_is_said_to_be_so(tmp_path):
     Image.new("RGB", SIZE).save(tmp_path / "a.png")
-    (tmp_path / "a.json").write_text('{"version": "5.0", "shapes": [], "imagePath": "a.png"}')
+    (tmp_path / "a.json").write_text('{"objects": [], "size": {"width": 1, "height": 1}}')
     with pytest.raises(
-        ValueError, match=r"got 1 pictures, 1 \.json files; .*look like LabelMe's own"
+        ValueError, match=r"got 1 pictures, 1 \.json files; .*look like Supervisely's own"
     ):
         read_folder(tmp_path)
     with pytest.raises(ValueError, match="expected a folder of labelled pictures, got a file"):
@@ -362,7 +369,7 @@ def test_a_folder_of_something_else_is_said_to_be_so(tmp_path):
         read_folder(tmp_path / "set.zip")
     (tmp_path / "a.json").unlink()
     (tmp_path / "annotations.xml").write_text("<annotations><version>1.1</version></annotations>")
-    with pytest.raises(ValueError, match="the labels look like CVAT's own; export them as COCO"):
+    with pytest.raises(ValueError, match="the labels look like CVAT's own; export or"):
         read_folder(tmp_path)
 
 

@@ -8,53 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from train.data.formats.csv_table.titles import (
+    CORNER_AND_SIZE,
+    CORNERS,
+    IMAGE,
+    NAME,
+    SIZE,
+    SPLIT,
+)
 from train.data.formats.image_ids import IMAGE_SUFFIXES
 from train.data.formats.numbers import finite_number
 
 _FIRST_BYTES = 1 << 16
 _FIRST_ROWS = 20
-# Of several columns that a table has, the one named first here counts.
-_IMAGE = [
-    "filename",
-    "file_name",
-    "image_path",
-    "img_path",
-    "filepath",
-    "file_path",
-    "path",
-    "image_name",
-    "imagename",
-    "img_name",
-    "image",
-    "img",
-    "file",
-    "image_id",
-    "imageid",
-    "img_id",
-]
-_NAME = [
-    "class",
-    "class_name",
-    "classname",
-    "label",
-    "label_name",
-    "labelname",
-    "category",
-    "category_name",
-    "object",
-    "object_name",
-    "name",
-    "class_id",
-    "category_id",
-    "label_id",
-]
-_CORNERS = (
-    ["xmin", "x_min", "x1", "left", "minx", "min_x", "bbox_xmin", "bbox_x_min"],
-    ["ymin", "y_min", "y1", "top", "miny", "min_y", "bbox_ymin", "bbox_y_min"],
-    ["xmax", "x_max", "x2", "right", "maxx", "max_x", "bbox_xmax", "bbox_x_max"],
-    ["ymax", "y_max", "y2", "bottom", "maxy", "max_y", "bbox_ymax", "bbox_y_max"],
-)
-_SPLIT = ["split", "subset", "ml_use"]
 _AUTOML_USES = {
     "train": "train",
     "training": "train",
@@ -74,6 +40,7 @@ class Columns:
         titles: of the columns; of a table without header what they hold.
         header_line: 0 where there is none.
         corners: x min, y min, x max, y max; () where `bbox` holds x, y, width, height as a text.
+        sized: whether the last two of `corners` are width and height.
         vertices: the 8 columns of AutoML's four corners.
         fractions: whether boxes are in fractions of the picture, else in pixels.
         open_images: a table of far more pictures than anyone has.
@@ -86,6 +53,7 @@ class Columns:
     image: int
     name: int | None
     corners: tuple[int, ...] = ()
+    sized: bool = False
     bbox: int | None = None
     vertices: tuple[int, ...] = ()
     width: int | None = None
@@ -123,7 +91,7 @@ def find_columns(path: Path) -> Columns | None:
             found = _from_header(cells, delimiter, number)
             if found:
                 return found
-        for _, cells in rows:
+        for _, cells in [] if rows and _is_header(rows[0][1]) else rows:
             found = _from_cells(cells, delimiter)
             if found:
                 return found
@@ -138,18 +106,33 @@ def _first_lines(path: Path) -> Iterator[tuple[int, str]]:
     yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
 
 
+def _is_header(cells: list[str]) -> bool:
+    """Whether a row is one of titles, understood or not: no picture, no number, as in no data."""
+    return len(cells) > 4 and not any(
+        not cell or _has_image_suffix(cell) or finite_number(cell) is not None for cell in cells[1:]
+    )
+
+
 def _from_header(cells: list[str], delimiter: str, line: int) -> Columns | None:
     titles = [re.sub(r"[\s-]+", "_", cell.lower()) for cell in cells]
 
     def find(names: list[str]) -> int | None:
         return next((titles.index(name) for name in names if name in titles), None)
 
-    image, name, bbox = find(_IMAGE), find(_NAME), find(["bbox"])
-    corners = tuple(at for names in _CORNERS if (at := find(names)) is not None)
-    if image is None or (len(corners) < 4 and bbox is None) or image == name:
+    def find_all(groups: tuple[list[str], ...]) -> tuple[int, ...]:
+        found = tuple(at for names in groups if (at := find(names)) is not None)
+        return found if len(found) == len(groups) else ()
+
+    image, name, bbox = find(IMAGE), find(NAME), find(["bbox"])
+    corners = find_all(CORNERS)
+    has_end = bbox is not None or find(CORNERS[2]) is not None or find(CORNERS[3]) is not None
+    sized = () if has_end else find_all(CORNER_AND_SIZE)
+    if image is None or not (corners or sized or bbox is not None) or image == name:
         return None
     open_images = {"imageid", "labelname", "xmin"} <= set(titles)
-    has_size = "width" in titles and "height" in titles
+    size = find_all(SIZE)
+    if set(size) & set(sized):  # those of the box
+        size = ()
     return Columns(
         "Open Images" if open_images else "boxes in pixels",
         delimiter,
@@ -157,11 +140,12 @@ def _from_header(cells: list[str], delimiter: str, line: int) -> Columns | None:
         line,
         image,
         name,
-        corners if len(corners) == 4 else (),
-        None if len(corners) == 4 else bbox,
-        width=titles.index("width") if has_size else None,
-        height=titles.index("height") if has_size else None,
-        split=find(_SPLIT),
+        corners or sized,
+        bool(sized),
+        None if corners else bbox,
+        width=size[0] if size else None,
+        height=size[1] if size else None,
+        split=find(SPLIT),
         crowd=find(["isgroupof", "is_group_of", "iscrowd"]),
         fractions=open_images,
         open_images=open_images,
@@ -183,6 +167,19 @@ def _from_cells(cells: list[str], delimiter: str) -> Columns | None:
             fractions=True,
         )
     numbers = [finite_number(cell) is not None for cell in cells[1:5]]
+    if len(cells) == 8 and _has_image_suffix(cells[5]) and all(numbers):
+        return Columns(
+            "makesense.ai, boxes in pixels",
+            delimiter,
+            ("label", "x", "y", "width", "height", "image", "image width", "image height"),
+            0,
+            image=5,
+            name=0,
+            corners=(1, 2, 3, 4),
+            sized=True,
+            width=6,
+            height=7,
+        )
     is_image = len(cells) == 6 and _has_image_suffix(cells[0])
     if is_image and (all(numbers) or not any(cells[1:])):
         titles = ("path", "x1", "y1", "x2", "y2", "class")

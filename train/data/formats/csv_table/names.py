@@ -16,16 +16,27 @@ _LISTS = ("classes.csv", "class.csv", "class_list.csv", "class_mapping.csv", "la
 
 
 def read_descriptions(files: FolderFiles) -> dict[str, str]:
-    """Open Images' ids such as /m/01g317 → names, of class-descriptions*.csv; {} without one.
+    """Open Images' ids such as /m/01g317 → names, of class-descriptions*.csv or FiftyOne's
+    metadata/classes.csv; {} without one.
 
     Raises: ValueError, naming file and line, for a row of other than two cells. OSError.
     """
     names = {}
     for path in files.with_suffix(".csv"):
-        if "class-descriptions" in path.name.lower():
+        if _is_descriptions(path):
             for _, (label, name) in _pairs(path):
                 names[label] = clean_name(name)
     return names
+
+
+def _is_descriptions(path: Path) -> bool:
+    name = path.name.lower()
+    if "class-descriptions" in name:
+        return True
+    if name not in _LISTS:
+        return False
+    with path.open("rb") as file:
+        return file.read(4).lstrip(b'"').startswith(b"/m/")
 
 
 def find_class_list(files: FolderFiles, tables: set[Path]) -> ClassList | None:
@@ -34,7 +45,7 @@ def find_class_list(files: FolderFiles, tables: set[Path]) -> ClassList | None:
     Raises: ValueError, naming file and line, where it is malformed. OSError.
     """
     for path in files.with_suffix(".csv"):
-        if path.name.lower() in _LISTS and path not in tables:
+        if path.name.lower() in _LISTS and path not in tables and not _is_descriptions(path):
             return _read_numbered(path)
     for path in files.with_suffix(".txt"):
         if path.name.lower() in ("labels.txt", "classes.txt"):

@@ -110,6 +110,8 @@ def _read_box(cells: list[str], line: int, columns: Columns) -> Box | Flaw:
         corners = _read_numbers(cells, columns.corners, line, columns)
     if isinstance(corners, Flaw):
         return corners
+    if columns.sized:
+        return _from_size(corners, line, ", ".join(columns.titles[at] for at in columns.corners))
     x_min, y_min, x_max, y_max = corners
     largest = max(corners, key=abs)
     if columns.fractions and abs(largest) > MOST_FRACTION:
@@ -155,8 +157,14 @@ def _read_xywh(cell: str, line: int, title: str) -> Box | Flaw:
     if len(values) != 4 or len(numbers) != 4:
         message = f"expected [x, y, width, height] in {title}, got {shown(cell)}; {_CURE}"
         return Flaw("bad-number", line, message, 0)
+    return _from_size(numbers, line, title)
+
+
+def _from_size(numbers: list[float], line: int, title: str) -> Box | Flaw:
+    """x, y, width and height to corners."""
     x_min, y_min, width, height = numbers
     if width < 0 or height < 0:
-        message = f"has a negative width or height in {title}, {shown(cell)}; {_CURE}"
+        shown_numbers = shown(", ".join(f"{number:g}" for number in numbers))
+        message = f"has a negative width or height in {title}, {shown_numbers}; {_CURE}"
         return Flaw("bad-number", line, message, 0)
     return x_min, y_min, x_min + width, y_min + height

@@ -75,6 +75,12 @@ def _read_line(
             f"3 or more), got {len(values)} after the class number; {_CURE}"
         )
         return Flaw("bad-number", line, message, number)
+    if form == "confidence" and not 0 <= values[4] <= 1:
+        message = (
+            f"object {number} expected a confidence, 0 to 1, after the box, got {shown(texts[5])}, "
+            "which may be an angle; export rotated boxes as their four corners"
+        )
+        return Flaw("bad-number", line, message, number)
     used = values if form == "polygon" else values[:4]
     largest = max(used, key=abs)
     if abs(largest) > MOST_FRACTION:
