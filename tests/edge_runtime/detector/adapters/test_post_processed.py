@@ -178,6 +178,22 @@ def test_names_inside_that_leave_out_the_last_class_are_filled_up(tmp_path):
     assert detector.unused_names == {"class 1"}
 
 
+@pytest.mark.parametrize("first", ["no object", "0th"])
+def test_more_names_inside_than_classes_are_left_aside(first, tmp_path, caplog):
+    """Each would be off by one, where the first is a background by a name that nobody knows."""
+    members = {"labels.txt": f"{first}\nred\ngreen"}
+    detector = Detector(operator_file(members=members).write(tmp_path / "m.tflite"), 1)
+    assert detector.class_names == ("0", "1")
+    assert "has 3 names, which do not fit, for its 2 classes, they are called 0 to 1" in caplog.text
+
+
+def test_a_blank_first_line_inside_is_a_number_without_a_name(tmp_path):
+    file = four_classes(False)
+    file.members = {"labels.txt": "\na\nb\nc\n"}
+    detector = Detector(file.write(tmp_path / "m.tflite"), 1)
+    assert detector.class_names == ("class 0", "a", "b", "c")
+
+
 def test_without_names_and_without_the_operator_names_are_asked_for(tmp_path):
     path = TinyFile(outputs()).write(tmp_path / "m.tflite")
     with pytest.raises(ValueError, match="how many classes it has; give them with --labels FILE"):
