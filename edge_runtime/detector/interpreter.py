@@ -134,7 +134,7 @@ class Network:
         runtime: which interpreter runs it.
         num_threads: that the interpreter was given.
         input: the `Tensor` of the only input.
-        outputs: signature name → `Tensor`; without a signature, the tensor's own name.
+        outputs: signature name → `Tensor`; of one that no signature names, the tensor's own name.
     """
 
     def __init__(
@@ -211,7 +211,11 @@ class Network:
                 "convert or export it again with one"
             )
         runner = self._interpreter.get_signature_runner(names[0])
-        return _tensors(runner.get_input_details()), _tensors(runner.get_output_details())
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        # A signature may leave out some of the graph's outputs.
+        signed = {detail["index"] for detail in outputs.values()}
+        others = [d for d in self._interpreter.get_output_details() if d["index"] not in signed]
+        return _tensors(inputs), _tensors(_by_own_name(others) | outputs)
 
     def invoke(self, input_tensor: np.ndarray) -> dict[str, np.ndarray]:
         """Run once: array of `input`'s shape and dtype → output arrays by name, in their dtypes.

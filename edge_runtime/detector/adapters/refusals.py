@@ -101,6 +101,11 @@ def _kind(file: ForeignFile) -> tuple[str, str]:
         )
     if suppressed_yolo(file):
         return SUPPRESSED_YOLO
+    if file.facts.post_process is not None:
+        return (
+            "TFLite_Detection_PostProcess, whose outputs went through other operators",
+            "export it again with the four outputs of the operator as the file's own",
+        )
     unread = unread_detector(outputs)
     if unread is not None:
         return unread

@@ -155,6 +155,31 @@ def test_finished_rows_of_more_than_six_numbers(columns, tmp_path):
     assert "--as" not in str(no.value)
 
 
+@pytest.mark.parametrize(
+    "order", [(5, 4, 0, 1, 2, 3), (0, 1, 2, 3, 5, 4)], ids=["class first", "class, score"]
+)
+def test_finished_rows_in_another_order(order, tmp_path):
+    """A class number is no score, nor a score a class number."""
+    table = np.zeros((100, 6), np.float32)
+    table[0], table[1] = (0.1, 0.2, 0.5, 0.6, 0.9, 1), (0.1, 0.1, 0.4, 0.9, 0.8, 0)
+    path = write(tmp_path / "m.tflite", table[:, order], {})
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(NAMES))
+    with pytest.raises(ValueError, match="do not look like corners, score and class"):
+        Detector(path, labels=labels)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_fewer_finished_rows_than_columns(rows, tmp_path):
+    table = np.zeros((rows, 6), np.float32)
+    table[0] = *INPUT_BOX, 0.9, 1
+    path = write(tmp_path / "m.tflite", table, {})
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(NAMES))
+    seen = Detector(path, 1, labels=labels).detect(FRAME)
+    assert (seen.names, seen.boxes[0].tolist()) == (["dog"], [75, 12.5, 150, 62.5])
+
+
 @pytest.mark.parametrize("rows", [100, CELLS])
 def test_finished_centers_and_sizes_without_metadata(rows, tmp_path):
     """Of an RT-DETR, which has stretched pictures besides; names do not make it a YOLO."""
