@@ -24,7 +24,11 @@ from edge_runtime.detector.adapters.output_roles import (
     find_roles,
 )
 from edge_runtime.detector.adapters.picture_input import PictureInput
-from edge_runtime.detector.adapters.quantized import quantization_of, to_float
+from edge_runtime.detector.adapters.quantized import (
+    check_score_steps,
+    quantization_of,
+    to_float,
+)
 from edge_runtime.detector.adapters.trial_channels import has_corners
 from edge_runtime.detector.adapters.yolo import suppressed_yolo
 from edge_runtime.detector.interpreter import Network
@@ -47,6 +51,7 @@ class PostProcessedAdapter(Adapter):
         indices = find_roles(file)
         by_index = {tensor.index: name for name, tensor in network.outputs.items()}
         self._names = [by_index[indices[role]] for role in ROLES]
+        check_score_steps(file.path, network.outputs[self._names[ROLES.index("scores")]])
         self._quantizations = [quantization_of(network.outputs[name]) for name in self._names]
         boxes = next(each for each in file.outputs if each.index == indices["boxes"])
         info = file.info(boxes)
@@ -62,7 +67,7 @@ class PostProcessedAdapter(Adapter):
         labels = file.labels(class_count(file))
         _warn_of_numbering(file, labels)
         self._places, self._filled = places_of_box(file)
-        self._input = PictureInput.of(network.input, file.scaling())
+        self._input = PictureInput.of(network, file.scaling())
         super().__init__(network, labels.names, self._input.input_hw)
         self.unused = labels.unused
         # The operator gives fractions. No trial tells: rows beyond the number are what memory

@@ -15,7 +15,7 @@ from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds, supp
 from edge_runtime.detector.adapters.box_unit import BoxUnit, pixels_by_trial
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput, Scaling
-from edge_runtime.detector.adapters.quantized import quantization_of
+from edge_runtime.detector.adapters.quantized import check_score_steps, quantization_of
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.resize import Resize
 
@@ -48,8 +48,9 @@ class YoloAdapter(Adapter):
             )
         (self._output,) = network.outputs.values()
         (self._name,) = network.outputs
+        check_score_steps(file.path, self._output)
         self._quantization = quantization_of(self._output)
-        self._input = PictureInput.of(network.input, UNIT, PAD)
+        self._input = PictureInput.of(network, UNIT, PAD)
         super().__init__(network, labels.names, self._input.input_hw)
         self.unused = labels.unused
         tried = None if file.trial is None else file.trial.outputs.get(self._output.index)
