@@ -64,7 +64,8 @@ class YoloAdapter(Adapter):
 
     def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """The output, two axes, in the file's own dtype."""
-        return (self.network.invoke(input_tensor)[self._name][0],)
+        values = self.network.invoke(input_tensor)[self._name]
+        return (values.reshape(values.shape[-2:]),)
 
     def _suppressed(
         self, found: Found, picture_hw: tuple[int, int], thresholds: Thresholds
@@ -86,11 +87,14 @@ def cells(input_hw: tuple[int, int], strides: tuple[int, ...]) -> int:
 
 
 def single_output(file: ForeignFile) -> tuple[int, int] | None:
-    """The two sides of an only output [1, A, B]; None for others."""
+    """The two sides of an only output [1, A, B]; None for others.
+
+    Some converters drop the batch, others leave one side of 1 more in front.
+    """
     if len(file.outputs) != 1:
         return None
-    shape = file.outputs[0].shape
-    return (shape[1], shape[2]) if len(shape) == 3 and shape[0] == 1 else None
+    *front, rows, columns = (1, *file.outputs[0].shape)
+    return (rows, columns) if front and set(front) == {1} else None
 
 
 def suppressed_yolo(file: ForeignFile) -> bool:

@@ -115,6 +115,7 @@ NAMES = {0: "cat", 1: "it's a dog"}
         ("temp_meta.txt", str({"task": "detect", "names": NAMES, "imgsz": [224, 224]})),
         ("metadata.json", json.dumps({"task": "detect", "names": NAMES, "end2end": True})),
         ("meta.txt", str({"stride": 32, "names": list(NAMES.values())})),
+        ("metadata.json", json.dumps({"task": "detect", "names": str(NAMES), "end2end": True})),
     ],
 )
 def test_ultralytics(member, text):

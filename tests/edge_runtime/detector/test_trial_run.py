@@ -38,7 +38,7 @@ def nothing_passed_before(monkeypatch):
 def test_what_a_file_did_is_told():
     (output,) = try_file("m.tflite", GOOD.content()).outputs.values()
     assert (output.shape, output.low, output.high, output.whole) == ((1, 2), -2, 1.5, False)
-    assert output.channels == ()
+    assert output.channels == ((-2, -0.25, 1.5),)
 
 
 @pytest.mark.parametrize("turned", [False, True])
