@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_runtime.detector.interpreter_errors import cure_of, reason_of
 from edge_runtime.detector.model_file import read_network_bytes
 from edge_runtime.detector.spec import SpecError
 
@@ -20,7 +21,6 @@ RUNTIME_VERSION_MEMBER = "min_runtime_version.txt"  # in TensorFlow's numbering
 
 LITERT = "ai-edge-litert"
 MOST_THREADS = 256  # each is one of the system's, with a stack of its own
-NO_REASON = "it says not why; too little memory, perhaps"
 
 # (distribution, module, attribute path of the class), best first: LiteRT is the maintained one.
 CANDIDATES = (
@@ -134,7 +134,7 @@ class Network:
         runtime: which interpreter runs it.
         num_threads: that the interpreter was given.
         input: the `Tensor` of the only input.
-        outputs: signature name → `Tensor`; without a signature, the tensor's own name.
+        outputs: signature name → `Tensor`; of one that no signature names, the tensor's own name.
     """
 
     def __init__(
@@ -162,8 +162,8 @@ class Network:
             raise
         except Exception as error:  # an operator that it lacks, a damaged name: of every kind
             raise ValueError(
-                f"{self.path}: {self.runtime} cannot run it: {_one_line(error) or NO_REASON}; "
-                "convert or export it again"
+                f"{self.path}: {self.runtime} cannot run it: {reason_of(error)}; "
+                + cure_of(error, "convert or export it again")
             ) from error
         if len(inputs) != 1:
             raise SpecError(f"{self.path}: one input expected, found {sorted(inputs)}")
@@ -189,8 +189,8 @@ class Network:
             ) from error
         except Exception as error:
             raise ValueError(
-                f"{self.path}: {self.runtime} cannot load it ({_one_line(error)}); "
-                "the file may be truncated: copy or convert it again"
+                f"{self.path}: {self.runtime} cannot load it ({reason_of(error)}); "
+                + cure_of(error, "the file may be truncated: copy or convert it again")
             ) from error
 
     def _signature(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -211,7 +211,11 @@ class Network:
                 "convert or export it again with one"
             )
         runner = self._interpreter.get_signature_runner(names[0])
-        return _tensors(runner.get_input_details()), _tensors(runner.get_output_details())
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        # A signature may leave out some of the graph's outputs.
+        signed = {detail["index"] for detail in outputs.values()}
+        others = [d for d in self._interpreter.get_output_details() if d["index"] not in signed]
+        return _tensors(inputs), _tensors(_by_own_name(others) | outputs)
 
     def invoke(self, input_tensor: np.ndarray) -> dict[str, np.ndarray]:
         """Run once: array of `input`'s shape and dtype → output arrays by name, in their dtypes.
@@ -227,7 +231,7 @@ class Network:
             }
         except Exception as error:  # damage in the middle of a file shows here first
             raise NetworkError(
-                f"{self.path}: {self.runtime} cannot run it: {_one_line(error) or NO_REASON}; "
+                f"{self.path}: {self.runtime} cannot run it: {reason_of(error)}; "
                 "it is damaged: copy or convert it again"
             ) from error
 
@@ -249,7 +253,3 @@ def _tensors(details: dict[str, dict[str, Any]]) -> dict[str, Tensor]:
         )
         for name, detail in details.items()
     }
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

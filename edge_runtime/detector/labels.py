@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 
 GAPS = frozenset(("", "???", "N/A"))  # stand for a number that no class has
 # As a first line, or as number 0.
-BACKGROUND = frozenset(("???", "background", "__background__", "unlabeled", "none_of_the_above"))
+BACKGROUND = frozenset(
+    ("???", "background", "_background_", "__background__", "bg", "unlabeled", "none_of_the_above")
+)
 MOST_LETTERS = 100  # of a name
 
 _INDEXED = re.compile(r"(\d+)(?:\s*[:=]\s*|[.)]\s+|\s+-\s+|\s+)(\S.*)")
@@ -104,19 +106,20 @@ def parse_labels(text: str, count: int | None) -> Labels:
     """Text of a label file: names a line, "0 name", "0:name", or a form of `label_forms`.
 
     A first line ??? or background, or a number 0 of that name, which the model does not count, is
-    left out; where nothing tells how many classes it has, a line is, and a number is not. Label
-    maps count from 1 and files from 0.
+    left out; where nothing tells how many classes it has, a line is, and a number is not. Blank
+    lines in front are numbers without a name where the model has so many classes more. Label maps
+    count from 1 and files from 0.
 
     Raises: ValueError if there is no name in it.
     """
-    lines = [line.strip() for line in text.strip().splitlines()]
+    whole, lines = text.rstrip(), [line.strip() for line in text.strip().splitlines()]
     text = text if len(text) <= MOST_LITERAL else ""  # a list of names alone may be longer
     label_map = from_label_map(text)
     if label_map is not None:
         names = _by_number(_without_background(label_map, max(label_map)), None)
     else:
         found = from_literal(text, count) or from_yaml(text) or from_table(lines)
-        found = found or _numbered(lines, count) or lines
+        found = found or _numbered(lines, count) or _blanks(whole, lines, count) + lines
         if isinstance(found, dict):
             names = _by_number(_without_background(found, count), count)
         else:
@@ -125,6 +128,15 @@ def parse_labels(text: str, count: int | None) -> Labels:
     if not set(names) - GAPS:
         raise ValueError("class names expected, got none; put one on each line")
     return with_gaps(names)
+
+
+def _blanks(whole: str, lines: Sequence[str], count: int | None) -> list[str]:
+    """Blank lines in front of a list that the model counts; [] where they only stand there.
+
+    A first line for the background may be blank instead of ???.
+    """
+    blanks = len(whole.splitlines()) - len(lines)
+    return [""] * blanks if count is not None and blanks + len(lines) <= count else []
 
 
 def clean(name: str) -> str:

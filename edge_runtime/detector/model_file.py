@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
+from typing import IO
 
 from edge_runtime.detector.checksums import CHECKSUMS_MEMBER, check_checksums
 from edge_runtime.detector.sha256 import sha256
@@ -87,19 +89,39 @@ def read_network_bytes(path: Path) -> bytes:
     Raises: FileNotFoundError; ValueError; OSError.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no model file at {path}; check the path")
+        if not path.is_dir():
+            raise FileNotFoundError(f"no model file at {path}; check the path")
+        raise FileNotFoundError(f"no model file at {path}, but {_strange().describe_folder(path)}")
     with path.open("rb") as file:
         head = file.read(8)
         if head[4:8] != IDENTIFIER:
-            raise ValueError(
-                f"{path} is not a TFLite file; convert a .keras one with "
-                "`python -m convert`, or copy the file again"
-            )
-        if path.stat().st_size <= MOST_BYTES:
-            content = head + file.read(MOST_BYTES)
-            if len(content) <= MOST_BYTES:
-                return content
+            what = _strange().describe_strange(path)
+            raise ValueError(f"{path} is not a TFLite file, but {what}")
+        size = path.stat().st_size
+        if size <= MOST_BYTES:
+            return _rest(file, path, head, size)
     raise ValueError(
-        f"{path}: {MOST_BYTES >> 20} MiB at most expected, got {path.stat().st_size >> 20} MiB; no "
+        f"{path}: {MOST_BYTES >> 20} MiB at most expected, got {size >> 20} MiB; no "
         "detector for such boards is so large: copy the file again"
     )
+
+
+def _rest(file: IO[bytes], path: Path, head: bytes, size: int) -> bytes:
+    """All of a file, whose head is read. Raises: ValueError where memory does not suffice, and for
+    a file that grows."""
+    try:
+        content = head + file.read(size)  # not more: as much memory is asked for at once
+    except MemoryError as error:
+        raise ValueError(
+            f"{path}: too little memory free for its {size / 1e6:.1f} MB; end other programs, or "
+            "export a smaller network"
+        ) from error
+    if len(content) > size:
+        raise ValueError(f"{path} grows while it is read; wait until it is copied")
+    return content
+
+
+def _strange() -> ModuleType:
+    from edge_runtime.detector import strange_file  # not above: of a right file nothing is said
+
+    return strange_file

@@ -44,8 +44,8 @@ class TrialOutput:
         shape: that it really has; a file may leave it open.
         low, high: the smallest and the largest number in it, dequantised; 0 where there is none.
         whole: whether all are whole numbers.
-        channels: (low, mean, high) of each channel of [1, A, B], where the longer side has the
-            cells of a picture; () for another shape.
+        channels: (low, mean, high) of each channel of [A, B] or [1, A, B], where the longer side
+            has the cells of a picture; () for another shape.
     """
 
     shape: tuple[int, ...]

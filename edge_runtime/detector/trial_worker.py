@@ -94,12 +94,16 @@ def _describe(array: np.ndarray, quantization: tuple[float, int] | None) -> Tria
 
 
 def _channels(values: np.ndarray) -> tuple[tuple[float, float, float], ...]:
-    """(low, mean, high) along the longer side of [1, A, B]; () for another shape."""
-    if values.ndim != 3 or len(values) != 1 or not values.size:
+    """(low, mean, high) along the longer side of [A, B] or [1, A, B]; () for another shape.
+
+    Sides of 1 in front say nothing: converters drop and add them.
+    """
+    if values.ndim < 2 or not values.size or values.size != np.prod(values.shape[-2:]):
         return ()
-    cells = int(np.argmax(values.shape[1:]))
+    rows = values.reshape(values.shape[-2:])
+    cells = int(np.argmax(rows.shape))
     lows, means, highs = (
-        measure(values[0], axis=cells).tolist() for measure in (np.min, np.mean, np.max)
+        measure(rows, axis=cells).tolist() for measure in (np.min, np.mean, np.max)
     )
     return tuple(zip(lows, means, highs, strict=True))
 

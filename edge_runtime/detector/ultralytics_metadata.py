@@ -50,7 +50,10 @@ def read_ultralytics(texts: Mapping[str, str]) -> UltralyticsMetadata | None:
 
 
 def _names(value: object) -> tuple[str, ...] | None:
-    """Of a list, or of a dict with the numbers from 0 as keys, which JSON has as text."""
+    """Of a list, or of a dict with the numbers from 0 as keys, which JSON has as text; or of the
+    text of either."""
+    if isinstance(value, str):
+        value = parse_literal(value)
     if isinstance(value, dict):
         try:
             numbered = {int(number): name for number, name in value.items()}

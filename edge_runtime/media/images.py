@@ -148,7 +148,7 @@ def _open(path: Path) -> Image.Image:
             data = file.read(2)
             if data != _JPEG_START:
                 raise
-            data += file.read(MOST_JPEG_BYTES)
+            data += file.read(min(path.stat().st_size, MOST_JPEG_BYTES))
         _, mark, exif = data.partition(EXIF_MARK)
         if not mark:
             raise

@@ -215,6 +215,11 @@ class ReloadingDetector:
             detector.detect(np.zeros((*detector.input_hw, 3), np.uint8))
         except (OSError, ValueError, ImportError):
             raise
+        except MemoryError as error:
+            raise ValueError(
+                f"{self._path}: too little memory free to open it; end other programs, or export a "
+                "smaller network"
+            ) from error
         except Exception as error:  # what interpreters make of damage is many things
             raise ValueError(
                 f"{self._path} is damaged ({type(error).__name__}: {error}); copy it again"

@@ -91,6 +91,9 @@ class ForeignFile:
     def labels(self, count: int | None) -> Labels:
         """Class names: the user's, the spec's, those inside, else numbers.
 
+        Names inside that are more than the classes are left aside: nothing tells which of them is
+        the one too many, and names off by one are worse than numbers.
+
         Args:
             count: of the classes; None where nothing tells.
 
@@ -103,17 +106,18 @@ class ForeignFile:
         if self.ultralytics is not None:
             return Labels(self.ultralytics.names)
         inside = self.labels_inside(count)
-        if inside is not None:
+        if inside is not None and (count is None or len(inside.names) <= count):
             return inside if count is None else padded(inside, count)
         if count is None:
             raise ValueError(
                 f"{self.path}: class names expected, and nothing in the file tells even how many "
                 "classes it has; give them with --labels FILE, one name a line"
             )
+        has = "no names" if inside is None else f"{len(inside.names)} names, which do not fit,"
         called = "classes, they are called 0 to" if count > 1 else "class, it is called"
         log.warning(
-            "%s has no names for its %d %s %d; --labels FILE names them",
-            *(self.path, count, called, count - 1),
+            "%s has %s for its %d %s %d; --labels FILE names them",
+            *(self.path, has, count, called, count - 1),
         )
         return number_labels(count)
 

@@ -22,7 +22,12 @@ from edge_runtime.detector.adapters.base import (
 )
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput
-from edge_runtime.detector.adapters.quantized import quantization_of, raw_threshold, to_float
+from edge_runtime.detector.adapters.quantized import (
+    check_score_steps,
+    quantization_of,
+    raw_threshold,
+    to_float,
+)
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.labels import Labels, has_background, read_labels
 from edge_runtime.detector.model_facts import TensorFacts
@@ -63,8 +68,10 @@ class MediaPipeAdapter(Adapter):
         self._location, self._score = (
             quantization_of(network.outputs[name]) for name in self._names
         )
+        if not decoding.sigmoid:
+            check_score_steps(file.path, network.outputs[self._names[1]])
         labels, self._first = _classes(file, score.shape[2])
-        self._input = PictureInput.of(network.input, file.scaling())
+        self._input = PictureInput.of(network, file.scaling())
         super().__init__(network, labels.names, self._input.input_hw)
         self.unused = labels.unused
 

@@ -37,10 +37,10 @@ def find_roles(file: ForeignFile) -> dict[str, int]:
 
     Raises: ValueError where none of it tells.
     """
-    for roles in (by_operator(file), by_name(file)):
-        if roles is not None:
-            return roles
+    roles = by_operator(file) or by_name(file)
     shapes = by_shape(file.outputs)
+    if roles is not None:
+        return (shapes and _corrected(file, roles, shapes)) or roles
     if shapes is not None:
         for roles in (_by_value(file, shapes), _by_number(file, shapes)):
             if roles is not None and _fits(roles, shapes):
@@ -126,6 +126,17 @@ def _by_number(file: ForeignFile, shapes: Mapping[str, list[int]]) -> dict[str, 
     if ordered[0] in shapes["count"] and ordered[-1] in shapes["boxes"]:
         return dict(zip(ROLES, reversed(ordered), strict=True))
     return None
+
+
+def _corrected(
+    file: ForeignFile, roles: Mapping[str, int], shapes: Mapping[str, list[int]]
+) -> dict[str, int] | None:
+    """Roles by the values where they say the reverse of a name: output_1 and output_2 are numbers
+    that a converter gives to whatever comes first. None where they do not."""
+    found = _by_value(file, shapes)
+    if file.trial is None or found is None or found["classes"] != roles["scores"]:
+        return None
+    return found if file.trial.outputs[found["classes"]].high >= 1 else None
 
 
 def _by_value(file: ForeignFile, shapes: Mapping[str, list[int]]) -> dict[str, int] | None:

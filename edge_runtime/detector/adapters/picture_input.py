@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from edge_runtime.detector.interpreter import Tensor
+from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.preprocess import check_frame, quantize, table_map
 from edge_runtime.detector.resize import Resize, fitted_hw, letterbox, letterbox_corner
 
+log = logging.getLogger(__name__)
+
+FEWEST_LEVELS = 16  # of the 256 of a pixel, in which something can still be seen
 INPUT_TYPES = ("uint8", "int8", "int16", "float32")
 # Those that hold pixels, less this.
 PIXEL_TYPES: dict[type, int] = {np.uint8: 0, np.int8: 128}
@@ -42,7 +46,7 @@ class PictureInput:
 
     @classmethod
     def of(
-        cls, tensor: Tensor, scaling: Scaling | None = None, pad: int | None = None
+        cls, network: Network, scaling: Scaling | None = None, pad: int | None = None
     ) -> PictureInput:
         """The input of a network.
 
@@ -51,17 +55,16 @@ class PictureInput:
                 as they are, whatever its quantization says (int8: less 128). One without
                 quantization always does.
 
-        Raises: ValueError for an input that is no RGB picture.
+        Raises: ValueError for an input that is no RGB picture, or that cannot hold one.
         """
+        tensor = network.input
         input_hw, channels_first = picture_shape(tensor.shape)
         pixels = np.arange(256)
         plain = tensor.dtype in PIXEL_TYPES and tensor.quantization is None
         if scaling is None or plain:
             table: np.ndarray = (pixels - PIXEL_TYPES[tensor.dtype]).astype(tensor.dtype)
         else:
-            values = (pixels[:, None] - np.asarray(scaling.mean)) / np.asarray(scaling.std)
-            table = quantize(values, tensor.dtype, tensor.quantization)  # [256, 1 or 3]
-            table = table[:, 0] if table.shape[1] == 1 else table
+            table = _scaled(network, scaling)
         return cls(input_hw, table_map(table), channels_first, pad)
 
     def prepare(self, frame: np.ndarray, resize: Resize) -> np.ndarray:
@@ -88,6 +91,33 @@ class PictureInput:
         size = np.asarray([fitted[1], fitted[0], fitted[1], fitted[0]], np.float32)
         placed: np.ndarray = (boxes * scale - corner) / size
         return placed
+
+
+def _scaled(network: Network, scaling: Scaling) -> np.ndarray:
+    """What stands for each pixel in the input: (256,), or (256, 3) where channels differ.
+
+    An integer input of another range than the scaling's would be shown a picture that is all but
+    black. One whose steps are whole pixels takes them as they are: its network scales them itself.
+    """
+    tensor = network.input
+    pixels = np.arange(256.0)[:, None]
+    values = (pixels - np.asarray(scaling.mean)) / np.asarray(scaling.std)
+    table = quantize(values, tensor.dtype, tensor.quantization)  # [256, 1 or 3]
+    if len(np.unique(table[:, 0])) < FEWEST_LEVELS:
+        scale = 0.0 if tensor.quantization is None else tensor.quantization[0]
+        table = quantize(pixels, tensor.dtype, tensor.quantization)
+        if not scale or len(np.unique(table)) < len(table) / 2:
+            raise ValueError(
+                f"{network.path}: an input that holds pixels from {values.min():.3g} to "
+                f"{values.max():.3g} expected, found {np.dtype(tensor.dtype).name} in steps of "
+                f"{scale or 1:.3g}, which is black; export it again with a float or uint8 input"
+            )
+        log.warning(
+            "%s: its input has steps of %.3g, pixels are taken as they are and not scaled to %.3g "
+            "to %.3g",
+            *(network.path, scale, values.min(), values.max()),
+        )
+    return table[:, 0] if table.shape[1] == 1 else table
 
 
 def picture_shape(shape: tuple[int, ...]) -> tuple[tuple[int, int], bool]:

@@ -24,11 +24,16 @@ from edge_runtime.detector.adapters.output_roles import (
     find_roles,
 )
 from edge_runtime.detector.adapters.picture_input import PictureInput
-from edge_runtime.detector.adapters.quantized import quantization_of, to_float
+from edge_runtime.detector.adapters.quantized import (
+    check_score_steps,
+    quantization_of,
+    to_float,
+)
+from edge_runtime.detector.adapters.trial_channels import has_corners
 from edge_runtime.detector.adapters.yolo import suppressed_yolo
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.labels import Labels
-from edge_runtime.detector.model_facts import post_process_options
+from edge_runtime.detector.model_facts import TensorFacts, post_process_options
 from edge_runtime.detector.resize import Resize
 
 log = logging.getLogger(__name__)
@@ -46,14 +51,23 @@ class PostProcessedAdapter(Adapter):
         indices = find_roles(file)
         by_index = {tensor.index: name for name, tensor in network.outputs.items()}
         self._names = [by_index[indices[role]] for role in ROLES]
+        check_score_steps(file.path, network.outputs[self._names[ROLES.index("scores")]])
         self._quantizations = [quantization_of(network.outputs[name]) for name in self._names]
         boxes = next(each for each in file.outputs if each.index == indices["boxes"])
         info = file.info(boxes)
+        if file.facts.post_process is None and not has_corners(file, boxes):
+            raise ValueError(
+                f"{file.path}: boxes of two corners expected (top, left, bottom, right), found "
+                f"{boxes}, whose numbers look like centers and sizes; export it again with "
+                "TFLite_Detection_PostProcess inside"
+            )
         self._order = list((info and info.box_order) or BOX_ORDER)
+        if info is None or info.box_order is None:
+            _warn_of_order(file, boxes)
         labels = file.labels(class_count(file))
         _warn_of_numbering(file, labels)
         self._places, self._filled = places_of_box(file)
-        self._input = PictureInput.of(network.input, file.scaling())
+        self._input = PictureInput.of(network, file.scaling())
         super().__init__(network, labels.names, self._input.input_hw)
         self.unused = labels.unused
         # The operator gives fractions. No trial tells: rows beyond the number are what memory
@@ -115,6 +129,18 @@ def places_of_box(file: ForeignFile) -> tuple[int, int]:
 def _options(file: ForeignFile) -> dict[str, Any]:
     operator = file.facts.post_process
     return {} if operator is None else post_process_options(operator.options)
+
+
+def _warn_of_order(file: ForeignFile, boxes: TensorFacts) -> None:
+    """The operator, and what TensorFlow's detection API calls so, has top before left."""
+    names = {name.lower().split(":")[0] for name in file.names_of(boxes)}
+    if file.facts.post_process is None and "detection_boxes" not in names:
+        log.warning(
+            "%s does not tell the order of a box's sides, for it suppresses duplicates without "
+            "TFLite_Detection_PostProcess: taken as top, left, bottom, right. Where boxes are "
+            "turned about the diagonal of the picture, export it again with the operator inside",
+            file.path,
+        )
 
 
 def _warn_of_numbering(file: ForeignFile, labels: Labels) -> None:

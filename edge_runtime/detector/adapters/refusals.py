@@ -7,26 +7,21 @@ from itertools import pairwise
 from pathlib import Path
 
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
+from edge_runtime.detector.adapters.output_roles import ROLES
 from edge_runtime.detector.adapters.picture_input import INPUT_TYPES, picture_shape
-from edge_runtime.detector.adapters.trial_channels import other_channels
 from edge_runtime.detector.adapters.unread_outputs import unread_detector
-from edge_runtime.detector.adapters.yolo import (
-    ANCHORS,
-    FINISHED,
-    rows_fit,
-    single_output,
-    suppressed_yolo,
+from edge_runtime.detector.adapters.unread_yolos import (
+    SUPPRESSED_YOLO,
+    other_ultralytics,
+    other_yolo,
+    transposed_yolo,
 )
+from edge_runtime.detector.adapters.yolo import single_output, suppressed_yolo
 from edge_runtime.detector.model_facts import ModelFacts, TensorFacts
 from edge_runtime.detector.spec import SpecError
 
 EDGE_TPU = "edgetpu-custom-op"
 FLEX = "Flex"  # TensorFlow's own operators begin with it
-DETECT = "export a YOLO that was trained with task detect"
-SUPPRESSED_YOLO = (
-    "a YOLO with suppression inside by TensorFlow's operators",
-    "export it without, a YOLOv5 without --nms and --agnostic-nms",
-)
 SHOWN = 6  # tensors or operators in one message
 
 
@@ -70,7 +65,7 @@ def check_kind(file: ForeignFile) -> None:
 
     Raises: SpecError.
     """
-    if _other_ultralytics(file) is not None:
+    if other_ultralytics(file) is not None:
         raise refusal(file)
 
 
@@ -88,7 +83,7 @@ def refusal(file: ForeignFile) -> SpecError:
 
 def _kind(file: ForeignFile) -> tuple[str, str]:
     """What it looks like, and what to do."""
-    other = _other_ultralytics(file)
+    other = other_ultralytics(file)
     if other is not None:
         return other
     outputs = file.outputs
@@ -101,16 +96,21 @@ def _kind(file: ForeignFile) -> tuple[str, str]:
         )
     if suppressed_yolo(file):
         return SUPPRESSED_YOLO
+    if file.facts.post_process is not None:
+        return (
+            "TFLite_Detection_PostProcess, whose outputs went through other operators",
+            "export it again with the four outputs of the operator as the file's own",
+        )
     unread = unread_detector(outputs)
     if unread is not None:
-        return unread
+        return transposed_yolo(file) or unread
     if any(_is_map(output, file.input_hw) for output in outputs):
         return (
             "maps of the picture (a model for segmentation, poses or depth, or a YOLO whose boxes "
             "are not decoded)",
             "export a detector with its boxes decoded",
         )
-    yolo = _other_yolo(file)
+    yolo = transposed_yolo(file) or other_yolo(file)
     if yolo is not None:
         return yolo
     if len(outputs) == 1 and sum(side > 1 for side in outputs[0].shape) <= 1:
@@ -123,57 +123,10 @@ def _kind(file: ForeignFile) -> tuple[str, str]:
         )
     return (
         "another kind of model, or one whose outputs do not say what they are",
-        "--as FAMILY reads it as one all the same",
+        "--as FAMILY reads it as one all the same"
+        if single_output(file) is not None or len(outputs) == len(ROLES)
+        else "export a model that finds boxes, of a family that docs/foreign_detectors.md lists",
     )
-
-
-def _other_ultralytics(file: ForeignFile) -> tuple[str, str] | None:
-    """What an Ultralytics file is that is not read, and what to do; None for others."""
-    metadata = file.ultralytics
-    if metadata is None:
-        return None
-    if metadata.task not in ("", "detect"):
-        cure = "export one that was trained with task detect"
-        return f"an Ultralytics model for {metadata.task}", cure
-    if metadata.transformer:
-        return "an RT-DETR of Ultralytics", "export a YOLO"
-    return SUPPRESSED_YOLO if len(file.outputs) == 4 else None
-
-
-def _other_yolo(file: ForeignFile) -> tuple[str, str] | None:
-    """What an only output [1, A, B] looks like that is not a YOLO detector's."""
-    sides = single_output(file)
-    if sides is None:
-        return None
-    rows, channels = max(sides), min(sides)
-    kind = "a model for poses, rotated boxes or masks, or one without its last steps"
-    fitting = {"yolov8": 1, "yolov5": ANCHORS}
-    fitting = {family: each for family, each in fitting.items() if rows_fit(file, rows, each)}
-    finished = rows == sides[0] <= FINISHED and "yolov5" not in fitting
-    if fitting and file.ultralytics is not None:
-        count = len(file.ultralytics.names)
-        return f"a YOLO of {channels} channels, which do not fit its {count} names ({kind})", DETECT
-    if finished and channels == 6:
-        return (
-            "rows of 6 numbers that do not look like corners, score and class (an RT-DETR, or a "
-            "YOLO of two classes)",
-            "export a YOLO with its metadata; --as yolo-end-to-end or yolov8 reads it even so",
-        )
-    for family, anchors in fitting.items():
-        others = other_channels(file, anchors)
-        if others:
-            return (
-                f"a YOLO without names, {len(others)} of whose {channels} channels hold no scores "
-                f"({kind})",
-                DETECT if finished else f"{DETECT}; --as {family} reads it as a detector even so",
-            )
-    if not fitting and finished and channels > 6:
-        return (
-            f"rows of {channels} numbers, where finished detections have 6 (an end-to-end model "
-            "for poses, rotated boxes or masks, or an RT-DETR)",
-            DETECT,
-        )
-    return None
 
 
 def _is_map(output: TensorFacts, input_hw: tuple[int, int]) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from edge_runtime.detector.adapters.base import SCORE_SLACK
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.yolo import rows_fit, single_output
+from edge_runtime.detector.model_facts import TensorFacts
 
 BOX = 4  # channels of a box, in front of all others
 # Of a class over all cells. Networks of random numbers whose scores were spread out come to .3.
@@ -35,7 +36,7 @@ def other_channels(file: ForeignFile, anchors: int) -> list[int]:
         return []
     return [
         number
-        for number, (low, mean, high) in enumerate(_channels(file))
+        for number, (low, mean, high) in enumerate(_channels(file, file.outputs[0]))
         if number >= BOX
         and (
             low < -BELOW_NONE
@@ -45,25 +46,40 @@ def other_channels(file: ForeignFile, anchors: int) -> list[int]:
     ]
 
 
-def has_corners(file: ForeignFile) -> bool:
-    """False where the first four channels are not left, top, right and bottom: mean sizes of less
-    than nothing in both directions.
+def has_corners(file: ForeignFile, output: TensorFacts) -> bool:
+    """False where the first four channels of [1, K, 4 or more] are not two corners: mean sizes of
+    less than nothing in both directions.
 
     An RT-DETR's finished detections are center and size, and their pictures were stretched.
     """
-    means = [mean for _, mean, _ in _channels(file)[:BOX]]
+    means = [mean for _, mean, _ in _columns(file, output)[:BOX]]
     return not means or means[0] <= means[2] or means[1] <= means[3]
 
 
-def ends_in_classes(file: ForeignFile) -> bool:
-    """True where the last channel went from one whole number to another, as class numbers do."""
-    channels = _channels(file)
-    if not channels:
-        return False
-    low, _, high = channels[-1]
-    return low.is_integer() and high.is_integer() and high >= 1
+def can_be_score_and_class(file: ForeignFile) -> bool:
+    """False where the last two columns of an only output [1, K, 6] are not a score and the number
+    of a class: makers differ in the order of the six."""
+    columns = _columns(file, file.outputs[0])
+    if not columns:
+        return True
+    (least, _, most), (low, _, high) = columns[-2:]
+    is_score = least >= -BELOW_NONE and most <= 1 + SCORE_SLACK
+    return is_score and low >= 0 and low.is_integer() and high.is_integer()
 
 
-def _channels(file: ForeignFile) -> tuple[tuple[float, float, float], ...]:
+def tells_classes(file: ForeignFile) -> bool:
+    """True where the last of six columns is one of class numbers, and not of scores of 0 and 1."""
+    columns = _columns(file, file.outputs[0])
+    return bool(columns) and can_be_score_and_class(file) and columns[-1][2] >= 1
+
+
+def _columns(file: ForeignFile, output: TensorFacts) -> tuple[tuple[float, float, float], ...]:
+    """(low, mean, high) of each column of [1, K, columns]; () without a trial, and of so few rows
+    that they were taken for the channels."""
+    channels = _channels(file, output)
+    return channels if len(channels) == output.shape[-1] else ()
+
+
+def _channels(file: ForeignFile, output: TensorFacts) -> tuple[tuple[float, float, float], ...]:
     """(low, mean, high) of each; () without a trial."""
-    return () if file.trial is None else file.trial.outputs[file.outputs[0].index].channels
+    return () if file.trial is None else file.trial.outputs[output.index].channels

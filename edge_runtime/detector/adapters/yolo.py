@@ -15,7 +15,7 @@ from edge_runtime.detector.adapters.base import Adapter, Found, Thresholds, supp
 from edge_runtime.detector.adapters.box_unit import BoxUnit, pixels_by_trial
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.picture_input import PictureInput, Scaling
-from edge_runtime.detector.adapters.quantized import quantization_of
+from edge_runtime.detector.adapters.quantized import check_score_steps, quantization_of
 from edge_runtime.detector.interpreter import Network
 from edge_runtime.detector.resize import Resize
 
@@ -48,8 +48,9 @@ class YoloAdapter(Adapter):
             )
         (self._output,) = network.outputs.values()
         (self._name,) = network.outputs
+        check_score_steps(file.path, self._output)
         self._quantization = quantization_of(self._output)
-        self._input = PictureInput.of(network.input, UNIT, PAD)
+        self._input = PictureInput.of(network, UNIT, PAD)
         super().__init__(network, labels.names, self._input.input_hw)
         self.unused = labels.unused
         tried = None if file.trial is None else file.trial.outputs.get(self._output.index)
@@ -63,7 +64,8 @@ class YoloAdapter(Adapter):
 
     def invoke(self, input_tensor: np.ndarray) -> tuple[np.ndarray, ...]:
         """The output, two axes, in the file's own dtype."""
-        return (self.network.invoke(input_tensor)[self._name][0],)
+        values = self.network.invoke(input_tensor)[self._name]
+        return (values.reshape(values.shape[-2:]),)
 
     def _suppressed(
         self, found: Found, picture_hw: tuple[int, int], thresholds: Thresholds
@@ -85,11 +87,14 @@ def cells(input_hw: tuple[int, int], strides: tuple[int, ...]) -> int:
 
 
 def single_output(file: ForeignFile) -> tuple[int, int] | None:
-    """The two sides of an only output [1, A, B]; None for others."""
+    """The two sides of an only output [1, A, B]; None for others.
+
+    Some converters drop the batch, others leave one side of 1 more in front.
+    """
     if len(file.outputs) != 1:
         return None
-    shape = file.outputs[0].shape
-    return (shape[1], shape[2]) if len(shape) == 3 and shape[0] == 1 else None
+    *front, rows, columns = (1, *file.outputs[0].shape)
+    return (rows, columns) if front and set(front) == {1} else None
 
 
 def suppressed_yolo(file: ForeignFile) -> bool:

@@ -8,7 +8,11 @@ from edge_runtime.detector.adapters import families
 from edge_runtime.detector.adapters.base import Found, Thresholds
 from edge_runtime.detector.adapters.foreign_file import ForeignFile
 from edge_runtime.detector.adapters.quantized import to_float
-from edge_runtime.detector.adapters.trial_channels import ends_in_classes, has_corners
+from edge_runtime.detector.adapters.trial_channels import (
+    can_be_score_and_class,
+    has_corners,
+    tells_classes,
+)
 from edge_runtime.detector.adapters.yolo import (
     ANCHORS,
     FINISHED,
@@ -37,14 +41,15 @@ class YoloEndToEndAdapter(YoloAdapter):
     @classmethod
     def recognizes(cls, file: ForeignFile) -> bool:
         """True for few rows of six that are neither anchors of a YOLOv5 with one class nor cells
-        of a YOLOv8 with two: a small input has no more detections than cells."""
+        of a YOLOv8 with two: a small input has no more detections than cells. Nor what the operator
+        of an SSD has made of its boxes."""
         sides = single_output(file)
-        if sides is None or sides[1] != 6 or sides[0] > FINISHED:
+        if sides is None or sides[1] != 6 or sides[0] > FINISHED or file.facts.post_process:
             return False
         of_v8, of_v5 = (rows_fit(file, sides[0], anchors) for anchors in (1, ANCHORS))
         if file.ultralytics is None:
-            known = not of_v8 or ends_in_classes(file)
-            return known and not of_v5 and has_corners(file)
+            known = tells_classes(file) if of_v8 else can_be_score_and_class(file)
+            return known and not of_v5 and has_corners(file, file.outputs[0])
         count = len(file.ultralytics.names)
         others = (of_v8 and count == 2) or (of_v5 and count == 1)
         return file.ultralytics.end_to_end or not others

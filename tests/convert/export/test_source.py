@@ -123,7 +123,7 @@ def test_a_file_without_spec(tiny_models):
 
 
 def test_a_keras_file():
-    with pytest.raises(ValueError, match=r"digits\.keras is not a TFLite file; convert a \.keras"):
+    with pytest.raises(ValueError, match=r"digits\.keras is not a TFLite file, but a \.keras"):
         open_source(ROOT / "models" / "digits.keras")
 
 

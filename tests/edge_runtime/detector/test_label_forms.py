@@ -90,7 +90,7 @@ def test_label_maps(text, names):
     assert parse_labels(text, 2).names == names
 
 
-@pytest.mark.parametrize("first", ["???", "background", "unlabeled"])
+@pytest.mark.parametrize("first", ["???", "background", "unlabeled", "BG", "_background_"])
 @pytest.mark.parametrize("count", [2, 3, None])
 def test_a_background_with_a_number_is_left_out_where_the_model_does_not_count_it(first, count):
     found = parse_labels(f"0 {first}\n1 cat\n2 dog", count)

@@ -23,6 +23,12 @@ from edge_runtime.detector.ultralytics_metadata import read_ultralytics
         ("background\ncat", None, ("cat",)),
         ("cat\n???\ndog\nN/A\nowl", None, ("cat", "class 1", "dog", "class 3", "owl")),
         ("cat\n\ndog", None, ("cat", "class 1", "dog")),
+        ("\ncat\ndog", 3, ("class 0", "cat", "dog")),  # as ??? in front
+        ("\n \r\ncat\r\ndog\r\n", 4, ("class 0", "class 1", "cat", "dog")),
+        ("\n\ncat\ndog", 3, ("cat", "dog")),
+        ("\n\ncat\ndog", 2, ("cat", "dog")),
+        ("\ncat\ndog", None, ("cat", "dog")),
+        ("\n0 cat\n1 dog", 3, ("cat", "dog")),
         ("0 cat\n1 dog", None, ("cat", "dog")),
         ("0:cat\n1: traffic light", None, ("cat", "traffic light")),
         ("0  cat\n3  dog", 4, ("cat", "class 1", "class 2", "dog")),
@@ -109,6 +115,7 @@ NAMES = {0: "cat", 1: "it's a dog"}
         ("temp_meta.txt", str({"task": "detect", "names": NAMES, "imgsz": [224, 224]})),
         ("metadata.json", json.dumps({"task": "detect", "names": NAMES, "end2end": True})),
         ("meta.txt", str({"stride": 32, "names": list(NAMES.values())})),
+        ("metadata.json", json.dumps({"task": "detect", "names": str(NAMES), "end2end": True})),
     ],
 )
 def test_ultralytics(member, text):

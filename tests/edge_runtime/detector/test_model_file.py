@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from edge_runtime.detector.checksums import CHECKSUMS_MEMBER, check_checksums
 from edge_runtime.detector.model_file import MOST_BYTES, read_model_file
 from edge_runtime.detector.spec import SPEC_MEMBER, SpecError, embed, read_member
 from edge_runtime.detector.zip_members import read_texts
+from tests.conftest import HANG, ROOT
 from tests.edge_runtime.detector.earlier_file import unsealed
 from tests.tiny_model import SPEC
 
@@ -236,3 +240,37 @@ def test_a_member_that_could_not_be_read_again_is_not_written(tmp_path):
     with pytest.raises(ValueError, match=r"note\.txt of 1048576 bytes at most expected"):
         embed(path, SPEC, {"note.txt": "x" * ((1 << 20) + 1)})
     assert path.read_bytes() == FRONT
+
+
+def test_no_more_memory_is_asked_for_than_the_file_has(path):
+    """A read of all that a file may be takes 300 MiB at once, which strict boards do not give."""
+    whole = path.stat().st_size
+    code = (
+        "import resource, sys\n"
+        "from edge_runtime.detector.model_file import read_model_file\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20),) * 2)\n"
+        "print(len(read_model_file(sys.argv[1]).content))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=HANG, cwd=ROOT
+    )
+    assert (done.stdout.strip(), done.stderr) == (str(whole), "")
+
+
+def test_a_file_that_memory_does_not_suffice_for_is_named(path, monkeypatch):
+    class Full(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if size != 8:
+                raise MemoryError
+            return super().read(size)
+
+    monkeypatch.setattr(Path, "open", lambda self, mode: Full(FRONT))
+    with pytest.raises(ValueError, match=r"too little memory free for its 0\.0 MB; end oth"):
+        read_model_file(path)
+
+
+def test_a_file_that_grows_while_it_is_read(path, monkeypatch):
+    monkeypatch.setattr(Path, "open", lambda self, mode: io.BytesIO(FRONT + bytes(1 << 20)))
+    with pytest.raises(ValueError, match="grows while it is read; wait until it is copied"):
+        read_model_file(path)

@@ -23,7 +23,7 @@ from edge_runtime.service.unit import WATCHDOG_SECONDS
 from edge_runtime.sinks import systemd
 from edge_runtime.system.child_process import child_command
 from tests.conftest import HANG
-from tests.edge_runtime.detector.tflite_files import Output, TinyFile
+from tests.edge_runtime.detector.tflite_files import Graph, Output, TinyFile
 from tests.edge_runtime.runs import make_frame
 from tests.tiny_model import SPEC
 
@@ -38,7 +38,7 @@ def nothing_passed_before(monkeypatch):
 def test_what_a_file_did_is_told():
     (output,) = try_file("m.tflite", GOOD.content()).outputs.values()
     assert (output.shape, output.low, output.high, output.whole) == ((1, 2), -2, 1.5, False)
-    assert output.channels == ()
+    assert output.channels == ((-2, -0.25, 1.5),)
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -68,9 +68,21 @@ def test_a_file_that_crashes_the_interpreter(tmp_path):
 
 def test_an_error_of_the_interpreter_is_told(tmp_path):
     path = TinyFile(GOOD.outputs, custom="MyOwnOperator").write(tmp_path / "m.tflite")
-    with pytest.raises(ValueError, match=r"m\.tflite: .* cannot .*MyOwnOperator") as raised:
+    with pytest.raises(ValueError, match=r"m\.tflite: .* cannot .*MyOwnOp.*maker's own") as raised:
         Detector(path)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("change", [{"version": 99}, {"builtinCode": 250}], ids=["version", "new"])
+def test_a_file_newer_than_the_interpreter_is_not_called_damaged(change, tmp_path):
+    graph = Graph(GOOD)
+    for name, value in change.items():
+        setattr(graph.model.operatorCodes[0], name, value)
+    path = tmp_path / "m.tflite"
+    path.write_bytes(graph.packed())
+    with pytest.raises(ValueError, match=r"m\.tflite: .*pip install --upgrade ai-edge") as raised:
+        Detector(path)
+    assert "truncated" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,20 @@ def test_damage_in_the_middle_of_a_file_is_found_before_it_is_used(path, red_fra
         ReloadingDetector(lambda file: Damaged(path, 1, file=file), path)
 
 
+def test_too_little_memory_for_a_new_file_is_no_damage(path, red_frame, monkeypatch):
+    detector = make_detector(path)
+
+    def load(file):
+        raise MemoryError
+
+    monkeypatch.setattr(detector, "_load", load)
+    path.touch()
+    for _ in range(3):
+        refresh_twice(detector)
+    assert detector.detect(make_frame(image=red_frame)).detections.names == ["red", "green"]
+    assert "too little memory free to open it; end other" in detector.state().reload_error
+
+
 def test_a_model_without_the_wanted_classes_is_a_bad_one(path, tiny_models):
     detector = make_detector(path, ["red"])
     replace(path, tiny_models / "tiny_bare.tflite", ("rouge", "vert"))

@@ -14,12 +14,15 @@ from tests.edge_runtime.detector.adapters.test_yolo import (
     FRAME,
     HW,
     INPUT_BOX,
+    META,
     NAMES,
     ROWS,
     V5_ROWS,
+    check,
     v5_table,
     v8_table,
     write,
+    xywh,
 )
 from tests.edge_runtime.detector.tflite_files import Input, Output, TinyFile
 
@@ -153,6 +156,52 @@ def test_finished_rows_of_more_than_six_numbers(columns, tmp_path):
     with pytest.raises(ValueError, match=f"rows of {columns} numbers, .* 6 .*rotated boxes") as no:
         Detector(path)
     assert "--as" not in str(no.value)
+
+
+@pytest.mark.parametrize(
+    "order", [(5, 4, 0, 1, 2, 3), (0, 1, 2, 3, 5, 4)], ids=["class first", "class, score"]
+)
+def test_finished_rows_in_another_order(order, tmp_path):
+    """A class number is no score, nor a score a class number."""
+    table = np.zeros((100, 6), np.float32)
+    table[0], table[1] = (0.1, 0.2, 0.5, 0.6, 0.9, 1), (0.1, 0.1, 0.4, 0.9, 0.8, 0)
+    path = write(tmp_path / "m.tflite", table[:, order], {})
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(NAMES))
+    with pytest.raises(ValueError, match="do not look like corners, score and class"):
+        Detector(path, labels=labels)
+
+
+def test_rows_of_all_cells_may_have_objectness(tmp_path):
+    """A YOLOX has a score before those of the classes; a transposed YOLOv8 has none."""
+    table = np.zeros((CELLS, 8), np.float32)
+    table[5] = *xywh(), 0.9, 0.1, 0.8, 0.3
+    path = write(tmp_path / "m.tflite", table, {})
+    with pytest.raises(ValueError, match=r"--as yolov8 reads 4 classes, --as yolov5 objectness a"):
+        Detector(path)
+    assert Detector(path, 1, family="yolov8").detect(FRAME).names == ["0"]
+    seen = Detector(path, 1, family="yolov5").detect(FRAME)
+    assert seen.names == ["1"] and seen.scores == pytest.approx([0.72])
+
+
+@pytest.mark.parametrize("shape", [(7, CELLS), (1, 1, 7, CELLS)])
+def test_a_batch_that_a_converter_drops_or_adds(shape, tmp_path):
+    outputs = [Output("Identity", v8_table(ROWS).reshape(shape))]
+    file = TinyFile(outputs, [Input(shape=(1, *HW, 3), dtype="float32")], META)
+    check(file.write(tmp_path / "m.tflite"), "yolov8")
+    file.members = {}
+    assert Detector(file.write(tmp_path / "m.tflite"), 1).family.name == "yolov8"
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_fewer_finished_rows_than_columns(rows, tmp_path):
+    table = np.zeros((rows, 6), np.float32)
+    table[0] = *INPUT_BOX, 0.9, 1
+    path = write(tmp_path / "m.tflite", table, {})
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(NAMES))
+    seen = Detector(path, 1, labels=labels).detect(FRAME)
+    assert (seen.names, seen.boxes[0].tolist()) == (["dog"], [75, 12.5, 150, 62.5])
 
 
 @pytest.mark.parametrize("rows", [100, CELLS])

@@ -91,3 +91,17 @@ def behind_the_operator(names, folder):
 
 def test_an_operator_whose_outputs_go_through_others(tmp_path):
     check(found(behind_the_operator(named(COMBINED), tmp_path)))
+
+
+def test_rows_of_six_behind_the_operator_are_no_yolo(tmp_path):
+    """An SSD's, with top before left and pictures that were stretched."""
+    file = operator_file(members=LABELS)
+    graph = Graph(file)
+    rows = Output("rows", np.tile(np.float32([0.1, 0.2, 0.5, 0.6, 0.9, 1]), (1, 10, 1)))
+    index = graph._tensor(rows.name, rows.values.shape, "float32")
+    graph._reshape(index, rows)
+    graph.graph.outputs = np.array([index], np.int32)
+    path = tmp_path / "m.tflite"
+    path.write_bytes(graph.packed() + file.zip())
+    with pytest.raises(ValueError, match=r"PostProcess, whose outputs went .* rows .*export it"):
+        Detector(path)

@@ -237,18 +237,18 @@ def test_boxes_outside_the_picture_are_clipped_and_bars_hold_none(tmp_path):
 def without_bars(detector, table, box):
     """Boxes in a frame as large as the input, of a table whose only row is this."""
     table = np.full_like(table, table[-1, -1])  # nothing
-    table[0, :4], table[0, 4] = box, 0.9 if table.dtype == np.float32 else -98
+    table[0, :4], table[0, 4] = box, 0.9 if table.dtype == np.float32 else -60
     raw = (table if detector.family.name == "yolo-end-to-end" else table.T,)
     return detector.postprocess(raw, HW).boxes
 
 
-@pytest.mark.parametrize("quantization", [None, (0.5, -100)])
+@pytest.mark.parametrize("quantization", [None, (0.02, -100)])
 def test_a_tiny_box_in_pixels_is_none_in_fractions(quantization, tmp_path):
     table = v8_table(ROWS, unit=False)
     box = (1, 1, 1.5, 1)
     if quantization is not None:
-        table = (np.rint(table / 0.5) - 100).astype(np.int8)
-        box = (-98, -98, -97, -98)
+        table = (np.rint(table / 0.02) - 100).astype(np.int16)
+        box = (-50, -50, -25, -50)
     path = write(tmp_path / "m.tflite", table, quantization=quantization)
     found = without_bars(Detector(path, 1), table.T, box)
     np.testing.assert_allclose(found, [[0.25, 0.5, 1.75, 1.5]])
