@@ -87,6 +87,7 @@ class ReloadingDetector:
         self._reloads = 0
         self._failures = 0
         self._error: str | None = None
+        self._gone = False
         self._seen = self._last = self._stamp()
         self.detector = self._first()
 
@@ -140,6 +141,8 @@ class ReloadingDetector:
         stamp = self._stamp()
         # Still growing, or gone for a moment: wait until two looks agree.
         settled, self._last = stamp == self._last, stamp
+        if settled:
+            self._say_if_gone(stamp is None)
         if stamp is None or stamp == self._seen or not settled:
             return
         self._seen = stamp
@@ -153,6 +156,15 @@ class ReloadingDetector:
             self._reloads += 1
             self._error = None
             log.warning("%s was replaced: the new model is in use", self._path)
+
+    def _say_if_gone(self, gone: bool) -> None:
+        if gone and not self._gone:
+            log.warning(
+                "%s is gone: the model that was loaded goes on; copy the file there again before "
+                "the next start",
+                self._path,
+            )
+        self._gone = gone
 
     def state(self) -> ModelState:
         """Model in use, and what became of new files."""

@@ -172,6 +172,17 @@ def test_a_file_that_is_gone_for_a_moment_is_waited_for(path, tiny_models):
     assert detector.state().reloads == 1
 
 
+def test_a_file_that_stays_away_is_said_once_each_time(path, tiny_models, caplog):
+    detector = make_detector(path)
+    for count in (1, 2):
+        path.unlink()
+        for _ in range(3):
+            refresh_twice(detector)
+        assert caplog.text.count("model.tflite is gone") == count
+        replace(path, tiny_models / "tiny_int8.tflite")
+        refresh_twice(detector)
+
+
 def test_overwriting_the_file_in_place_does_not_reach_the_running_network(path, red_frame):
     detector = make_detector(path)
     path.write_bytes(b"\0" * 64)  # a mapped file would kill the process here
