@@ -19,6 +19,7 @@ from edge_runtime.media.orientation import (
     turn_upright,
 )
 from edge_runtime.media.pixels import upright_pixels
+from edge_runtime.media.unknown_picture import describe_unknown
 
 # A picture of more takes the memory of most boards; Pillow itself warns from there on.
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
@@ -126,7 +127,7 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
     except Exception as error:  # by a damaged file Pillow can be made to raise nearly anything
         reason: object = str(error) or type(error).__name__
         if isinstance(error, Image.UnidentifiedImageError):
-            reason = "not of a known format"
+            reason = describe_unknown(path)
         raise ValueError(f"{path} cannot be read as a picture ({reason}); {FORMATS} can") from error
 
 
