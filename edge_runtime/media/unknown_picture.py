@@ -6,9 +6,10 @@ from pathlib import Path
 
 _FIRST_BYTES = 64
 # ISO/IEC 14496-12, section 4.3: a file type box, whose brand says what follows.
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 _BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "HEIC"),
-    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+    **dict.fromkeys(_HEIC, "HEIC, whatever its name; save it as JPEG"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF, whatever its name; save it as JPEG"),
     **dict.fromkeys((b"isom", b"iso2", b"mp41", b"mp42", b"qt  "), "a video"),
 }
 
@@ -23,7 +24,5 @@ def describe_unknown(path: Path) -> str:
         return "a pointer of Git LFS; `git lfs pull` fetches the picture"
     if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "a page of the web; download the picture itself"
-    brand = _BRANDS.get(start[8:12]) if start[4:8] == b"ftyp" else None
-    if brand:
-        return f"{brand}, whatever its name; save it as JPEG"
-    return "not of a known format"
+    known = _BRANDS.get(start[8:12]) if start[4:8] == b"ftyp" else None
+    return known or "not of a known format"
