@@ -25,12 +25,10 @@ def find_font(text: str, height: int) -> tuple[Font, int, bool]:
         height: of the letters, about, in pixels.
     """
     letters = "".join(sorted({letter for letter in text if not letter.isascii()}))
-    if letters:
-        try:
-            return _open(*_file_with(letters), height), 1, False
-        except (OSError, ImportError):
-            pass  # no such file, or Pillow without FreeType
-    return *_own_font(height), True
+    found = _file_with(letters) if letters else None
+    if found is None:
+        return *_own_font(height), True
+    return _open(*found, height), 1, False
 
 
 @lru_cache(maxsize=8)  # reading a font takes longer than drawing with it
@@ -48,13 +46,17 @@ def _open(path: str, index: int, height: int) -> ImageFont.FreeTypeFont:
 
 
 @lru_cache(maxsize=4096)  # a class name each, asked for in every frame
-def _file_with(letters: str) -> tuple[str, int]:
-    """Path and index in the file of a font with these letters; the usual one if there is none."""
+def _file_with(letters: str) -> tuple[str, int] | None:
+    """Path and index in the file of a font with these letters.
+
+    Returns: the usual font if there is none; None where that cannot be used either, since it is
+        not installed or Pillow has no FreeType.
+    """
     if not _has(USUAL_FONT, 0, letters):
         found = _ask_fontconfig(letters)
         if found is not None and _has(*found, letters):
             return found
-    return USUAL_FONT, 0
+    return (USUAL_FONT, 0) if _has(USUAL_FONT, 0, "") else None
 
 
 def _has(path: str, index: int, letters: str) -> bool:

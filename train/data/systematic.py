@@ -15,7 +15,7 @@ from edge_runtime.media.images import read_header
 from train.data.annotation import Box
 from train.data.geometry import clip_box, find_placement
 from train.data.labeled_folder import Item, LabeledFolder
-from train.data.readings import READINGS, fits_inside
+from train.data.readings import EACH_SIGN, READINGS, fits_inside
 
 Boxes = list[tuple[Box, tuple[int, int]]]
 
@@ -118,15 +118,19 @@ def _unmatched(folder: LabeledFolder) -> SystematicFlaw | None:
     """Names that do not go together: then pictures of objects would be learnt as background."""
     if not folder.background:
         return None
-    items = folder.items.values()
-    lost = [item for item in items if item.image_path is None]
-    bare = [item for item in items if item.annotation and item.annotation.path == item.image_path]
-    if min(len(lost), len(bare)) < max(_FEWEST, _SOME * len(items)):
+    known = [(i.annotation.path, i.image_path) for i in folder.items.values() if i.annotation]
+    bare = [picture for labels, picture in known if labels == picture]
+    files = Counter(labels.parent for labels, picture in known if labels != picture)
+    missed = Counter(labels.parent for labels, picture in known if picture is None)
+    # Single leftovers say nothing; half of a folder of label files does.
+    wrong = {place for place in missed if missed[place] >= max(_FEWEST, _MOST * files[place])}
+    lost = [labels for labels, picture in known if picture is None and labels.parent in wrong]
+    if not lost or len(bare) < _MOST * len(lost):
         return None
     return SystematicFlaw(
         "systematic-flaw",
-        f"{len(lost)} label files have no picture, such as {lost[0].path.name}, and {len(bare)} "
-        f"pictures no label file, such as {bare[0].path.name}, which would count as background: "
+        f"{len(lost)} label files have no picture, such as {lost[0].name}, and {len(bare)} "
+        f"pictures no label file, such as {bare[0].name}, which would count as background: "
         "give both the same names, or move those out of the set that do not belong to it",
     )
 
@@ -173,16 +177,20 @@ def _corner_size(boxes: Boxes) -> SystematicFlaw | None:
 def _other_reading(boxes: Boxes, flaws: list[str | None]) -> SystematicFlaw | None:
     """Numbers in another meaning, as corners for COCO's width and height: told by where they fit.
 
-    Real boxes that leave their pictures do so on all sides, and fit in no other reading.
+    Objects drawn on beyond an edge, feet for instance, leave their pictures there alone, in part.
     """
     over = sum(flaw in ("box-over-edge", "impossible-box", "box-outside") for flaw in flaws)
-    for kind, least, reading, words in READINGS:
-        if over < max(_FEWEST, least * len(boxes)):
+    for reading in READINGS:
+        if over < max(_FEWEST, reading.least * len(boxes)):
             continue
-        fit = sum(fits_inside(reading(box), size_wh) for box, size_wh in boxes)
+        if any(sum(sign(*each) for each in boxes) < EACH_SIGN * over for sign in reading.signs):
+            continue
+        fit = sum(fits_inside(reading.truth(box), size_wh) for box, size_wh in boxes)
         if fit >= _FIT * len(boxes):
             return SystematicFlaw(
-                kind, f"{over} of {len(boxes)} boxes leave their pictures, and {fit} fit if {words}"
+                reading.kind,
+                f"{over} of {len(boxes)} boxes leave their pictures, and {fit} fit if "
+                f"{reading.words}",
             )
     return None
 
@@ -194,6 +202,11 @@ def _percentages(boxes: Boxes) -> SystematicFlaw | None:
     if large < max(_MANY_BOXES, _MOST * len(boxes)) or max(x_max, y_max) > 100:
         return None
     if min(x_max, y_max) < _NEAR_100:
+        return None
+    # Percent are spread over the whole, where one object in a corner is always at its place.
+    starts = [min(box[axis] for box, _ in boxes) for axis in (0, 1)]
+    low = [sum(box[axis] < _NEAR_100 / 2 for box, _ in boxes) for axis in (2, 3)]
+    if max(starts) > 100 - _NEAR_100 or min(low) < _SOME * len(boxes):
         return None
     return SystematicFlaw(
         "systematic-flaw",

@@ -55,6 +55,24 @@ def test_whatever_fontconfig_says_text_is_drawn(monkeypatch, said):
     forget_fonts()
 
 
+def test_a_system_without_fonts_is_searched_once_for_a_name(monkeypatch):
+    asked, whole = [], ImageFont.truetype
+
+    def truetype(file, *given, **more):
+        if not isinstance(file, str):  # Pillow's own, which it carries
+            return whole(file, *given, **more)
+        asked.append(file)
+        raise OSError("cannot open resource")
+
+    monkeypatch.setattr(ImageFont, "truetype", truetype)
+    monkeypatch.setattr(font, "_ask_fontconfig", lambda _: None)
+    forget_fonts()
+    for _ in range(3):
+        assert text_mask(CAT, 20).getextrema()[1] > 0
+    assert len(asked) <= 2
+    forget_fonts()
+
+
 def test_letters_of_the_usual_font_ask_nobody(monkeypatch):
     if not font._has(font.USUAL_FONT, 0, "é"):
         pytest.skip(f"{font.USUAL_FONT} is not installed")

@@ -30,7 +30,10 @@ class Format:
     Attributes:
         name: for people, as `LabeledFolder.format`.
         recognize: quick, looks at names and beginnings of files; None where it is another format.
+        weight: what a label counts beside one of another format. Less than 1 for a tool's own form:
+            its files often lie beside what was exported from them, which knows the splits.
     """
 
     name: str
     recognize: Callable[[FolderFiles], Recognized | None]
+    weight: float = 1

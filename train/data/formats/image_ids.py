@@ -41,7 +41,7 @@ _LAYOUT_NAMES = frozenset(
 
 _LAYOUT_WORD = "(?:images?|imgs?|labels?|annotations?|data|dataset|set)"
 _SPLIT_FOLDER = re.compile(
-    rf"(?:{_LAYOUT_WORD}[ _-])?({'|'.join(SPLIT_NAMES)})(?:[ _-]?(?:{_LAYOUT_WORD}|zip|\d+))*"
+    rf"(?:{_LAYOUT_WORD}[ _-])?({'|'.join(SPLIT_NAMES)})(?:[ _-]?(?:{_LAYOUT_WORD}|zip)|[_-]?\d+)*"
 )
 
 

@@ -21,15 +21,21 @@ from train.data.formats.picture_files import PictureFiles, read_picture_files
 from train.data.formats.text import clean_name
 
 _SNIFFED_BYTES = 65536
-_SHAPES = re.compile(rb'"shapes"\s*:\s*\[')
-_FEWEST_POINTS = {"circle": 2, "rectangle": 2, "mask": 2, "polygon": 3, "rotation": 3}
+# The picture inside may stand in front of the shapes.
+_SHAPES = re.compile(rb'"(?:shapes"\s*:\s*\[|imageData"\s*:)')
+_FEWEST_POINTS = {
+    **{"circle": 2, "rectangle": 2, "mask": 2},
+    **{"polygon": 3, "rotation": 3, "quadrilateral": 4},
+}
 _OF_OLD = "polygon"  # files of LabelMe 3 name no type
 _CURE = "correct it or remove the shape"
 
 
 def recognize(files: FolderFiles) -> Recognized | None:
-    """LabelMe where there are JSON files with shapes; malformed ones beside them count, too."""
+    """LabelMe where there are JSON files with shapes; malformed ones among them are read, too."""
     found = {path for path in files.with_suffix(".json") if _has_shapes(path)}
+    if not found:
+        return None
     folders = {path.parent for path in found}
     stems = {(path.parent, path.stem) for path in files.images if path.parent in folders}
     labels = [
@@ -37,8 +43,9 @@ def recognize(files: FolderFiles) -> Recognized | None:
         for path in files.with_suffix(".json")
         if path in found or (path.parent, path.stem) in stems
     ]
-    read = partial(read_picture_files, files, labels, _FILES)
-    return Recognized(len(labels), read) if labels else None
+    if len(found) < len(labels) / 2:  # notes of another program beside the pictures
+        labels = sorted(found)
+    return Recognized(len(found), partial(read_picture_files, files, labels, _FILES))
 
 
 def _has_shapes(path: Path) -> bool:
@@ -128,4 +135,4 @@ def _box(kind: str, points: Sequence[tuple[float, float]]) -> Box:
 
 
 _FILES = PictureFiles("LabelMe", "JSON files", '"imagePath"', scan_annotation, False)
-FORMAT = Format(_FILES.format, recognize)
+FORMAT = Format(_FILES.format, recognize, weight=0.5)

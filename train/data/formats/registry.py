@@ -51,7 +51,7 @@ def read_folder(root: str | Path) -> LabeledFolder:
             found.append((each, recognized))
     if not found:
         raise ValueError(_unknown(files))
-    chosen = max(found, key=lambda pair: pair[1].labels)  # of equals the first
+    chosen = max(found, key=lambda pair: pair[0].weight * pair[1].labels)  # of equals the first
     folder = chosen[1].read()
     aside = [
         f"{root}: labels in the format {other.name} ({recognized.labels} of them) are left aside, "

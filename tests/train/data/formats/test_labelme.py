@@ -93,6 +93,31 @@ def test_labels_txt_orders_the_classes_and_its_others_are_none(tmp_path):
     assert not folder.classes.binding
 
 
+def test_sources_beside_what_was_exported_from_them_are_left_aside(tmp_path):
+    sources = {f"{name}.json": label(RECTANGLE, imagePath=f"{name}.jpg") for name in "abcd"}
+    rows = [f"{name}.jpg,40,20,cat,4,2,20,10\n" for name in "abc"]  # one is background
+    table = "filename,width,height,class,xmin,ymin,xmax,ymax\n" + "".join(rows)
+    folder = read_folder(
+        make_folder(tmp_path, {**sources, "labels.csv": table}, [f"{name}.jpg" for name in "abcd"])
+    )
+    assert folder.format == "CSV"
+    assert any("LabelMe (4 of them) are left aside" in note for note in folder.notes)
+
+
+def test_json_beside_the_pictures_of_another_program_is_not_taken_along(tmp_path):
+    notes = {f"{name}.json": '{"camera": 1}' for name in "bcd"}
+    folder = read(tmp_path, label(RECTANGLE), **notes)
+    assert [item.annotation is not None for item in folder.items.values()] == [True]
+
+
+def test_the_picture_inside_may_stand_in_front_of_the_shapes(tmp_path):
+    keys = json.loads(label(RECTANGLE, imageData="A" * 100_000))
+    folder = read_folder(
+        make_folder(tmp_path, {"a.json": json.dumps(keys, sort_keys=True)}, ["a.jpg"])
+    )
+    assert boxes_of(folder, "a") == [("cat", BOX)]
+
+
 def test_other_json_is_not_labelme(tmp_path):
     backup = json.dumps([{"version": 0, "tags": [], "shapes": [RECTANGLE]}])  # CVAT's
     make_folder(tmp_path, {"annotations.json": backup, "e.json": "", "f.json": "{}"}, ["a.jpg"])

@@ -52,12 +52,18 @@ def test_a_layout_is_recognized(tmp_path, xml, picture, image_id):
     assert "2 pictures, 2 boxes; no splits" in folder.describe()
 
 
+def test_folders_of_takes_are_no_splits(tmp_path):
+    for number in range(4):
+        add(tmp_path, f"Test {number}/a{number}.xml", f"Test {number}/a{number}.jpg")
+    assert read_folder(tmp_path).splits == {}
+
+
 @pytest.mark.parametrize(
     "names",
     [
         ("train", "valid", "test"),
         ("Train", "validation", "TEST"),
-        ("Training Set", "images_val", "test images 2"),
+        ("Training Set", "images_val", "test images"),
     ],
 )
 @pytest.mark.parametrize("inside", ["", "images/"])

@@ -231,6 +231,24 @@ def test_boxes_that_leave_their_pictures_on_all_sides_are_drawn_so(tmp_path):
     assert find_systematic(read_folder(tmp_path)) is None
 
 
+@pytest.mark.parametrize(
+    "over",
+    [
+        [(x, 12, x + 6, HEIGHT + 3) for x in range(2, 30, 2)],  # feet below the picture
+        [(x, -3, x + 6, 9) for x in range(2, 30, 2)],
+        [(WIDTH - 9, y, WIDTH + 4, y + 6) for y in range(12)],
+    ],
+)
+def test_boxes_that_leave_their_pictures_on_one_side_are_drawn_so(tmp_path, over):
+    add(tmp_path, "a", [*over, *GOOD_BOXES])
+    assert find_systematic(read_folder(tmp_path)) is None
+
+
+def test_one_object_in_a_corner_of_large_pictures_is_not_in_percent(tmp_path):
+    add(tmp_path, "a", [(30, 20, 95, 85)] * 25, size=(WIDTH * 10, HEIGHT * 10))
+    assert find_systematic(read_folder(tmp_path)) is None
+
+
 def whole_set(root):
     """Twelve pictures with given splits that can be trained on."""
     for number in range(12):

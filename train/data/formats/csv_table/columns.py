@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from train.data.formats.csv_table.titles import (
     CORNER_AND_SIZE,
     CORNERS,
+    CORNERS_FROM_0,
     IMAGE,
     NAME,
     SIZE,
@@ -124,7 +125,7 @@ def _from_header(cells: list[str], delimiter: str, line: int) -> Columns | None:
         return found if len(found) == len(groups) else ()
 
     image, name, bbox = find(IMAGE), find(NAME), find(["bbox"])
-    corners = find_all(CORNERS)
+    corners = find_all(CORNERS_FROM_0) or find_all(CORNERS)
     has_end = bbox is not None or find(CORNERS[2]) is not None or find(CORNERS[3]) is not None
     sized = () if has_end else find_all(CORNER_AND_SIZE)
     if image is None or not (corners or sized or bbox is not None) or image == name:

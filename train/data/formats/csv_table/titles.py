@@ -36,17 +36,31 @@ NAME = [
     "label_id",
 ]
 CORNERS = (
-    ["xmin", "x_min", "x1", "left", "minx", "min_x", "bbox_xmin", "bbox_x_min"],
-    ["ymin", "y_min", "y1", "top", "miny", "min_y", "bbox_ymin", "bbox_y_min"],
-    ["xmax", "x_max", "x2", "right", "maxx", "max_x", "bbox_xmax", "bbox_x_max"],
-    ["ymax", "y_max", "y2", "bottom", "maxy", "max_y", "bbox_ymax", "bbox_y_max"],
+    [
+        *("xmin", "x_min", "x1", "left", "minx", "min_x", "xtl", "startx", "start_x", "x_left"),
+        *("bbox_xmin", "bbox_x_min", "bbox_x1", "bbox_left"),
+    ],
+    [
+        *("ymin", "y_min", "y1", "top", "miny", "min_y", "ytl", "starty", "start_y", "y_top"),
+        *("bbox_ymin", "bbox_y_min", "bbox_y1", "bbox_top"),
+    ],
+    [
+        *("xmax", "x_max", "x2", "right", "maxx", "max_x", "xbr", "endx", "end_x", "x_right"),
+        *("bbox_xmax", "bbox_x_max", "bbox_x2", "bbox_right"),
+    ],
+    [
+        *("ymax", "y_max", "y2", "bottom", "maxy", "max_y", "ybr", "endy", "end_y", "y_bottom"),
+        *("bbox_ymax", "bbox_y_max", "bbox_y2", "bbox_bottom"),
+    ],
 )
+# Where x0 is the first corner's, x1 is the other's.
+CORNERS_FROM_0 = (["x0"], ["y0"], ["x1"], ["y1"])
 # x, y, width and height instead; never a plain "x", which some tools write for the center's.
 CORNER_AND_SIZE = (
     [*CORNERS[0], "bbox_x", "box_x"],
     [*CORNERS[1], "bbox_y", "box_y"],
-    ["bbox_width", "bbox_w", "box_width", "box_w", "width", "w"],
-    ["bbox_height", "bbox_h", "box_height", "box_h", "height", "h"],
+    ["bbox_width", "bbox_w", "box_width", "box_w", "bw", "w", "width"],
+    ["bbox_height", "bbox_h", "box_height", "box_h", "bh", "h", "height"],
 )
 SIZE = (["image_width", "img_width", "width"], ["image_height", "img_height", "height"])
 SPLIT = ["split", "subset", "ml_use"]

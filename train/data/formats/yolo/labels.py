@@ -12,6 +12,7 @@ from train.data.formats.text import read_lines
 from train.data.formats.yolo.classes import NumberedNames
 
 _CURE = "correct it or remove the line"
+_ROUNDING = 0.01  # of a confidence beyond 0 to 1
 
 
 @dataclass
@@ -75,10 +76,11 @@ def _read_line(
             f"3 or more), got {len(values)} after the class number; {_CURE}"
         )
         return Flaw("bad-number", line, message, number)
-    if form == "confidence" and not 0 <= values[4] <= 1:
+    if form == "confidence" and not -_ROUNDING <= values[4] <= 1 + _ROUNDING:
         message = (
             f"object {number} expected a confidence, 0 to 1, after the box, got {shown(texts[5])}, "
-            "which may be an angle; export rotated boxes as their four corners"
+            "an angle perhaps, or the number of a track; export rotated boxes as their four "
+            "corners, remove numbers of tracks"
         )
         return Flaw("bad-number", line, message, number)
     used = values if form == "polygon" else values[:4]

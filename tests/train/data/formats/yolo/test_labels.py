@@ -77,7 +77,7 @@ def test_boxes_without_area_and_a_little_over_the_edge_stay(tmp_path):
         (f"-1 {BOX}", "unknown-class", "the class '-1'"),
         ("0 20 10 8 4", "not-normalized", "expected fractions of the picture, 0 to 1, got '20'"),
         ("0 0.5 0.5 1.2 0.1", "not-normalized", r"got '1\.2'"),
-        ("0 0.5 0.5 0.5 0.2 1.57", "bad-number", r"confidence, 0 to 1, .* got '1\.57', which may"),
+        ("0 0.5 0.5 0.5 0.2 1.57", "bad-number", r"confidence, 0 to 1, .* got '1\.57', an angle"),
         ("0 0.1 0.1 0.9 0.1 0.5 99", "not-normalized", "got '99'"),
         (f"{'9' * 5000} {BOX}", "bad-number", "got '9{40}…'"),
     ],
@@ -169,6 +169,15 @@ def test_label_files_by_other_names_than_the_pictures_are_one_flaw_of_the_set(tm
     assert "3 label files have no picture, such as p0.jpg.txt, and 3 pictures" in flaw.message
     (tmp_path / "labels/p0.jpg.txt").rename(tmp_path / "labels/p0.txt")  # the rest may be slips
     assert find_systematic(read_with(FORMAT, tmp_path)) is None
+
+
+def test_label_files_left_over_beside_backgrounds_are_no_flaw_of_the_set(tmp_path):
+    texts = {"classes.txt": "ant\n"}
+    texts |= {f"labels/p{number}.txt": f"0 {BOX}" for number in range(13)}
+    pictures = [f"images/p{number}.jpg" for number in range(3, 13)]
+    backgrounds = [f"images/b{number}.jpg" for number in range(3)]
+    folder = read_with(FORMAT, make_folder(tmp_path, texts, pictures + backgrounds))
+    assert find_systematic(folder) is None
 
 
 def test_a_label_file_of_two_pictures_is_said(tmp_path):
