@@ -214,8 +214,15 @@ class Network:
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         # A signature may leave out some of the graph's outputs.
         signed = {detail["index"] for detail in outputs.values()}
-        others = [d for d in self._interpreter.get_output_details() if d["index"] not in signed]
-        return _tensors(inputs), _tensors(_by_own_name(others) | outputs)
+        unsigned = _by_own_name(
+            [d for d in self._interpreter.get_output_details() if d["index"] not in signed]
+        )
+        # The own name of one may be the signature's of another.
+        others = {
+            f"{name} ({detail['index']})" if name in outputs else name: detail
+            for name, detail in unsigned.items()
+        }
+        return _tensors(inputs), _tensors(others | outputs)
 
     def invoke(self, input_tensor: np.ndarray) -> dict[str, np.ndarray]:
         """Run once: array of `input`'s shape and dtype → output arrays by name, in their dtypes.

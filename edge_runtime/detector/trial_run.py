@@ -43,9 +43,10 @@ class TrialOutput:
     Attributes:
         shape: that it really has; a file may leave it open.
         low, high: the smallest and the largest number in it, dequantised; 0 where there is none.
-        whole: whether all are whole numbers.
+        whole: whether all are whole numbers, quantised ones to half a step.
         channels: (low, mean, high) of each channel of [A, B] or [1, A, B], where the longer side
             has the cells of a picture; () for another shape.
+        step: between two numbers of a quantised output; 0 of one that is not.
     """
 
     shape: tuple[int, ...]
@@ -53,6 +54,7 @@ class TrialOutput:
     high: float
     whole: bool
     channels: tuple[tuple[float, float, float], ...] = ()
+    step: float = 0.0
 
 
 @dataclass(frozen=True)

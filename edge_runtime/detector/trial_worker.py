@@ -81,15 +81,17 @@ def describe_outputs(network: Network) -> dict[int, dict[str, Any]]:
 def _describe(array: np.ndarray, quantization: tuple[float, int] | None) -> TrialOutput:
     """quantization: numbers are described as what they stand for, not as they are stored."""
     values = np.nan_to_num(array).astype(np.float64)
+    step = 0.0
     if quantization is not None:
-        scale, zero_point = quantization
-        values = (values - zero_point) * scale
+        step, zero_point = map(float, quantization)
+        values = (values - zero_point) * step
     return TrialOutput(
         shape=tuple(array.shape),
         low=float(values.min()) if values.size else 0.0,
         high=float(values.max()) if values.size else 0.0,
-        whole=bool((values == np.rint(values)).all()),
+        whole=bool((np.abs(values - np.rint(values)) <= step / 2).all()),
         channels=_channels(values),
+        step=step,
     )
 
 

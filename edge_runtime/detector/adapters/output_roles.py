@@ -37,8 +37,10 @@ def find_roles(file: ForeignFile) -> dict[str, int]:
 
     Raises: ValueError where none of it tells.
     """
-    roles = by_operator(file) or by_name(file)
-    shapes = by_shape(file.outputs)
+    made = by_operator(file)
+    if made is not None:
+        return made
+    roles, shapes = by_name(file), by_shape(file.outputs)
     if roles is not None:
         return (shapes and _corrected(file, roles, shapes)) or roles
     if shapes is not None:

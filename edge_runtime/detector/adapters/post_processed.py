@@ -55,14 +55,15 @@ class PostProcessedAdapter(Adapter):
         self._quantizations = [quantization_of(network.outputs[name]) for name in self._names]
         boxes = next(each for each in file.outputs if each.index == indices["boxes"])
         info = file.info(boxes)
-        if file.facts.post_process is None and not has_corners(file, boxes):
+        tells_order = info is not None and info.box_order is not None
+        if not (file.facts.post_process or tells_order or has_corners(file, boxes)):
             raise ValueError(
                 f"{file.path}: boxes of two corners expected (top, left, bottom, right), found "
                 f"{boxes}, whose numbers look like centers and sizes; export it again with "
                 "TFLite_Detection_PostProcess inside"
             )
         self._order = list((info and info.box_order) or BOX_ORDER)
-        if info is None or info.box_order is None:
+        if not tells_order:
             _warn_of_order(file, boxes)
         labels = file.labels(class_count(file))
         _warn_of_numbering(file, labels)

@@ -22,6 +22,7 @@ MOST_MEAN = 0.35
 SURELY_NONE = 0.005
 # No activation goes below 0, which a quantised output stands for exactly; an angle of YOLO26 does.
 BELOW_NONE = 1e-3
+FILLED = -1.0  # class, or all numbers, of a row without a detection
 
 
 def other_channels(file: ForeignFile, anchors: int) -> list[int]:
@@ -58,19 +59,32 @@ def has_corners(file: ForeignFile, output: TensorFacts) -> bool:
 
 def can_be_score_and_class(file: ForeignFile) -> bool:
     """False where the last two columns of an only output [1, K, 6] are not a score and the number
-    of a class: makers differ in the order of the six."""
+    of a class: makers differ in the order of the six.
+
+    Rows that hold no detection may be filled up with a class of -1, with a score of -1 or without.
+    Quantised class numbers are whole to half a step of the output.
+    """
     columns = _columns(file, file.outputs[0])
-    if not columns:
+    if not columns or file.trial is None:
         return True
+    slack = file.trial.outputs[file.outputs[0].index].step / 2
     (least, _, most), (low, _, high) = columns[-2:]
-    is_score = least >= -BELOW_NONE and most <= 1 + SCORE_SLACK
-    return is_score and low >= 0 and low.is_integer() and high.is_integer()
+    filled = abs(low - FILLED) <= slack
+    is_score = least >= -BELOW_NONE or (filled and abs(least - FILLED) <= slack)
+    is_class = low >= -slack or filled
+    whole = all(abs(number - round(number)) <= slack for number in (low, high))
+    return is_score and most <= 1 + SCORE_SLACK and is_class and whole
 
 
 def tells_classes(file: ForeignFile) -> bool:
     """True where the last of six columns is one of class numbers, and not of scores of 0 and 1."""
     columns = _columns(file, file.outputs[0])
     return bool(columns) and can_be_score_and_class(file) and columns[-1][2] >= 1
+
+
+def has_known_columns(file: ForeignFile) -> bool:
+    """True where the trial tells what each column of an only output [K, columns] holds."""
+    return bool(_columns(file, file.outputs[0]))
 
 
 def _columns(file: ForeignFile, output: TensorFacts) -> tuple[tuple[float, float, float], ...]:

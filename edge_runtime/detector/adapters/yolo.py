@@ -89,12 +89,16 @@ def cells(input_hw: tuple[int, int], strides: tuple[int, ...]) -> int:
 def single_output(file: ForeignFile) -> tuple[int, int] | None:
     """The two sides of an only output [1, A, B]; None for others.
 
-    Some converters drop the batch, others leave one side of 1 more in front.
+    Some converters drop the batch, others leave one side of 1 more in front. One row is a box only
+    as [1, 1, B]: a classifier's scores are [1, B] and [1, 1, 1, B].
     """
     if len(file.outputs) != 1:
         return None
-    *front, rows, columns = (1, *file.outputs[0].shape)
-    return (rows, columns) if front and set(front) == {1} else None
+    shape = file.outputs[0].shape
+    if len(shape) < 2 or (len(shape) != 3 and shape[-2] == 1):
+        return None
+    *front, rows, columns = shape
+    return (rows, columns) if set(front) <= {1} else None
 
 
 def suppressed_yolo(file: ForeignFile) -> bool:

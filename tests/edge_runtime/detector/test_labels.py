@@ -21,6 +21,8 @@ from edge_runtime.detector.ultralytics_metadata import read_ultralytics
         ("background\ncat", 1, ("cat",)),
         ("background\ncat", 2, ("background", "cat")),
         ("background\ncat", None, ("cat",)),
+        ("bg\ncat", None, ("cat",)),
+        ("bgr chip\ncat", None, ("bgr chip", "cat")),
         ("cat\n???\ndog\nN/A\nowl", None, ("cat", "class 1", "dog", "class 3", "owl")),
         ("cat\n\ndog", None, ("cat", "class 1", "dog")),
         ("\ncat\ndog", 3, ("class 0", "cat", "dog")),  # as ??? in front

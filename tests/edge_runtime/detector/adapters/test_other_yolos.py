@@ -24,7 +24,7 @@ from tests.edge_runtime.detector.adapters.test_yolo import (
     write,
     xywh,
 )
-from tests.edge_runtime.detector.tflite_files import Input, Output, TinyFile
+from tests.edge_runtime.detector.tflite_files import Graph, Input, Output, TinyFile, schema
 
 CELLS = cells(HW, (8, 16, 32))
 # Where the cells of the picture are, from left to right.
@@ -202,6 +202,54 @@ def test_fewer_finished_rows_than_columns(rows, tmp_path):
     labels.write_text("\n".join(NAMES))
     seen = Detector(path, 1, labels=labels).detect(FRAME)
     assert (seen.names, seen.boxes[0].tolist()) == (["dog"], [75, 12.5, 150, 62.5])
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (1, 1, 1, 6), (2, 6), (5, 6), (6,), ()])
+def test_scores_of_six_classes_are_no_boxes(shape, tmp_path):
+    """Whatever they are; a file of six labels does not make them a YOLO's."""
+    scores = np.array([0.02, 0.03, 0.05, 0.1, 0.8, 0], np.float32)
+    scores = np.broadcast_to(scores, shape) if shape else scores[4]
+    path = write_shaped(tmp_path / "m.tflite", np.asarray(scores))
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join("abcdef"))
+    with pytest.raises(ValueError, match=r"m\.tflite: a detector of a known family expected"):
+        Detector(path, labels=labels)
+
+
+def write_shaped(path, values):
+    """An output of just this shape, which RESHAPE gives it; TinyFile's has one side at least."""
+    graph = Graph(TinyFile([Output("scores", values)]))
+    graph.graph.tensors[graph.graph.outputs[0]].shape = np.array(values.shape, np.int32)
+    if not values.shape:
+        (operator,) = graph.graph.operators
+        operator.inputs = operator.inputs[:1]
+        operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
+        operator.builtinOptions = schema.ReshapeOptionsT()
+        operator.builtinOptions.newShape = np.array([], np.int32)
+    path.write_bytes(graph.packed())
+    return path
+
+
+@pytest.mark.parametrize("batch", [True, False])
+@pytest.mark.parametrize("fill", ["-1", "class of -1", "steps"])
+def test_finished_rows_without_metadata(fill, batch, tmp_path):
+    """Filled up with -1, or in steps that give a class of 1.9996."""
+    table = np.zeros((100, 6), np.float32)
+    table[1:, {"-1": slice(None), "class of -1": 5, "steps": slice(0)}[fill]] = -1
+    table[0] = *INPUT_BOX, 0.9, 2
+    quantization = None
+    if fill == "steps":
+        quantization = (97 / 32767, 0)
+        table = np.rint(table / quantization[0]).astype(np.int16)
+        assert not (table[0, 5] * quantization[0]).is_integer()
+    outputs = [Output("Identity", table[None] if batch else table, quantization)]
+    path = tmp_path / "m.tflite"
+    TinyFile(outputs, [Input(shape=(1, *HW, 3), dtype="float32")]).write(path)
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(NAMES))
+    seen = Detector(path, 1, labels=labels).detect(FRAME)
+    assert seen.names == [NAMES[2]]
+    np.testing.assert_allclose(seen.boxes, [[75, 12.5, 150, 62.5]], atol=0.02)
 
 
 @pytest.mark.parametrize("rows", [100, CELLS])

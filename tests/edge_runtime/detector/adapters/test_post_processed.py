@@ -144,6 +144,14 @@ def test_the_operator_says_which_output_is_which(order, tmp_path):
     np.testing.assert_allclose(seen.boxes, [[60, 40, 140, 60], [40, 20, 60, 30]], atol=1e-4)
 
 
+def test_values_do_not_overrule_the_operator(tmp_path, caplog):
+    """Whole scores above 1 lack an activation, and are no classes."""
+    file = operator_file(members=LABELS)
+    file.options["scores"] = [[0, 3, 0], [0, 0, 2]]
+    assert not len(found(file.write(tmp_path / "m.tflite")))
+    assert "scores in [0, 1] expected, got 3" in caplog.text
+
+
 def test_without_names_the_operator_gives_the_count_and_numbers_are_names(tmp_path, caplog):
     path = operator_file().write(tmp_path / "m.tflite")
     with caplog.at_level(logging.WARNING):

@@ -17,7 +17,7 @@ from tests.edge_runtime.detector.adapters.test_post_processed import (
     two_names,
 )
 from tests.edge_runtime.detector.metadata_files import Info, make_metadata
-from tests.edge_runtime.detector.tflite_files import Graph, TinyFile
+from tests.edge_runtime.detector.tflite_files import Graph, Output, TinyFile
 
 SIGNED = {"boxes": "output_3", "classes": "output_2", "scores": "output_1", "count": "output_0"}
 
@@ -65,8 +65,34 @@ def test_centers_and_sizes_are_no_corners(unit, tmp_path, monkeypatch):
         Detector(path)
 
 
-def test_a_signature_that_leaves_out_an_output(tmp_path):
+def test_an_order_of_sides_that_the_metadata_tell_is_no_center_and_size(tmp_path, monkeypatch):
+    """Left, right, top, bottom, of objects right of the picture's diagonal."""
+    boxes = np.tile(np.float32([0.6, 0.9, 0.1, 0.3]), (1, 6, 1))
+    monkeypatch.setitem(VALUES, "boxes", boxes)
+    for role in ("classes", "scores"):
+        monkeypatch.setitem(VALUES, role, np.tile(VALUES[role], 2))
+    told = [Info(role, box_order=(0, 2, 1, 3) if role == "boxes" else ()) for role in ROLES]
+    metadata = make_metadata([Info("image")], told)
+    path = tmp_path / "m.tflite"
+    seen = found(TinyFile(outputs(), members=LABELS, metadata=metadata).write(path))
+    np.testing.assert_allclose(seen.boxes, [[120, 10, 180, 30]] * 2, atol=1e-4)
+
+
+def test_classes_in_steps(tmp_path):
+    """A class of 0.9999 is whole to half a step of its output."""
+    scale = 5 / 32767
+    names = dict(zip(ROLES, ("t_a", "t_b", "t_c", "t_d"), strict=True))
+    stored = outputs(names)
+    stored[1] = Output("t_b", np.rint(VALUES["classes"] / scale).astype(np.int16), (scale, 0))
+    assert not (stored[1].values[0, 0] * scale).is_integer()
+    check(found(TinyFile(stored, members=LABELS).write(tmp_path / "m.tflite")))
+
+
+@pytest.mark.parametrize("own", ["t_d", SIGNED["scores"]])
+def test_a_signature_that_leaves_out_an_output(own, tmp_path):
+    """Its own name may be the signature's of another."""
     file = TinyFile(outputs(None, SIGNED), members=LABELS)
+    file.outputs[ROLES.index("count")].name = own
     graph = Graph(file)
     del graph.model.signatureDefs[0].outputs[ROLES.index("count")]
     path = tmp_path / "m.tflite"
