@@ -4,53 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from train.data.annotation import Box, Flaw, LabeledObject, MalformedLabels
 from train.data.formats.files import UNPRINTABLE
+from train.data.formats.listed.content import Category, ListedImage, ListFile
 from train.data.formats.located_json import Element, read_arrays
 from train.data.formats.text import clean_name
 
 LISTS = ("images", "annotations", "categories")
 
 
-@dataclass
-class CocoImage:
-    """An entry of "images" with the objects and flaws of its annotations.
-
-    malformed: why it is unknown which boxes it has; the objects are of no use then.
-    """
-
-    line: int
-    file_name: str
-    size_wh: tuple[int, int] | None
-    objects: list[LabeledObject] = field(default_factory=list)
-    flaws: list[Flaw] = field(default_factory=list)
-    malformed: MalformedLabels | None = None
-
-
-@dataclass(frozen=True)
-class Category:
-    """An entry of "categories". number: its id, numbers as numbers, to sort by."""
-
-    line: int
-    number: tuple[int, int, str]
-    name: str
-
-
-@dataclass(frozen=True)
-class CocoFile:
-    """A COCO file. categories: in the order of their ids. flaws: those that belong to no image."""
-
-    path: Path
-    images: tuple[CocoImage, ...]
-    categories: tuple[Category, ...]
-    flaws: tuple[Flaw, ...]
-
-
-def read_coco_file(path: Path) -> CocoFile | None:
+def read_coco_file(path: Path) -> ListFile | None:
     """One file; None where it is JSON of another kind, such as captions or panoptic segments.
 
     Raises: MalformedLabels, naming line and column, where it is no whole JSON. OSError.
@@ -65,7 +31,7 @@ def read_coco_file(path: Path) -> CocoFile | None:
     for element in arrays["annotations"]:
         _add_annotation(element, by_id, names | doubtful if doubtful else names, flaws)
     ordered = sorted(categories.values(), key=lambda row: row.number)
-    return CocoFile(path, tuple(images), tuple(ordered), tuple(flaws))
+    return ListFile(path, tuple(images), tuple(ordered), tuple(flaws))
 
 
 def _is_panoptic(annotations: list[Element]) -> bool:
@@ -131,10 +97,10 @@ def _read_categories(
 
 def _read_images(
     path: Path, elements: list[Element], flaws: list[Flaw]
-) -> tuple[list[CocoImage], dict[str, CocoImage]]:
+) -> tuple[list[ListedImage], dict[str, ListedImage]]:
     """(all, id → image)."""
-    images: list[CocoImage] = []
-    by_id: dict[str, CocoImage] = {}
+    images: list[ListedImage] = []
+    by_id: dict[str, ListedImage] = {}
     for line, value in elements:
         fields = value if isinstance(value, dict) else {}
         key, file_name = _key(fields.get("id")), fields.get("file_name")
@@ -146,7 +112,7 @@ def _read_images(
             )
             flaws.append(Flaw("unknown-image", line, message, 0))
             continue
-        image = CocoImage(line, name, _size(fields))
+        image = ListedImage(line, name, _size(fields))
         first = by_id.get(key)
         if first and first.file_name == image.file_name:
             message = f"{name} stands on line {first.line} already; remove one of the two"
@@ -159,7 +125,7 @@ def _read_images(
     return images, by_id
 
 
-def _refuse_both(path: Path, key: str, first: CocoImage, second: CocoImage) -> None:
+def _refuse_both(path: Path, key: str, first: ListedImage, second: ListedImage) -> None:
     """Two images with one id: nobody can tell whose boxes are whose."""
     for image, other in ((first, second), (second, first)):
         reason = (
@@ -180,7 +146,7 @@ def _size(fields: dict[str, Any]) -> tuple[int, int] | None:
 
 def _add_annotation(
     element: Element,
-    by_id: dict[str, CocoImage],
+    by_id: dict[str, ListedImage],
     names: dict[str, str | Flaw],
     flaws: list[Flaw],
 ) -> None:
