@@ -20,7 +20,7 @@ _TEXTS = (  # the first line of a label file
     ("VisDrone's or MOT's", re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{7,9}},?")),
     ("YOLOv4-PyTorch's", re.compile(r"\S.*\.\w+(?: \d+,\d+,\d+,\d+,\d+)+")),
 )
-_TAGS = ((b"<annotations", "CVAT's own"), (b"<dataset>", "dlib imglab's own"))
+_TAGS = ((b"<dataset>", "dlib imglab's own"),)
 _NAMES = (
     ("Edge Impulse's own", re.compile(r"(?:bounding_boxes|info)\.labels")),
     ("WIDER FACE's own", re.compile(r"wider_face_.*_bbx_gt\.txt")),

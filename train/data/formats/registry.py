@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from train.data.formats import coco, csv_table, labelme, voc, yolo
+from train.data.formats import coco, csv_table, cvat, labelme, voc, yolo
 from train.data.formats.base import Format, Recognized
 from train.data.formats.files import ARCHIVES, FolderFiles
 from train.data.formats.image_ids import split_of
@@ -20,6 +20,7 @@ FORMATS: tuple[Format, ...] = (
     voc.FORMAT,
     yolo.FORMAT,
     labelme.FORMAT,
+    cvat.FORMAT,
     csv_table.FORMAT,
 )
 # Files that stand once in a data set, in its root or the folder that is named.
@@ -106,5 +107,5 @@ def _unknown(files: FolderFiles) -> str:
     notes = "".join(f"; {note.removeprefix(f'{files.root}: ')}" for note in files.notes)
     return (
         f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt, LabelMe "
-        f"JSON or a CSV table, got {held}; {cure}{notes}"
+        f"JSON, CVAT's XML or a CSV table, got {held}; {cure}{notes}"
     )

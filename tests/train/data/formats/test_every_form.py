@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import warnings
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
@@ -215,6 +216,31 @@ def labelme(root: Path) -> None:
         (root / split / f"{image_id}.json").write_text(text)
 
 
+def cvat_project(root: Path) -> None:
+    """One file for all subsets; the second shape of a picture is a polygon."""
+    subsets = {"train": "Train", "val": "Validation", "test": "Test"}
+    annotations = ET.Element("annotations")
+    labels = ET.SubElement(ET.SubElement(annotations, "meta"), "labels")
+    for name in NAMES:
+        ET.SubElement(ET.SubElement(labels, "label"), "name").text = name
+    for split, image_id in split_and_id():
+        picture(root / f"images/{subsets[split]}/{image_id}.png", image_id)
+        width, height = map(str, SIZE)
+        node = ET.SubElement(
+            annotations, "image", name=f"{image_id}.png", width=width, height=height
+        )
+        node.set("subset", subsets[split])
+        for number, (name, box) in enumerate(BOXES[image_id]):
+            left, top, right, bottom = map(str, box)
+            if number:
+                points = f"{left},{top};{right},{top};{right},{bottom}"
+                ET.SubElement(node, "polygon", label=name, points=points)
+            else:
+                sides = {"xtl": left, "ytl": top, "xbr": right, "ybr": bottom}
+                ET.SubElement(node, "box", {"label": name, "occluded": "0", **sides})
+    ET.ElementTree(annotations).write(root / "annotations.xml", encoding="utf-8")
+
+
 FORMS: list[tuple[Callable[[Path], None], str]] = [
     (voc_standard, "PASCAL VOC"),
     (voc_roboflow, "PASCAL VOC"),
@@ -226,6 +252,7 @@ FORMS: list[tuple[Callable[[Path], None], str]] = [
     (coco_standard, "COCO"),
     (coco_roboflow, "COCO"),
     (labelme, "LabelMe"),
+    (cvat_project, "CVAT"),
     (csv_tensorflow, "CSV"),
     (csv_open_images, "CSV"),
 ]

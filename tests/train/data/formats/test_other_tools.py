@@ -25,7 +25,6 @@ BOX = {"left": 4, "top": 2, "width": 16, "height": 8}
         ("r.json", [{"image_id": 1, "bbox": [1, 1, 5, 5], "score": 0.9}], "COCO detections"),
         ("c.json", {"images": [], "annotations": []}, "COCO without its list of categories"),
         ("training/bounding_boxes.labels", {"version": 1}, "Edge Impulse's own"),
-        ("annotations.xml", "<annotations><version>1.1</version></annotations>", "CVAT's own"),
         (
             "all.xml",
             "<dataset><images><image file='a.jpg'/></images></dataset>",
