@@ -11,6 +11,7 @@ from train.data.annotation import Box, Flaw, LabeledObject, MalformedLabels
 from train.data.formats.files import UNPRINTABLE
 from train.data.formats.listed.content import Category, ListedImage, ListFile
 from train.data.formats.located_json import Element, read_arrays
+from train.data.formats.numbers import json_number
 from train.data.formats.text import clean_name
 
 LISTS = ("images", "annotations", "categories")
@@ -138,7 +139,7 @@ def _refuse_both(path: Path, key: str, first: ListedImage, second: ListedImage) 
 
 
 def _size(fields: dict[str, Any]) -> tuple[int, int] | None:
-    width, height = (_number(fields.get(key)) for key in ("width", "height"))
+    width, height = (json_number(fields.get(key)) for key in ("width", "height"))
     if width is None or height is None or width < 1 or height < 1:
         return None  # the picture itself knows better, so a bad size is no reason to stop
     return int(width), int(height)
@@ -203,7 +204,7 @@ def _read_box(value: dict[str, Any]) -> Box | str | None:
     if bbox is None or bbox == []:
         return _polygon_box(value.get("segmentation"))
     if isinstance(bbox, list) and len(bbox) == 4:
-        x, y, width, height = (_number(part) for part in bbox)
+        x, y, width, height = (json_number(part) for part in bbox)
         if x is not None and y is not None and width is not None and height is not None:
             box = x, y, x + width, y + height
             if all(math.isfinite(corner) for corner in box):
@@ -218,21 +219,10 @@ def _polygon_box(segmentation: Any) -> Box | str | None:
     rings = segmentation if isinstance(segmentation[0], list) else [segmentation]
     points: list[float] = []
     for ring in rings:
-        numbers = [_number(part) for part in ring] if isinstance(ring, list) else []
+        numbers = [json_number(part) for part in ring] if isinstance(ring, list) else []
         usable = [part for part in numbers if part is not None]
         if len(usable) < max(len(numbers), 6) or len(usable) % 2:
             return f'expected polygons [x, y, x, y, ...] in "segmentation", got {_show(ring)}'
         points += usable
     x, y = points[::2], points[1::2]
     return min(x), min(y), max(x), max(y)
-
-
-def _number(value: Any) -> float | None:
-    """A finite number; None for anything else, true and "1" included."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None

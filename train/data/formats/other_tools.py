@@ -83,7 +83,7 @@ def _is_label_studio(sample: dict[str, Any]) -> bool:
 
 
 _JSONS: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
-    ("CreateML's own", _has("image", "annotations")),
+    ("CreateML's own for classes without boxes", _has("image", "annotations")),
     ("Label Studio's own", _is_label_studio),
     ("Supervisely's own", _has("objects", "size")),
     ("VoTT's own", _has("assets", "tags")),

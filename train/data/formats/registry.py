@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from train.data.formats import coco, csv_table, cvat, labelme, voc, yolo
+from train.data.formats import coco, createml, csv_table, cvat, labelme, voc, yolo
 from train.data.formats.base import Format, Recognized
 from train.data.formats.files import ARCHIVES, FolderFiles
 from train.data.formats.image_ids import split_of
@@ -21,10 +21,18 @@ FORMATS: tuple[Format, ...] = (
     yolo.FORMAT,
     labelme.FORMAT,
     cvat.FORMAT,
+    createml.FORMAT,
     csv_table.FORMAT,
 )
 # Files that stand once in a data set, in its root or the folder that is named.
-_MARKS = ("_annotations.coco.json", "data.yaml", "data.yml", "obj.names", "_darknet.labels")
+_MARKS = (
+    "_annotations.coco.json",
+    "_annotations.createml.json",
+    "data.yaml",
+    "data.yml",
+    "obj.names",
+    "_darknet.labels",
+)
 _LABEL_SUFFIXES = (".xml", ".txt", ".json", ".csv")
 _LAYOUT_PARTS = frozenset(("imagesets", "annotations"))
 
@@ -107,5 +115,5 @@ def _unknown(files: FolderFiles) -> str:
     notes = "".join(f"; {note.removeprefix(f'{files.root}: ')}" for note in files.notes)
     return (
         f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt, LabelMe "
-        f"JSON, CVAT's XML or a CSV table, got {held}; {cure}{notes}"
+        f"JSON, CVAT's XML, CreateML JSON or a CSV table, got {held}; {cure}{notes}"
     )

@@ -241,6 +241,28 @@ def cvat_project(root: Path) -> None:
     ET.ElementTree(annotations).write(root / "annotations.xml", encoding="utf-8")
 
 
+def createml_roboflow(root: Path) -> None:
+    for split, ids in SPLITS.items():
+        folder = root / {"val": "valid"}.get(split, split)
+        entries = []
+        for image_id in ids:
+            picture(folder / f"{image_id}.png", image_id)
+            boxes = [
+                {
+                    "label": name,
+                    "coordinates": {
+                        "x": (left + right) / 2,
+                        "y": (top + bottom) / 2,
+                        "width": right - left,
+                        "height": bottom - top,
+                    },
+                }
+                for name, (left, top, right, bottom) in BOXES[image_id]
+            ]
+            entries.append({"image": f"{image_id}.png", "annotations": boxes})
+        (folder / "_annotations.createml.json").write_text(json.dumps(entries))
+
+
 FORMS: list[tuple[Callable[[Path], None], str]] = [
     (voc_standard, "PASCAL VOC"),
     (voc_roboflow, "PASCAL VOC"),
@@ -253,6 +275,7 @@ FORMS: list[tuple[Callable[[Path], None], str]] = [
     (coco_roboflow, "COCO"),
     (labelme, "LabelMe"),
     (cvat_project, "CVAT"),
+    (createml_roboflow, "CreateML"),
     (csv_tensorflow, "CSV"),
     (csv_open_images, "CSV"),
 ]

@@ -14,7 +14,7 @@ BOX = {"left": 4, "top": 2, "width": 16, "height": 8}
 @pytest.mark.parametrize(
     ("name", "content", "form"),
     [
-        ("a.json", [{"image": "a.jpg", "annotations": []}], "CreateML's own"),
+        ("a.json", [{"image": "a.jpg", "annotations": ["cat"]}], "CreateML's own for"),
         ("p.json", [{"image": "/data/a.jpg", "id": 1, "label": [REGION]}], "Label Studio's own"),
         ("p.json", [{"id": 1, "annotations": [], "data": {}}], "Label Studio's own"),
         ("v.json", {"name": "x", "tags": [], "assets": {"1": BOX}}, "VoTT's own"),

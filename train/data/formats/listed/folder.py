@@ -37,7 +37,11 @@ class _Entry:
 
 
 def read_lists(
-    files: FolderFiles, lists: Sequence[ListFile], form: str, name_tag: str, notes: Sequence[str]
+    files: FolderFiles,
+    lists: Sequence[ListFile],
+    form: str,
+    name_tag: str,
+    notes: Sequence[str] = (),
 ) -> LabeledFolder:
     """The folder, from its lists.
 
