@@ -75,16 +75,15 @@ def _is_via(sample: dict[str, Any]) -> bool:
     return "_via_img_metadata" in sample or (isinstance(first, dict) and "regions" in first)
 
 
-def _is_label_studio(sample: dict[str, Any]) -> bool:
-    """Its JSON, or JSON-MIN, a list of regions under the name of a control."""
+def _is_json_min(sample: dict[str, Any]) -> bool:
+    """Label Studio's JSON-MIN: a list of regions under the name of a control."""
     regions = [value[0] for value in sample.values() if isinstance(value, list) and value]
-    is_min = any(isinstance(one, dict) and "original_width" in one for one in regions)
-    return is_min or {"annotations", "data"} <= sample.keys()
+    return any(isinstance(one, dict) and "original_width" in one for one in regions)
 
 
 _JSONS: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
     ("CreateML's own for classes without boxes", _has("image", "annotations")),
-    ("Label Studio's own", _is_label_studio),
+    ("Label Studio's JSON-MIN", _is_json_min),
     ("Supervisely's own", _has("objects", "size")),
     ("VoTT's own", _has("assets", "tags")),
     ("Datumaro's own", _has("items", "categories")),

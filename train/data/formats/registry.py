@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from train.data.formats import coco, createml, csv_table, cvat, labelme, voc, yolo
+from train.data.formats import coco, createml, csv_table, cvat, label_studio, labelme, voc, yolo
 from train.data.formats.base import Format, Recognized
 from train.data.formats.files import ARCHIVES, FolderFiles
 from train.data.formats.image_ids import split_of
@@ -22,6 +22,7 @@ FORMATS: tuple[Format, ...] = (
     labelme.FORMAT,
     cvat.FORMAT,
     createml.FORMAT,
+    label_studio.FORMAT,
     csv_table.FORMAT,
 )
 # Files that stand once in a data set, in its root or the folder that is named.
@@ -115,5 +116,6 @@ def _unknown(files: FolderFiles) -> str:
     notes = "".join(f"; {note.removeprefix(f'{files.root}: ')}" for note in files.notes)
     return (
         f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt, LabelMe "
-        f"JSON, CVAT's XML, CreateML JSON or a CSV table, got {held}; {cure}{notes}"
+        "JSON, CVAT's XML, CreateML JSON, Label Studio's JSON or a CSV table, "
+        f"got {held}; {cure}{notes}"
     )

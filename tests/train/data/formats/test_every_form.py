@@ -9,6 +9,7 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -263,6 +264,26 @@ def createml_roboflow(root: Path) -> None:
         (folder / "_annotations.createml.json").write_text(json.dumps(entries))
 
 
+def label_studio(root: Path) -> None:
+    """Local files; the second region of a picture is a polygon."""
+    tasks = []
+    for split, image_id in split_and_id():
+        picture(root / split / f"{image_id}.png", image_id)
+        result = []
+        for name, box in BOXES[image_id]:
+            left, top, right, bottom = np.array(box) / (SIZE * 2) * 100
+            size = {"original_width": SIZE[0], "original_height": SIZE[1], "image_rotation": 0}
+            value = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+            kind = "polygonlabels" if result else "rectanglelabels"
+            if result:
+                value = {"points": [[left, top], [right, top], [right, bottom]]}
+            result.append({**size, "type": kind, "value": {**value, kind: [name]}})
+        address = f"/data/local-files/?d={quote(f'{split}/{image_id}.png')}"
+        annotation = {"was_cancelled": False, "result": result}
+        tasks.append({"data": {"image": address}, "annotations": [annotation]})
+    (root / "project-1-at-2026.json").write_text(json.dumps(tasks))
+
+
 FORMS: list[tuple[Callable[[Path], None], str]] = [
     (voc_standard, "PASCAL VOC"),
     (voc_roboflow, "PASCAL VOC"),
@@ -276,6 +297,7 @@ FORMS: list[tuple[Callable[[Path], None], str]] = [
     (labelme, "LabelMe"),
     (cvat_project, "CVAT"),
     (createml_roboflow, "CreateML"),
+    (label_studio, "Label Studio"),
     (csv_tensorflow, "CSV"),
     (csv_open_images, "CSV"),
 ]

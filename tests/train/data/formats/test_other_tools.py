@@ -15,8 +15,11 @@ BOX = {"left": 4, "top": 2, "width": 16, "height": 8}
     ("name", "content", "form"),
     [
         ("a.json", [{"image": "a.jpg", "annotations": ["cat"]}], "CreateML's own for"),
-        ("p.json", [{"image": "/data/a.jpg", "id": 1, "label": [REGION]}], "Label Studio's own"),
-        ("p.json", [{"id": 1, "annotations": [], "data": {}}], "Label Studio's own"),
+        (
+            "p.json",
+            [{"image": "/data/a.jpg", "id": 1, "label": [REGION]}],
+            "Label Studio's JSON-MIN",
+        ),
         ("v.json", {"name": "x", "tags": [], "assets": {"1": BOX}}, "VoTT's own"),
         ("v.json", {"a.jpg12": {"filename": "a.jpg", "regions": []}}, "VIA's own"),
         ("v.json", {"_via_settings": {}, "_via_img_metadata": {}}, "VIA's own"),
