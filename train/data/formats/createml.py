@@ -16,7 +16,7 @@ from train.data.formats.base import Format, Recognized
 from train.data.formats.files import UNPRINTABLE, FolderFiles
 from train.data.formats.listed.content import ListedImage, ListFile
 from train.data.formats.listed.folder import read_lists
-from train.data.formats.listed.rectangles import read_rectangle
+from train.data.formats.listed.rectangles import listed_image
 from train.data.formats.located_json import Element, Keys, first_of_list, read_list
 from train.data.labeled_folder import LabeledFolder
 
@@ -67,7 +67,7 @@ def read_createml_file(path: Path) -> ListFile:
             )
             flaws.append(Flaw("unknown-image", line, message, 0))
         else:
-            images.append(_read_image(name, line, boxes))
+            images.append(listed_image(name, line, boxes, sides_key="coordinates", centered=True))
     return ListFile(path, tuple(images), (), tuple(flaws))
 
 
@@ -78,17 +78,3 @@ def _name(keys: Keys | None) -> str:
 
 def _boxes(keys: Keys | None) -> list[Element] | None:
     return next((keys.arrays[key] for key in _LISTS if key in keys.arrays), None) if keys else None
-
-
-def _read_image(name: str, line: int, boxes: Sequence[Element]) -> ListedImage:
-    image = ListedImage(line, name, None)
-    for number, (box_line, value) in enumerate(boxes, 1):
-        fields = value if isinstance(value, dict) else {}
-        what = f"object {number} of {name}"
-        label, sides = fields.get("label"), fields.get("coordinates")
-        found = read_rectangle(label, sides, what, box_line, number, centered=True)
-        if isinstance(found, Flaw):
-            image.flaws.append(found)
-        else:
-            image.objects.append(found)
-    return image

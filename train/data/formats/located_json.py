@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +26,14 @@ class Element(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """What stands under some keys of an object: elements of arrays, and single values."""
+    """What stands under some keys of an object: elements of arrays, and single values.
+
+    lines: on which each key starts.
+    """
 
     arrays: dict[str, list[Element]]
     values: dict[str, Element]
+    lines: dict[str, int]
 
 
 def read_arrays(path: Path, keys: Collection[str]) -> dict[str, list[Element]]:
@@ -72,6 +76,18 @@ def read_list(
         closed = walk.expect(",]") == "]"
     walk.finish("]")
     return found
+
+
+def read_arrays_under(path: Path, key: str) -> Keys | None:
+    """All arrays and values of the object under a key of a file's top-level object; None without.
+
+    Raises: as `read_object`.
+    """
+    walk = _Walk(path, read_text(path))
+    found: list[Keys] = []
+    walk.members((), (), {key: lambda: found.append(walk.members(None, ()))})
+    walk.finish("}")
+    return found[0] if found else None
 
 
 def first_of_list(path: Path) -> Any:
@@ -137,26 +153,38 @@ class _Walk:
             closed = self.expect(",]") == "]"
         return elements
 
-    def members(self, arrays: Collection[str], values: Collection[str]) -> Keys:
-        """The arrays and values under some keys of an object."""
-        first: dict[str, int] = {}
-        found = Keys({}, {})
+    def members(
+        self,
+        arrays: Collection[str] | None,
+        values: Collection[str],
+        objects: Mapping[str, Callable[[], None]] | None = None,
+    ) -> Keys:
+        """The arrays and values under some keys of an object.
+
+        arrays: None for all keys, other values then included. objects: what reads an object.
+        """
+        objects = objects or {}
+        found = Keys({}, {}, {})
+        first = found.lines
         self.expect("{")
         closed = self.skip("}")
         while not closed:
             line, key = self.line(), self.key()
-            if key in first and (key in arrays or key in values):
+            wanted = arrays is None or key in arrays or key in values or key in objects
+            if key in first and wanted:
                 raise self.malformed(
                     f"expected each key once, got {key!r} again (line {first[key]} has it)",
                     "merge the two lists",
                 )
             first[key] = line
             self.expect(":")
-            if key in arrays and self.peek() == "[":
+            if key in objects and self.peek() == "{":
+                objects[key]()
+            elif (arrays is None or key in arrays) and self.peek() == "[":
                 found.arrays[key] = self.array()
             else:
                 value = Element(self.line(), self.value())
-                if key in values:
+                if arrays is None or key in values:
                     found.values[key] = value
             closed = self.expect(",}") == "}"
         return found

@@ -22,7 +22,7 @@ _TEXTS = (  # the first line of a label file
 )
 _TAGS = ((b"<dataset>", "dlib imglab's own"),)
 _NAMES = (
-    ("Edge Impulse's own", re.compile(r"(?:bounding_boxes|info)\.labels")),
+    ("Edge Impulse's info.labels without bounding_boxes.labels", re.compile(r"info\.labels")),
     ("WIDER FACE's own", re.compile(r"wider_face_.*_bbx_gt\.txt")),
     ("TensorFlow records", re.compile(r".*\.tfrecords?(?:-\d+.*)?|.*\.record")),
     ("JSON lines", re.compile(r".*\.jsonl")),

@@ -284,6 +284,20 @@ def label_studio(root: Path) -> None:
     (root / "project-1-at-2026.json").write_text(json.dumps(tasks))
 
 
+def edge_impulse(root: Path) -> None:
+    for split, ids in SPLITS.items():
+        folder = root / {"train": "training", "val": "validation", "test": "testing"}[split]
+        pictures = {}
+        for image_id in ids:
+            picture(folder / f"{image_id}.png", image_id)
+            pictures[f"{image_id}.png"] = [
+                {"label": name, "x": left, "y": top, "width": right - left, "height": bottom - top}
+                for name, (left, top, right, bottom) in BOXES[image_id]
+            ]
+        content = {"version": 1, "type": "bounding-box-labels", "boundingBoxes": pictures}
+        (folder / "bounding_boxes.labels").write_text(json.dumps(content))
+
+
 FORMS: list[tuple[Callable[[Path], None], str]] = [
     (voc_standard, "PASCAL VOC"),
     (voc_roboflow, "PASCAL VOC"),
@@ -298,6 +312,7 @@ FORMS: list[tuple[Callable[[Path], None], str]] = [
     (cvat_project, "CVAT"),
     (createml_roboflow, "CreateML"),
     (label_studio, "Label Studio"),
+    (edge_impulse, "Edge Impulse"),
     (csv_tensorflow, "CSV"),
     (csv_open_images, "CSV"),
 ]

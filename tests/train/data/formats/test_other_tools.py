@@ -27,7 +27,7 @@ BOX = {"left": 4, "top": 2, "width": 16, "height": 8}
         ("default.json", {"info": {}, "categories": {}, "items": []}, "Datumaro's own"),
         ("r.json", [{"image_id": 1, "bbox": [1, 1, 5, 5], "score": 0.9}], "COCO detections"),
         ("c.json", {"images": [], "annotations": []}, "COCO without its list of categories"),
-        ("training/bounding_boxes.labels", {"version": 1}, "Edge Impulse's own"),
+        ("training/info.labels", {"version": 1}, r"Edge Impulse's info\.labels without"),
         (
             "all.xml",
             "<dataset><images><image file='a.jpg'/></images></dataset>",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from train.data.annotation import Box, Flaw, LabeledObject
+from train.data.formats.listed.content import ListedImage
+from train.data.formats.located_json import Element
 from train.data.formats.numbers import json_number, shown
 from train.data.formats.text import clean_name
 
@@ -50,3 +53,24 @@ def read_rectangle(
     left, top = (x - width / 2, y - height / 2) if centered else (x, y)
     box: Box = left, top, left + width, top + height
     return LabeledObject(name, box, False, number, line, line)
+
+
+def listed_image(
+    name: str, line: int, boxes: Sequence[Element], *, sides_key: str | None, centered: bool
+) -> ListedImage:
+    """A picture with its boxes, each an object with a "label".
+
+    sides_key: the key of the object that holds the sides; None where they stand beside the label.
+    """
+    image = ListedImage(line, name, None)
+    for number, (box_line, value) in enumerate(boxes, 1):
+        fields = value if isinstance(value, dict) else {}
+        what = f"object {number} of {name}"
+        sides = fields.get(sides_key) if sides_key else fields
+        label = fields.get("label")
+        found = read_rectangle(label, sides, what, box_line, number, centered=centered)
+        if isinstance(found, Flaw):
+            image.flaws.append(found)
+        else:
+            image.objects.append(found)
+    return image
