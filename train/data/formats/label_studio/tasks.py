@@ -86,11 +86,11 @@ def _several(path: Path, image: ListedImage, finished: Sequence[Element]) -> Mal
 
 def _read_results(image: ListedImage, annotation: Element, aside: Counter[str]) -> None:
     results: list[Any] = annotation.value["result"]
-    labeled = {
+    labeled = [  # no set: a broken file's id may be anything
         each.get("id")
         for each in results
         if isinstance(each, dict) and each.get("type") == "labels"
-    }
+    ]
     number = 0
     for result in results:
         kind = result.get("type") if isinstance(result, dict) else None
