@@ -75,7 +75,7 @@ class LabeledFolder:
     """All that a folder holds, read once and without stopping at a flaw.
 
     Attributes:
-        format: "PASCAL VOC", "YOLO", "COCO", "LabelMe" or "CSV".
+        format: the name of a row of the registry, such as "PASCAL VOC" or "COCO".
         layout: how it was recognised, for people: "XML files in annots/, pictures in images/".
         items: image id → item, in the order of the ids.
         splits: name ("train", "val", "test" or another list's) → split; {} where none is given.

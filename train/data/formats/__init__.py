@@ -1,1 +1,1 @@
-"""Formats of labelled folders: PASCAL VOC, YOLO, COCO, LabelMe and CSV, recognised and read."""
+"""Formats of labelled folders: recognised and read, see `registry`."""

@@ -4,53 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from train.data.annotation import Box, Flaw, LabeledObject, MalformedLabels
 from train.data.formats.files import UNPRINTABLE
+from train.data.formats.listed.content import Category, ListedImage, ListFile
 from train.data.formats.located_json import Element, read_arrays
+from train.data.formats.numbers import json_number
 from train.data.formats.text import clean_name
 
 LISTS = ("images", "annotations", "categories")
 
 
-@dataclass
-class CocoImage:
-    """An entry of "images" with the objects and flaws of its annotations.
-
-    malformed: why it is unknown which boxes it has; the objects are of no use then.
-    """
-
-    line: int
-    file_name: str
-    size_wh: tuple[int, int] | None
-    objects: list[LabeledObject] = field(default_factory=list)
-    flaws: list[Flaw] = field(default_factory=list)
-    malformed: MalformedLabels | None = None
-
-
-@dataclass(frozen=True)
-class Category:
-    """An entry of "categories". number: its id, numbers as numbers, to sort by."""
-
-    line: int
-    number: tuple[int, int, str]
-    name: str
-
-
-@dataclass(frozen=True)
-class CocoFile:
-    """A COCO file. categories: in the order of their ids. flaws: those that belong to no image."""
-
-    path: Path
-    images: tuple[CocoImage, ...]
-    categories: tuple[Category, ...]
-    flaws: tuple[Flaw, ...]
-
-
-def read_coco_file(path: Path) -> CocoFile | None:
+def read_coco_file(path: Path) -> ListFile | None:
     """One file; None where it is JSON of another kind, such as captions or panoptic segments.
 
     Raises: MalformedLabels, naming line and column, where it is no whole JSON. OSError.
@@ -65,7 +32,7 @@ def read_coco_file(path: Path) -> CocoFile | None:
     for element in arrays["annotations"]:
         _add_annotation(element, by_id, names | doubtful if doubtful else names, flaws)
     ordered = sorted(categories.values(), key=lambda row: row.number)
-    return CocoFile(path, tuple(images), tuple(ordered), tuple(flaws))
+    return ListFile(path, tuple(images), tuple(ordered), tuple(flaws))
 
 
 def _is_panoptic(annotations: list[Element]) -> bool:
@@ -131,10 +98,10 @@ def _read_categories(
 
 def _read_images(
     path: Path, elements: list[Element], flaws: list[Flaw]
-) -> tuple[list[CocoImage], dict[str, CocoImage]]:
+) -> tuple[list[ListedImage], dict[str, ListedImage]]:
     """(all, id → image)."""
-    images: list[CocoImage] = []
-    by_id: dict[str, CocoImage] = {}
+    images: list[ListedImage] = []
+    by_id: dict[str, ListedImage] = {}
     for line, value in elements:
         fields = value if isinstance(value, dict) else {}
         key, file_name = _key(fields.get("id")), fields.get("file_name")
@@ -146,7 +113,7 @@ def _read_images(
             )
             flaws.append(Flaw("unknown-image", line, message, 0))
             continue
-        image = CocoImage(line, name, _size(fields))
+        image = ListedImage(line, name, _size(fields))
         first = by_id.get(key)
         if first and first.file_name == image.file_name:
             message = f"{name} stands on line {first.line} already; remove one of the two"
@@ -159,7 +126,7 @@ def _read_images(
     return images, by_id
 
 
-def _refuse_both(path: Path, key: str, first: CocoImage, second: CocoImage) -> None:
+def _refuse_both(path: Path, key: str, first: ListedImage, second: ListedImage) -> None:
     """Two images with one id: nobody can tell whose boxes are whose."""
     for image, other in ((first, second), (second, first)):
         reason = (
@@ -172,7 +139,7 @@ def _refuse_both(path: Path, key: str, first: CocoImage, second: CocoImage) -> N
 
 
 def _size(fields: dict[str, Any]) -> tuple[int, int] | None:
-    width, height = (_number(fields.get(key)) for key in ("width", "height"))
+    width, height = (json_number(fields.get(key)) for key in ("width", "height"))
     if width is None or height is None or width < 1 or height < 1:
         return None  # the picture itself knows better, so a bad size is no reason to stop
     return int(width), int(height)
@@ -180,7 +147,7 @@ def _size(fields: dict[str, Any]) -> tuple[int, int] | None:
 
 def _add_annotation(
     element: Element,
-    by_id: dict[str, CocoImage],
+    by_id: dict[str, ListedImage],
     names: dict[str, str | Flaw],
     flaws: list[Flaw],
 ) -> None:
@@ -237,7 +204,7 @@ def _read_box(value: dict[str, Any]) -> Box | str | None:
     if bbox is None or bbox == []:
         return _polygon_box(value.get("segmentation"))
     if isinstance(bbox, list) and len(bbox) == 4:
-        x, y, width, height = (_number(part) for part in bbox)
+        x, y, width, height = (json_number(part) for part in bbox)
         if x is not None and y is not None and width is not None and height is not None:
             box = x, y, x + width, y + height
             if all(math.isfinite(corner) for corner in box):
@@ -252,21 +219,10 @@ def _polygon_box(segmentation: Any) -> Box | str | None:
     rings = segmentation if isinstance(segmentation[0], list) else [segmentation]
     points: list[float] = []
     for ring in rings:
-        numbers = [_number(part) for part in ring] if isinstance(ring, list) else []
+        numbers = [json_number(part) for part in ring] if isinstance(ring, list) else []
         usable = [part for part in numbers if part is not None]
         if len(usable) < max(len(numbers), 6) or len(usable) % 2:
             return f'expected polygons [x, y, x, y, ...] in "segmentation", got {_show(ring)}'
         points += usable
     x, y = points[::2], points[1::2]
     return min(x), min(y), max(x), max(y)
-
-
-def _number(value: Any) -> float | None:
-    """A finite number; None for anything else, true and "1" included."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None

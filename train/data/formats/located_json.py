@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +26,14 @@ class Element(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """What stands under some keys of an object: elements of arrays, and single values."""
+    """What stands under some keys of an object: elements of arrays, and single values.
+
+    lines: on which each key starts.
+    """
 
     arrays: dict[str, list[Element]]
     values: dict[str, Element]
+    lines: dict[str, int]
 
 
 def read_arrays(path: Path, keys: Collection[str]) -> dict[str, list[Element]]:
@@ -46,32 +50,58 @@ def read_object(path: Path, arrays: Collection[str], values: Collection[str] = (
     of the keys twice; ValueError for another encoding than UTF-8 and UTF-16. OSError.
     """
     walk = _Walk(path, read_text(path))
-    first: dict[str, int] = {}
-    found = Keys({}, {})
-    walk.expect("{")
-    closed = walk.skip("}")
+    found = walk.members(arrays, values)
+    walk.finish("}")
+    return found
+
+
+def read_list(
+    path: Path, arrays: Collection[str], values: Collection[str]
+) -> list[tuple[int, Keys | None]]:
+    """The elements of a file's top-level list: (line, as `read_object`, or None for no object).
+
+    Raises: as `read_object`.
+    """
+    walk = _Walk(path, read_text(path))
+    walk.expect("[")
+    found: list[tuple[int, Keys | None]] = []
+    closed = walk.skip("]")
     while not closed:
         line = walk.line()
-        if not walk.at_end() and walk.peek() != '"':
-            raise walk.malformed(f"expected a key in double quotes, got {walk.found()}")
-        key = walk.value()
-        if key in first and (key in arrays or key in values):
-            raise walk.malformed(
-                f"expected each key once, got {key!r} again (line {first[key]} has it)",
-                "merge the two lists",
-            )
-        first[key] = line
-        walk.expect(":")
-        if key in arrays and walk.peek() == "[":
-            found.arrays[key] = walk.array()
+        if walk.peek() == "{":
+            found.append((line, walk.members(arrays, values)))
         else:
-            value = Element(walk.line(), walk.value())
-            if key in values:
-                found.values[key] = value
-        closed = walk.expect(",}") == "}"
-    if not walk.at_end():
-        raise walk.malformed(f"expected nothing behind the last '}}', got {walk.found()}")
+            walk.value()
+            found.append((line, None))
+        closed = walk.expect(",]") == "]"
+    walk.finish("]")
     return found
+
+
+def read_arrays_under(path: Path, key: str) -> Keys | None:
+    """All arrays and values of the object under a key of a file's top-level object; None without.
+
+    Raises: as `read_object`.
+    """
+    walk = _Walk(path, read_text(path))
+    found: list[Keys] = []
+    walk.members((), (), {key: lambda: found.append(walk.members(None, ()))})
+    walk.finish("}")
+    return found[0] if found else None
+
+
+def first_of_list(path: Path) -> Any:
+    """The first element of a file's top-level list; None where it is another file."""
+    with path.open("rb") as file:
+        start = file.read(16).replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if start and not start.startswith(b"["):
+        return None
+    try:
+        walk = _Walk(path, read_text(path))
+        walk.expect("[")
+        return walk.value()
+    except MalformedLabels:
+        return None
 
 
 class _Walk:
@@ -122,6 +152,52 @@ class _Walk:
             elements.append(Element(self.line(), self.value()))
             closed = self.expect(",]") == "]"
         return elements
+
+    def members(
+        self,
+        arrays: Collection[str] | None,
+        values: Collection[str],
+        objects: Mapping[str, Callable[[], None]] | None = None,
+    ) -> Keys:
+        """The arrays and values under some keys of an object.
+
+        arrays: None for all keys, other values then included. objects: what reads an object.
+        """
+        objects = objects or {}
+        found = Keys({}, {}, {})
+        first = found.lines
+        self.expect("{")
+        closed = self.skip("}")
+        while not closed:
+            line, key = self.line(), self.key()
+            wanted = arrays is None or key in arrays or key in values or key in objects
+            if key in first and wanted:
+                raise self.malformed(
+                    f"expected each key once, got {key!r} again (line {first[key]} has it)",
+                    "merge the two lists",
+                )
+            first[key] = line
+            self.expect(":")
+            if key in objects and self.peek() == "{":
+                objects[key]()
+            elif (arrays is None or key in arrays) and self.peek() == "[":
+                found.arrays[key] = self.array()
+            else:
+                value = Element(self.line(), self.value())
+                if arrays is None or key in values:
+                    found.values[key] = value
+            closed = self.expect(",}") == "}"
+        return found
+
+    def key(self) -> str:
+        if not self.at_end() and self.peek() != '"':
+            raise self.malformed(f"expected a key in double quotes, got {self.found()}")
+        return str(self.value())
+
+    def finish(self, last: str) -> None:
+        """Raises: MalformedLabels where more than white space follows the last character."""
+        if not self.at_end():
+            raise self.malformed(f"expected nothing behind the last {last!r}, got {self.found()}")
 
     def value(self) -> Any:
         self.peek()

@@ -20,9 +20,9 @@ _TEXTS = (  # the first line of a label file
     ("VisDrone's or MOT's", re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{7,9}},?")),
     ("YOLOv4-PyTorch's", re.compile(r"\S.*\.\w+(?: \d+,\d+,\d+,\d+,\d+)+")),
 )
-_TAGS = ((b"<annotations", "CVAT's own"), (b"<dataset>", "dlib imglab's own"))
+_TAGS = ((b"<dataset>", "dlib imglab's own"),)
 _NAMES = (
-    ("Edge Impulse's own", re.compile(r"(?:bounding_boxes|info)\.labels")),
+    ("Edge Impulse's info.labels without bounding_boxes.labels", re.compile(r"info\.labels")),
     ("WIDER FACE's own", re.compile(r"wider_face_.*_bbx_gt\.txt")),
     ("TensorFlow records", re.compile(r".*\.tfrecords?(?:-\d+.*)?|.*\.record")),
     ("JSON lines", re.compile(r".*\.jsonl")),
@@ -75,16 +75,15 @@ def _is_via(sample: dict[str, Any]) -> bool:
     return "_via_img_metadata" in sample or (isinstance(first, dict) and "regions" in first)
 
 
-def _is_label_studio(sample: dict[str, Any]) -> bool:
-    """Its JSON, or JSON-MIN, a list of regions under the name of a control."""
+def _is_json_min(sample: dict[str, Any]) -> bool:
+    """Label Studio's JSON-MIN: a list of regions under the name of a control."""
     regions = [value[0] for value in sample.values() if isinstance(value, list) and value]
-    is_min = any(isinstance(one, dict) and "original_width" in one for one in regions)
-    return is_min or {"annotations", "data"} <= sample.keys()
+    return any(isinstance(one, dict) and "original_width" in one for one in regions)
 
 
 _JSONS: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
-    ("CreateML's own", _has("image", "annotations")),
-    ("Label Studio's own", _is_label_studio),
+    ("CreateML's own for classes without boxes", _has("image", "annotations")),
+    ("Label Studio's JSON-MIN", _is_json_min),
     ("Supervisely's own", _has("objects", "size")),
     ("VoTT's own", _has("assets", "tags")),
     ("Datumaro's own", _has("items", "categories")),

@@ -8,7 +8,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from train.data.formats import coco, csv_table, labelme, voc, yolo
+from train.data.formats import (
+    coco,
+    createml,
+    csv_table,
+    cvat,
+    edge_impulse,
+    label_studio,
+    labelme,
+    voc,
+    yolo,
+)
 from train.data.formats.base import Format, Recognized
 from train.data.formats.files import ARCHIVES, FolderFiles
 from train.data.formats.image_ids import split_of
@@ -20,10 +30,22 @@ FORMATS: tuple[Format, ...] = (
     voc.FORMAT,
     yolo.FORMAT,
     labelme.FORMAT,
+    cvat.FORMAT,
+    createml.FORMAT,
+    label_studio.FORMAT,
+    edge_impulse.FORMAT,
     csv_table.FORMAT,
 )
 # Files that stand once in a data set, in its root or the folder that is named.
-_MARKS = ("_annotations.coco.json", "data.yaml", "data.yml", "obj.names", "_darknet.labels")
+_MARKS = (
+    "_annotations.coco.json",
+    "_annotations.createml.json",
+    "bounding_boxes.labels",
+    "data.yaml",
+    "data.yml",
+    "obj.names",
+    "_darknet.labels",
+)
 _LABEL_SUFFIXES = (".xml", ".txt", ".json", ".csv")
 _LAYOUT_PARTS = frozenset(("imagesets", "annotations"))
 
@@ -106,5 +128,7 @@ def _unknown(files: FolderFiles) -> str:
     notes = "".join(f"; {note.removeprefix(f'{files.root}: ')}" for note in files.notes)
     return (
         f"{files.root}: expected labelled pictures as COCO JSON, PASCAL VOC XML, YOLO txt, LabelMe "
-        f"JSON or a CSV table, got {held}; {cure}{notes}"
+        "JSON, CVAT's XML, CreateML JSON, Label Studio's JSON, Edge Impulse's "
+        "bounding_boxes.labels or a CSV table, "
+        f"got {held}; {cure}{notes}"
     )

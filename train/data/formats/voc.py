@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import math
 import re
-import xml.etree.ElementTree as ET  # builds and writes only; defusedxml reads
+import xml.etree.ElementTree as ET  # writes only, see `located_xml`
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import DefusedXMLParser, parse
 
 from edge_runtime.exports.base import number_text
 from train.data.annotation import Annotation, Flaw, LabeledObject, MalformedLabels
 from train.data.formats.base import Format, Recognized
 from train.data.formats.files import FolderFiles
+from train.data.formats.located_xml import read_xml
 from train.data.formats.picture_files import PictureFiles, read_picture_files
 from train.data.formats.text import clean_name
 from train.data.labeled_folder import LabeledFolder
@@ -30,51 +28,19 @@ _SNIFFED_BYTES = 2048
 _ROOT_TAG = re.compile(rb"<annotation[\s>/]")  # CVAT's own XML begins with <annotations>
 
 
-class _LineBuilder(ET.TreeBuilder):
-    """Notes the line on which each element starts; keeps comments, for a tree written back."""
-
-    def __init__(self) -> None:
-        super().__init__(insert_comments=True)
-        self.lines: dict[ET.Element, int] = {}
-        self.expat: Any = None  # the parser, once there is one
-
-    def start(self, tag: str, attributes: dict[str, str]) -> ET.Element:
-        element = super().start(tag, attributes)
-        self.lines[element] = self.expat.CurrentLineNumber
-        return element
-
-
 def read_tree(path: Path) -> tuple[ET.Element, dict[ET.Element, int]]:
-    """The root of an annotation file and the line, from 1, of each of its elements.
+    """As `read_xml`, of an annotation file.
 
-    Raises: MalformedLabels where it is no well-formed XML, declares entities or has another root
-    than <annotation>. OSError where it cannot be read.
+    Raises: MalformedLabels, as there, and where it has another root than <annotation>. OSError.
     """
-    builder = _LineBuilder()
-    parser = DefusedXMLParser(target=builder, forbid_dtd=True)
-    builder.expat = parser.parser
-    try:
-        root = parse(path, parser=parser).getroot()
-    except ET.ParseError as error:
-        line, _ = error.position
-        reason = f"expected well-formed XML, got {error}; repair or remove the file"
-        raise MalformedLabels(f"{path}, line {line}", line, reason) from error
-    except DefusedXmlException as error:
-        reason = (
-            f"expected plain XML, got a DTD or entities ({type(error).__name__}); "
-            "remove the <!DOCTYPE> part"
-        )
-        raise MalformedLabels(str(path), parser.parser.CurrentLineNumber, reason) from error
-    except (LookupError, ValueError) as error:  # an encoding that Python or expat does not know
-        reason = f"expected XML in a known encoding, got {error}; save it as UTF-8"
-        raise MalformedLabels(str(path), 1, reason) from error
+    root, lines = read_xml(path)
     if root.tag != "annotation":
         reason = (
             f"expected a VOC file with the root tag <annotation>, got <{root.tag}>; "
             "export the labels as PASCAL VOC"
         )
-        raise MalformedLabels(str(path), builder.lines[root], reason)
-    return root, builder.lines
+        raise MalformedLabels(str(path), lines[root], reason)
+    return root, lines
 
 
 def read_annotation(path: str | Path) -> Annotation:

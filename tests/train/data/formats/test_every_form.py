@@ -6,8 +6,10 @@ import csv
 import json
 import shutil
 import warnings
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -215,6 +217,87 @@ def labelme(root: Path) -> None:
         (root / split / f"{image_id}.json").write_text(text)
 
 
+def cvat_project(root: Path) -> None:
+    """One file for all subsets; the second shape of a picture is a polygon."""
+    subsets = {"train": "Train", "val": "Validation", "test": "Test"}
+    annotations = ET.Element("annotations")
+    labels = ET.SubElement(ET.SubElement(annotations, "meta"), "labels")
+    for name in NAMES:
+        ET.SubElement(ET.SubElement(labels, "label"), "name").text = name
+    for split, image_id in split_and_id():
+        picture(root / f"images/{subsets[split]}/{image_id}.png", image_id)
+        width, height = map(str, SIZE)
+        node = ET.SubElement(
+            annotations, "image", name=f"{image_id}.png", width=width, height=height
+        )
+        node.set("subset", subsets[split])
+        for number, (name, box) in enumerate(BOXES[image_id]):
+            left, top, right, bottom = map(str, box)
+            if number:
+                points = f"{left},{top};{right},{top};{right},{bottom}"
+                ET.SubElement(node, "polygon", label=name, points=points)
+            else:
+                sides = {"xtl": left, "ytl": top, "xbr": right, "ybr": bottom}
+                ET.SubElement(node, "box", {"label": name, "occluded": "0", **sides})
+    ET.ElementTree(annotations).write(root / "annotations.xml", encoding="utf-8")
+
+
+def createml_roboflow(root: Path) -> None:
+    for split, ids in SPLITS.items():
+        folder = root / {"val": "valid"}.get(split, split)
+        entries = []
+        for image_id in ids:
+            picture(folder / f"{image_id}.png", image_id)
+            boxes = [
+                {
+                    "label": name,
+                    "coordinates": {
+                        "x": (left + right) / 2,
+                        "y": (top + bottom) / 2,
+                        "width": right - left,
+                        "height": bottom - top,
+                    },
+                }
+                for name, (left, top, right, bottom) in BOXES[image_id]
+            ]
+            entries.append({"image": f"{image_id}.png", "annotations": boxes})
+        (folder / "_annotations.createml.json").write_text(json.dumps(entries))
+
+
+def label_studio(root: Path) -> None:
+    """Local files; the second region of a picture is a polygon."""
+    tasks = []
+    for split, image_id in split_and_id():
+        picture(root / split / f"{image_id}.png", image_id)
+        result = []
+        for name, box in BOXES[image_id]:
+            left, top, right, bottom = np.array(box) / (SIZE * 2) * 100
+            size = {"original_width": SIZE[0], "original_height": SIZE[1], "image_rotation": 0}
+            value = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+            kind = "polygonlabels" if result else "rectanglelabels"
+            if result:
+                value = {"points": [[left, top], [right, top], [right, bottom]]}
+            result.append({**size, "type": kind, "value": {**value, kind: [name]}})
+        address = f"/data/local-files/?d={quote(f'{split}/{image_id}.png')}"
+        annotation = {"was_cancelled": False, "result": result}
+        tasks.append({"data": {"image": address}, "annotations": [annotation]})
+    (root / "project-1-at-2026.json").write_text(json.dumps(tasks))
+
+
+def edge_impulse(root: Path) -> None:
+    for split, ids in SPLITS.items():
+        folder = root / {"train": "training", "val": "validation", "test": "testing"}[split]
+        pictures = {}
+        for image_id in ids:
+            picture(folder / f"{image_id}.png", image_id)
+            pictures[f"{image_id}.png"] = [
+                {"label": name, "x": left, "y": top, "width": right - left, "height": bottom - top}
+                for name, (left, top, right, bottom) in BOXES[image_id]
+            ]
+        content = {"version": 1, "type": "bounding-box-labels", "boundingBoxes": pictures}
+        (folder / "bounding_boxes.labels").write_text(json.dumps(content))
+
+
 FORMS: list[tuple[Callable[[Path], None], str]] = [
     (voc_standard, "PASCAL VOC"),
     (voc_roboflow, "PASCAL VOC"),
@@ -226,6 +309,10 @@ FORMS: list[tuple[Callable[[Path], None], str]] = [
     (coco_standard, "COCO"),
     (coco_roboflow, "COCO"),
     (labelme, "LabelMe"),
+    (cvat_project, "CVAT"),
+    (createml_roboflow, "CreateML"),
+    (label_studio, "Label Studio"),
+    (edge_impulse, "Edge Impulse"),
     (csv_tensorflow, "CSV"),
     (csv_open_images, "CSV"),
 ]

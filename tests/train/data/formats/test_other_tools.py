@@ -14,9 +14,12 @@ BOX = {"left": 4, "top": 2, "width": 16, "height": 8}
 @pytest.mark.parametrize(
     ("name", "content", "form"),
     [
-        ("a.json", [{"image": "a.jpg", "annotations": []}], "CreateML's own"),
-        ("p.json", [{"image": "/data/a.jpg", "id": 1, "label": [REGION]}], "Label Studio's own"),
-        ("p.json", [{"id": 1, "annotations": [], "data": {}}], "Label Studio's own"),
+        ("a.json", [{"image": "a.jpg", "annotations": ["cat"]}], "CreateML's own for"),
+        (
+            "p.json",
+            [{"image": "/data/a.jpg", "id": 1, "label": [REGION]}],
+            "Label Studio's JSON-MIN",
+        ),
         ("v.json", {"name": "x", "tags": [], "assets": {"1": BOX}}, "VoTT's own"),
         ("v.json", {"a.jpg12": {"filename": "a.jpg", "regions": []}}, "VIA's own"),
         ("v.json", {"_via_settings": {}, "_via_img_metadata": {}}, "VIA's own"),
@@ -24,8 +27,7 @@ BOX = {"left": 4, "top": 2, "width": 16, "height": 8}
         ("default.json", {"info": {}, "categories": {}, "items": []}, "Datumaro's own"),
         ("r.json", [{"image_id": 1, "bbox": [1, 1, 5, 5], "score": 0.9}], "COCO detections"),
         ("c.json", {"images": [], "annotations": []}, "COCO without its list of categories"),
-        ("training/bounding_boxes.labels", {"version": 1}, "Edge Impulse's own"),
-        ("annotations.xml", "<annotations><version>1.1</version></annotations>", "CVAT's own"),
+        ("training/info.labels", {"version": 1}, r"Edge Impulse's info\.labels without"),
         (
             "all.xml",
             "<dataset><images><image file='a.jpg'/></images></dataset>",

@@ -373,10 +373,6 @@ def test_a_folder_of_something_else_is_said_to_be_so(tmp_path):
     (tmp_path / "set.zip").touch()
     with pytest.raises(ValueError, match="got a file; unpack it"):
         read_folder(tmp_path / "set.zip")
-    (tmp_path / "a.json").unlink()
-    (tmp_path / "annotations.xml").write_text("<annotations><version>1.1</version></annotations>")
-    with pytest.raises(ValueError, match="the labels look like CVAT's own; export or"):
-        read_folder(tmp_path)
 
 
 def test_inputs_that_failed():

@@ -1,0 +1,1 @@
+"""Lists of labels: files that name pictures and their boxes, whatever form they are in."""
