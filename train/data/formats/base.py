@@ -23,6 +23,11 @@ class Recognized:
     read: Callable[[], LabeledFolder]
 
 
+# Weight of a tool's own form: its files often lie beside what was exported from them, which knows
+# the splits.
+OWN_FORM = 0.5
+
+
 @dataclass(frozen=True)
 class Format:
     """A row of the registry.
@@ -30,8 +35,7 @@ class Format:
     Attributes:
         name: for people, as `LabeledFolder.format`.
         recognize: quick, looks at names and beginnings of files; None where it is another format.
-        weight: what a label counts beside one of another format. Less than 1 for a tool's own form:
-            its files often lie beside what was exported from them, which knows the splits.
+        weight: what a label counts beside one of another format.
     """
 
     name: str

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from train.data.annotation import Box, Flaw, LabeledObject
-from train.data.formats.base import Format, Recognized
+from train.data.formats.base import OWN_FORM, Format, Recognized
 from train.data.formats.files import UNPRINTABLE, FolderFiles
 from train.data.formats.image_ids import split_of
 from train.data.formats.listed.content import Category, ListedImage, ListFile, some
@@ -46,7 +46,7 @@ def recognize(files: FolderFiles) -> Recognized | None:
     return Recognized(sum(counts[path] or 0 for path in paths), partial(_read, files, paths))
 
 
-FORMAT = Format("CVAT", recognize)
+FORMAT = Format("CVAT", recognize, OWN_FORM)
 
 
 def _count_images(path: Path) -> int | None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from train.data.annotation import Flaw, MalformedLabels
-from train.data.formats.base import Format, Recognized
+from train.data.formats.base import OWN_FORM, Format, Recognized
 from train.data.formats.files import UNPRINTABLE, FolderFiles
 from train.data.formats.listed.content import ListedImage, ListFile
 from train.data.formats.listed.folder import read_lists
@@ -31,7 +31,7 @@ def recognize(files: FolderFiles) -> Recognized | None:
     return Recognized(sum(counts), partial(_read, files, paths))
 
 
-FORMAT = Format("Edge Impulse", recognize)
+FORMAT = Format("Edge Impulse", recognize, OWN_FORM)
 
 
 def _read(files: FolderFiles, paths: Sequence[Path]) -> LabeledFolder:

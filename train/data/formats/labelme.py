@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from train.data.annotation import Annotation, Box, Flaw, LabeledObject, MalformedLabels
-from train.data.formats.base import Format, Recognized
+from train.data.formats.base import OWN_FORM, Format, Recognized
 from train.data.formats.files import FolderFiles
 from train.data.formats.located_json import Keys, read_object
 from train.data.formats.numbers import shown
@@ -135,4 +135,4 @@ def _box(kind: str, points: Sequence[tuple[float, float]]) -> Box:
 
 
 _FILES = PictureFiles("LabelMe", "JSON files", '"imagePath"', scan_annotation, False)
-FORMAT = Format(_FILES.format, recognize, weight=0.5)
+FORMAT = Format(_FILES.format, recognize, OWN_FORM)

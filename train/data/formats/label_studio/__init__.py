@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from train.data.formats.base import Format, Recognized
+from train.data.formats.base import OWN_FORM, Format, Recognized
 from train.data.formats.files import FolderFiles
 from train.data.formats.label_studio.names import match_names
 from train.data.formats.label_studio.tasks import read_task_file
@@ -28,7 +28,7 @@ def recognize(files: FolderFiles) -> Recognized | None:
     return Recognized(sum(counts), partial(_read, files, paths))
 
 
-FORMAT = Format("Label Studio", recognize)
+FORMAT = Format("Label Studio", recognize, OWN_FORM)
 
 
 def _is_task(first: Any) -> bool:
