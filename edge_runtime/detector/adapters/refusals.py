@@ -110,9 +110,12 @@ def _kind(file: ForeignFile) -> tuple[str, str]:
             "are not decoded)",
             "export a detector with its boxes decoded",
         )
-    yolo = transposed_yolo(file) or other_yolo(file)
-    if yolo is not None:
-        return yolo
+    return transposed_yolo(file) or other_yolo(file) or _other_kind(file)
+
+
+def _other_kind(file: ForeignFile) -> tuple[str, str]:
+    """The same of what is neither maps nor a YOLO, by the number of its outputs."""
+    outputs = file.outputs
     if len(outputs) == 1 and sum(side > 1 for side in outputs[0].shape) <= 1:
         return "one row of scores (a classifier)", "export a model that finds boxes"
     if len(outputs) == 2 and any(output.shape[-1:] == (4,) for output in outputs):

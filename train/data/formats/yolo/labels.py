@@ -62,13 +62,9 @@ def _read_line(
     name = _class_name(texts[0], number, line, classes)
     if isinstance(name, Flaw):
         return name
-    values = []
-    for text in texts[1:]:
-        value = finite_number(text)
-        if value is None:
-            message = f"object {number} expected a finite number, got {shown(text)}; {_CURE}"
-            return Flaw("bad-number", line, message, number)
-        values.append(value)
+    values = _read_values(texts[1:], number, line)
+    if isinstance(values, Flaw):
+        return values
     form = _form(len(values), pose_numbers)
     if form is None:
         message = (
@@ -101,6 +97,17 @@ def _read_line(
         return Flaw("bad-number", line, message, number)
     x_min, y_min = center_x - width / 2, center_y - height / 2
     return name, form, (x_min, y_min, center_x + width / 2, center_y + height / 2)
+
+
+def _read_values(texts: list[str], number: int, line: int) -> list[float] | Flaw:
+    values = []
+    for text in texts:
+        value = finite_number(text)
+        if value is None:
+            message = f"object {number} expected a finite number, got {shown(text)}; {_CURE}"
+            return Flaw("bad-number", line, message, number)
+        values.append(value)
+    return values
 
 
 def _class_name(text: str, number: int, line: int, classes: NumberedNames) -> str | Flaw:
