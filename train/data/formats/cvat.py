@@ -27,6 +27,7 @@ from train.data.labeled_folder import LabeledFolder
 
 _SNIFFED_BYTES = 2048
 _ROOT_TAG = re.compile(rb"<annotations[\s>/]")
+_EMPTY = re.compile(rb"<image [^>]*(?:/>|>\s*</image>)")
 _SHAPES = ("box", "polygon", "ellipse", "mask")
 _OF_BOX = ("xtl", "ytl", "xbr", "ybr")
 _OF_ELLIPSE = ("cx", "cy", "rx", "ry")
@@ -50,11 +51,13 @@ FORMAT = Format("CVAT", recognize, OWN_FORM)
 
 
 def _count_images(path: Path) -> int | None:
+    """Pictures with shapes; None of another XML."""
     with path.open("rb") as file:
         start = file.read(_SNIFFED_BYTES).replace(b"\0", b"")  # UTF-16 as well
         if not _ROOT_TAG.search(start):
             return None
-        return max(1, (start + file.read().replace(b"\0", b"")).count(b"<image "))
+        whole = start + file.read().replace(b"\0", b"")
+    return max(1, whole.count(b"<image ") - len(_EMPTY.findall(whole)))
 
 
 def _read(files: FolderFiles, paths: Sequence[Path]) -> LabeledFolder:

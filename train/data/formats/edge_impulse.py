@@ -5,6 +5,7 @@ Form: https://docs.edgeimpulse.com/docs/edge-impulse-studio/data-acquisition/upl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from train.data.labeled_folder import LabeledFolder
 
 FILE_NAME = "bounding_boxes.labels"
 _KEY = "boundingBoxes"
+_BOXES = re.compile(rb"\[\s*\{")  # of a picture that has some
 
 
 def recognize(files: FolderFiles) -> Recognized | None:
@@ -27,7 +29,7 @@ def recognize(files: FolderFiles) -> Recognized | None:
     paths = [path for path in files.paths if path.name.lower() == FILE_NAME]
     if not paths:
         return None
-    counts = [max(1, path.read_bytes().count(b"[")) for path in paths]
+    counts = [max(1, len(_BOXES.findall(path.read_bytes()))) for path in paths]
     return Recognized(sum(counts), partial(_read, files, paths))
 
 

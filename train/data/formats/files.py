@@ -134,11 +134,11 @@ class FolderFiles:
         wanted = picture_name(filename)
         named = self._by_name.get(_key(wanted), []) if wanted else []
         same_stem = self._by_stem.get(_key(label.stem), [])
-        elsewhere = [
-            path
+        elsewhere = {  # in order
+            path: None
             for path in dict.fromkeys([*same_stem, *named])
             if self.belongs_elsewhere(self.parts(label), path, label.suffix)
-        ]
+        }
         exact = [path for path in same_stem if _key(path.name) == _key(wanted)]
         for fitting in (exact, same_stem, named):
             candidates = [path for path in fitting if path not in elsewhere]
@@ -150,7 +150,7 @@ class FolderFiles:
                 return None, f"{names} fit both; rename one of them or name it in the label file"
         also = f", nor one named {wanted}" if wanted else ""
         if elsewhere:
-            also += f" ({self.relative(elsewhere[0])} belongs to another folder or split)"
+            also += f" ({self.relative(next(iter(elsewhere)))} belongs to another folder or split)"
         return None, f"has no picture {label.stem}.jpg (or .png and so on){also}; add the picture"
 
     def belongs_elsewhere(self, folders: Sequence[str], path: Path, suffix: str = "") -> bool:

@@ -5,6 +5,7 @@ The form that most people have comes first where two fit alike.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,13 +40,13 @@ FORMATS: tuple[Format, ...] = (
 # Files that stand once in a data set, in its root or the folder that is named.
 _MARKS = (
     "_annotations.coco.json",
-    "_annotations.createml.json",
-    "bounding_boxes.labels",
     "data.yaml",
     "data.yml",
     "obj.names",
     "_darknet.labels",
 )
+# The same of forms that may lie in one folder with another form of the same pictures.
+_OWN_MARKS = ("_annotations.createml.json", "bounding_boxes.labels")
 _LABEL_SUFFIXES = (".xml", ".txt", ".json", ".csv")
 _LAYOUT_PARTS = frozenset(("imagesets", "annotations"))
 
@@ -86,22 +87,23 @@ def read_folder(root: str | Path) -> LabeledFolder:
 
 def _check_one_set(files: FolderFiles) -> None:
     """Raises: ValueError where folders beside each other are data sets of their own."""
-    roots = set()
+    roots: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for path in files.paths:
         parts = files.parts(path)
         lower = [part.lower() for part in parts]
         if "imagesets" in lower:
-            roots.add(parts[: lower.index("imagesets")])
-        elif path.name in _MARKS or path.name.startswith("instances_"):
+            roots[""].add(parts[: lower.index("imagesets")])
+        elif path.name in (*_MARKS, *_OWN_MARKS) or path.name.startswith("instances_"):
             while parts and (split_of(parts[-1:]) or parts[-1].lower() in _LAYOUT_PARTS):
                 parts = parts[:-1]
-            roots.add(parts)
-    outer = {root for root in roots if not any(root[: len(o)] == o for o in roots if o != root)}
-    if len(outer) > 1:
-        names = ", ".join(sorted("/".join(root) for root in outer))
-        raise ValueError(
-            f"{files.root}: expected one data set, got {len(outer)}: {names}; name one of them"
-        )
+            roots[path.name if path.name in _OWN_MARKS else ""].add(parts)
+    for same in roots.values():
+        outer = {root for root in same if not any(root[: len(o)] == o for o in same if o != root)}
+        if len(outer) > 1:
+            names = ", ".join(sorted("/".join(root) for root in outer))
+            raise ValueError(
+                f"{files.root}: expected one data set, got {len(outer)}: {names}; name one of them"
+            )
 
 
 def _unknown(files: FolderFiles) -> str:

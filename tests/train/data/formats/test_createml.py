@@ -80,6 +80,20 @@ def test_roboflows_folders_are_splits_each_with_its_own_pictures(tmp_path):
     assert boxes_of(folder, val) == [("cat", (4, 2, 30, 10))]
 
 
+def test_another_form_of_the_same_pictures_in_a_folder_beside_is_no_other_set(tmp_path):
+    coco = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 20}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 2, 16, 8]}],
+    }
+    texts = {
+        "coco/_annotations.coco.json": json.dumps(coco),
+        "createml/_annotations.createml.json": json.dumps([entry("a.jpg", OBJECT)]),
+    }
+    folder = read_folder(make_folder(tmp_path, texts, ["images/a.jpg"]))
+    assert folder.format == "COCO" and boxes_of(folder, next(iter(folder.items))) == [("cat", BOX)]
+
+
 def test_malformed_files_and_entries_are_named(tmp_path):
     text = json.dumps([entry("a.jpg", OBJECT), entry("b.jpg", OBJECT)], indent=1)
     make_folder(tmp_path, {"a.json": text[:-60]}, ["a.jpg"])

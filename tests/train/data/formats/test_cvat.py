@@ -84,6 +84,21 @@ def test_flaws_of_shapes(tmp_path, drawn, kind, said):
     assert re.search(said, flaw.message), flaw.message
 
 
+def test_one_picture_for_the_entries_of_two_subsets_has_no_boxes_that_anyone_knows(tmp_path):
+    text = xml(image("a.jpg", SHAPE, subset="Train"), image("a.jpg", SHAPE, subset="Test"))
+    item = read(tmp_path, text).items["a"]
+    assert item.annotation is None and "expected a.jpg in one split" in str(item.malformed)
+
+
+def test_a_task_that_is_half_done_gives_way_to_what_was_exported_from_it(tmp_path):
+    names = [f"p{number}" for number in range(9)]
+    entries = [image(f"{name}.jpg", *[SHAPE] * (name < "p3")) for name in names]
+    texts = {"annotations.xml": xml(*entries), "classes.txt": "cat\n"}
+    texts |= {f"labels/{name}.txt": "0 0.5 0.5 0.2 0.2" for name in names[:3]}
+    folder = read_folder(make_folder(tmp_path, texts, [f"images/{name}.jpg" for name in names]))
+    assert folder.format == "YOLO"
+
+
 def test_subsets_are_splits_and_tell_pictures_of_one_name(tmp_path):
     second = SHAPE.replace("20.00", "30.00")
     text = xml(

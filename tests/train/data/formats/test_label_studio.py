@@ -55,6 +55,25 @@ def test_percent_of_a_region_become_the_box_around_it_in_pixels(tmp_path, drawn,
     assert folder.items["a"].flaws == ()
 
 
+def test_no_rotation_may_be_null(tmp_path):
+    folder = read(tmp_path, task(annotation(region(**{**SIDES, "rotation": None}))))
+    assert boxes_of(folder, "a") == [("cat", BOX)]
+
+
+def test_two_tasks_of_one_picture_are_refused_as_two_annotations_are(tmp_path):
+    folder = read(tmp_path, task(annotation(region())), task(annotation(region(label="dog"))))
+    item = folder.items["a"]
+    assert item.annotation is None and "expected one task of" in str(item.malformed)
+
+
+def test_regions_of_pictures_of_two_sizes_are_flaws(tmp_path):
+    other = region(more={"original_width": 80, "original_height": 40})
+    folder = read(tmp_path, task(annotation(region(), other)))
+    assert boxes_of(folder, "a") == [("cat", BOX)]
+    (flaw,) = folder.items["a"].flaws
+    assert flaw.kind == "bad-number" and "a picture of (80, 40) pixels" in flaw.message
+
+
 @pytest.mark.parametrize(
     ("drawn", "kind", "said"),
     [

@@ -5,6 +5,7 @@ Label Studio shows pictures upright. Form: https://labelstud.io/guide/task_forma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,15 @@ from train.data.formats.listed.folder import read_lists
 from train.data.formats.located_json import first_of_list
 from train.data.labeled_folder import LabeledFolder
 
+_RESULTS = re.compile(rb'"result"\s*:\s*\[\s*\{')  # of an annotation that has some
+
 
 def recognize(files: FolderFiles) -> Recognized | None:
     """Label Studio where there are JSON lists whose first element is a task."""
     paths = [path for path in files.with_suffix(".json") if _is_task(first_of_list(path))]
     if not paths:
         return None
-    counts = [max(1, path.read_bytes().count(b'"data"')) for path in paths]
+    counts = [max(1, len(_RESULTS.findall(path.read_bytes()))) for path in paths]
     return Recognized(sum(counts), partial(_read, files, paths))
 
 

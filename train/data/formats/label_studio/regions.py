@@ -66,7 +66,7 @@ _NO_SIZE = (
 def _read_box(value: Mapping[str, Any], size_wh: tuple[int, int]) -> Box | str:
     """The box around a shape in percent, or what is wrong with it. Angles are those of pixels."""
     width, height = size_wh
-    degrees = json_number(value.get("rotation", 0))
+    degrees = json_number(value.get("rotation") or 0)
     if "points" in value:
         points = value["points"]
         pairs = points if isinstance(points, list) else []

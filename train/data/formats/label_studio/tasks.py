@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from train.data.annotation import Flaw, MalformedLabels
+from train.data.annotation import Flaw, LabeledObject, MalformedLabels
 from train.data.formats.label_studio.names import picture_path
 from train.data.formats.label_studio.regions import ASIDE, read_region, region_size
 from train.data.formats.listed.content import ListedImage, ListFile
@@ -47,6 +47,7 @@ def read_task_file(path: Path, notes: list[str]) -> ListFile:
             image.malformed = _several(path, image, finished)
         else:
             _read_results(image, chosen, aside)
+    _twice(path, images)
     notes += [f"{path}: {count} {what}" for what, count in aside.items()]
     return ListFile(path, tuple(images), (), tuple(flaws))
 
@@ -84,6 +85,31 @@ def _several(path: Path, image: ListedImage, finished: Sequence[Element]) -> Mal
     return MalformedLabels(f"{path}, line {image.line}", image.line, reason)
 
 
+def _twice(path: Path, images: Sequence[ListedImage]) -> None:
+    """Refuse the pictures that several tasks name, for the reason of several annotations."""
+    lines: dict[str, list[int]] = defaultdict(list)
+    for image in images:
+        lines[image.file_name].append(image.line)
+    for image in images:
+        several = lines[image.file_name]
+        if len(several) > 1:
+            reason = (
+                f"expected one task of {image.file_name}, got {len(several)}, on lines "
+                f"{', '.join(map(str, several))}; keep the right one"
+            )
+            image.malformed = MalformedLabels(f"{path}, line {image.line}", image.line, reason)
+
+
+def _other_size(
+    what: str, line: int, number: int, got: tuple[int, int] | None, expected: tuple[int, int] | None
+) -> Flaw:
+    message = (
+        f"{what} was drawn on a picture of {got} pixels, the one before on {expected}: nobody "
+        "knows which is this picture; draw it again or remove it"
+    )
+    return Flaw("bad-number", line, message, number)
+
+
 def _read_results(image: ListedImage, annotation: Element, aside: Counter[str]) -> None:
     results: list[Any] = annotation.value["result"]
     labeled = [  # no set: a broken file's id may be anything
@@ -101,8 +127,11 @@ def _read_results(image: ListedImage, annotation: Element, aside: Counter[str]) 
             continue  # its twin of the type "labels" has the numbers, too
         number += 1
         what = f"object {number} of {image.file_name}"
-        image.size_wh = image.size_wh or region_size(result)
+        size_wh = region_size(result)
+        image.size_wh = image.size_wh or size_wh
         found = read_region(result, what, annotation.line, number)
+        if isinstance(found, LabeledObject) and size_wh != image.size_wh:
+            found = _other_size(what, annotation.line, number, size_wh, image.size_wh)
         if isinstance(found, Flaw):
             image.flaws.append(found)
         else:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from train.data.annotation import Annotation, Flaw
+from train.data.annotation import Annotation, Flaw, MalformedLabels
 from train.data.formats.files import FolderFiles
 from train.data.formats.image_ids import split_of, unique_ids
 from train.data.formats.listed.content import ListedImage, ListFile, some
@@ -119,6 +119,15 @@ def _join(files: FolderFiles, first: _Entry, second: _Entry) -> Flaw | None:
     Those of another file must be the same, or they are left aside.
     """
     if first.file is second.file:
+        splits = {first.image.split, second.image.split} - {None}
+        if len(splits) > 1:
+            path, line = first.file.path, first.image.line
+            reason = (
+                f"expected {first.image.file_name} in one split, got it again on line "
+                f"{second.image.line} in another, and one picture; add the other picture, or "
+                "remove one of the two"
+            )
+            first.image.malformed = MalformedLabels(f"{path}, line {line}", line, reason)
         offset = len(first.image.objects) + len(first.image.flaws)
         first.image.objects += [
             replace(item, number=item.number + offset) for item in second.image.objects
